@@ -1,0 +1,39 @@
+"""Attack Atari agents' frames, defend their Q-networks post hoc, report what reward is left."""
+
+from sap_rl.agents import Agent, load_agent
+from sap_rl.atari.env import make_atari
+from sap_rl.atari.protocol import Preprocess, Protocol
+from sap_rl.attacks import ATTACKS
+from sap_rl.attacks.adversary import Adversary, Attacked
+from sap_rl.attacks.threat import Threat, ThreatViolation
+from sap_rl.defenses import DEFENSES
+from sap_rl.defenses.sap import SAP, sap
+from sap_rl.errors import UsageError
+from sap_rl.evaluation.evaluate import evaluate
+from sap_rl.evaluation.results import Evaluation
+from sap_rl.networks.loaders import LOADERS
+from sap_rl.wrappers import AdversarialObservation, AdversarialVectorObservation
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ATTACKS",
+    "DEFENSES",
+    "LOADERS",
+    "SAP",
+    "Adversary",
+    "AdversarialObservation",
+    "AdversarialVectorObservation",
+    "Agent",
+    "Attacked",
+    "Evaluation",
+    "Preprocess",
+    "Protocol",
+    "Threat",
+    "ThreatViolation",
+    "UsageError",
+    "evaluate",
+    "load_agent",
+    "make_atari",
+    "sap",
+]

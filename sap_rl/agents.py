@@ -1,0 +1,206 @@
+"""Agents: Q-networks with their preprocessing, and where the shipped ones are found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sap_rl.atari.games import canonical_game, rom_ids
+from sap_rl.atari.pixels import to_unit
+from sap_rl.atari.protocol import Preprocess, Protocol
+from sap_rl.attacks.gradients import mean_values
+from sap_rl.defenses import DEFENSES, parse_defense
+from sap_rl.errors import UsageError, unknown
+from sap_rl.networks.checkpoint import Checkpoint
+from sap_rl.networks.loaders import LOADERS
+from sap_rl.seeds import numpy_stream
+from sap_rl.types import ActionArray, QValues
+
+AGENTS_VARIABLE = "SAP_RL_AGENTS"
+"""Environment variable with a folder of agents that goes before the shipped ones."""
+
+
+@dataclass(frozen=True)
+class Agent:
+    """A Q-network that plays pixels.
+
+    module: unit frames [B, K, H, W] -> action values [B, num_actions]; preprocess: what it sees;
+    game: the one it was trained on, None if unknown; defense: spelling of the defence it carries;
+    policy_samples: passes averaged per action; device: where it computes; facts: what its file
+    states.
+    """
+
+    module: nn.Module
+    preprocess: Preprocess
+    name: str
+    game: str | None = None
+    num_actions: int | None = None
+    sha256: str | None = None
+    defense: str | None = None
+    policy_samples: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def q_values(self, pixels: np.ndarray | Tensor) -> QValues:
+        """Action values [B, A] of frames [B, K, H, W] in 0..255, uint8 or float32.
+
+        The mean over `policy_samples` passes; without a graph, on the agent's device.
+        """
+        obs = torch.as_tensor(pixels).to(self.device)
+        if obs.ndim != 4 or tuple(obs.shape[1:]) != self.preprocess.shape:
+            raise UsageError(
+                f"agent '{self.name}' sees [B, {', '.join(map(str, self.preprocess.shape))}] "
+                f"frames, got {list(obs.shape)}"
+            )
+        return mean_values(self.q_function, to_unit(obs), samples=self.policy_samples)
+
+    def act(self, pixels: np.ndarray | Tensor) -> ActionArray:
+        """The greedy action per environment."""
+        return self.q_values(pixels).argmax(1).cpu().numpy()
+
+    def predict(
+        self,
+        obs: np.ndarray,
+        state: tuple[np.ndarray, ...] | None = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = True,
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
+        """Actions as Stable-Baselines3's `predict` gives them, for one observation or a batch.
+
+        obs: [K, H, W], [B, K, H, W] or channels last. deterministic=False replaces actions by
+        uniform ones with the protocol's epsilon; a random defence stays random either way.
+        """
+        pixels = np.asarray(obs)
+        single = pixels.ndim == 3
+        pixels = self._channels_first(pixels[None] if single else pixels)
+        actions = self.act(pixels)
+        if not deterministic:
+            values = self.num_actions or self.q_values(pixels).shape[1]
+            explore = self._explorer.random(len(actions)) < Protocol().epsilon
+            actions = np.where(explore, self._explorer.integers(values, size=len(actions)), actions)
+        return (actions[0] if single else actions), state
+
+    @property
+    def q_function(self) -> nn.Module:
+        """The callable that attacks see: unit frames -> action values."""
+        return self.module
+
+    def defend(self, name: str, **options: Any) -> Agent:
+        """The same agent behind a defence, e.g. `agent.defend("sap-100", seed=0)`.
+
+        A new agent that shares the network's Parameters; UsageError for an unknown defence or
+        option. See `DEFENSES` for what each takes.
+        """
+        kind, parsed = parse_defense(name)
+        try:
+            module = DEFENSES[kind](self.module, **(parsed | options))
+        except TypeError as error:
+            raise UsageError(f"defense '{name}': {str(error).split('() ', 1)[-1]}") from error
+        spelled = f"{self.defense}+{name}" if self.defense else name
+        return replace(self, module=module, defense=spelled)
+
+    def _channels_first(self, pixels: np.ndarray) -> np.ndarray:
+        frames, height, width = self.preprocess.shape
+        if pixels.shape[1:] == (height, width, frames):
+            return np.moveaxis(pixels, -1, 1)
+        return pixels
+
+    @property
+    def _explorer(self) -> np.random.Generator:
+        if "explorer" not in self.__dict__:
+            self.__dict__["explorer"] = numpy_stream(0, "epsilon")
+        generator: np.random.Generator = self.__dict__["explorer"]
+        return generator
+
+
+def load_agent(
+    ref: str | Path | nn.Module,
+    *,
+    format: str | None = None,
+    preprocess: Preprocess | None = None,
+    device: str | torch.device = "cpu",
+) -> Agent:
+    """An agent by a game's or agent's name, by the path of its folder, or from an nn.Module.
+
+    A module takes unit frames [B, K, H, W] and gives action values [B, A]; say what it sees with
+    `preprocess` (four stacked 84x84 frames by default). Raises UsageError in one line.
+    """
+    place = _device(device)
+    if isinstance(ref, nn.Module):
+        module = ref.to(place)
+        return Agent(module, preprocess or Preprocess(), type(ref).__name__, device=place)
+    kind = format or "native"
+    if kind not in LOADERS:
+        raise unknown("format", kind, LOADERS)
+    checkpoint = LOADERS[kind](find_agent(str(ref)))
+    return _from_checkpoint(checkpoint, preprocess, place)
+
+
+def _from_checkpoint(
+    checkpoint: Checkpoint, preprocess: Preprocess | None, device: torch.device
+) -> Agent:
+    return Agent(
+        checkpoint.module.to(device),
+        preprocess or checkpoint.preprocess,
+        checkpoint.name,
+        game=checkpoint.game,
+        num_actions=checkpoint.num_actions,
+        sha256=checkpoint.sha256,
+        device=device,
+        facts=checkpoint.facts,
+    )
+
+
+def _device(device: str | torch.device) -> torch.device:
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"device '{device}' cannot be used: {str(error).splitlines()[0]}") from None
+    return place
+
+
+def find_agent(ref: str) -> Path:
+    """The folder of an agent: a path, or a name below $SAP_RL_AGENTS, the checkout, the wheel."""
+    if "/" in ref and Path(ref).exists():
+        return Path(ref)
+    known = shipped_agents()
+    if ref in known:
+        return known[ref]
+    if Path(ref).is_dir():
+        return Path(ref)
+    try:
+        game = canonical_game(ref)
+    except UsageError:
+        games = (game for game in rom_ids() if game not in known)
+        raise unknown("agent", ref, [*known, *games]) from None
+    if game in known:
+        return known[game]
+    raise UsageError(
+        f"no agent for {game} is shipped; choose from {', '.join(known) or 'none'}, "
+        "or give the path of an agent's folder"
+    )
+
+
+def shipped_agents() -> dict[str, Path]:
+    """Name -> folder of every agent that can be found by name; earlier places win."""
+    found: dict[str, Path] = {}
+    for place in _places():
+        for card in sorted(place.glob("*/agent.toml")):
+            found.setdefault(card.parent.name, card.parent)
+    return found
+
+
+def _places() -> Iterator[Path]:
+    package = Path(__file__).resolve().parent
+    if os.environ.get(AGENTS_VARIABLE):
+        yield Path(os.environ[AGENTS_VARIABLE])
+    yield package.parent / "agents"
+    yield package / "_agents"

@@ -1,0 +1,78 @@
+"""Facts per game, with their provenance, and the many spellings of a game's name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cache
+
+from ale_py import roms
+
+from sap_rl.errors import unknown
+
+
+@dataclass(frozen=True)
+class GameFacts:
+    """Published returns of one game; None where the source has none.
+
+    random, human, ddqn_30min: no-op starts, 30-minute cap (Wang et al. 2016, arXiv 1511.06581).
+    ddqn_5min: no-op starts, 5-minute cap (van Hasselt et al. 2016, arXiv 1509.06461).
+    paper_percent: lambda -> percentage change in reward of SAP-100 against the original Double DQN
+    (Dhillon et al. 2018, arXiv 1803.01442, Table 1); lambdas that the paper leaves out are missing.
+    """
+
+    random: float | None = None
+    human: float | None = None
+    ddqn_5min: float | None = None
+    ddqn_30min: float | None = None
+    paper_percent: dict[float, float] = field(default_factory=dict)
+
+
+FACTS: dict[str, GameFacts] = {
+    "Assault": GameFacts(
+        222.4, 742.0, 5022.9, 5393.2, {0: -12.2, 1: 10.4, 2: 9.8, 4: 12.4, 8: 16.6}
+    ),
+    "Asterix": GameFacts(
+        210.0, 8503.3, 15150.0, 17356.5, {0: -33.4, 1: 13.3, 2: 20.8, 4: 14.0, 8: 7.4}
+    ),
+    "BankHeist": GameFacts(
+        14.2, 753.1, 728.3, 1030.6, {0: -59.2, 1: 131.7, 2: 204.8, 4: 1760.0, 8: 60.9}
+    ),
+    "BattleZone": GameFacts(
+        2360.0, 37187.5, 25730.0, 31700.0, {0: -65.8, 1: -22.0, 2: 110.1, 4: 202.6, 8: 134.8}
+    ),
+    "BeamRider": GameFacts(363.9, 16926.5, 7654.0, 13772.8, {0: -15.8, 1: 164.5, 2: 92.3}),
+    "Bowling": GameFacts(23.1, 160.7, 70.5, 68.1, {0: -4.5, 1: 3425.9}),
+    "Pong": GameFacts(-20.7, 14.6, 21.0, 20.9),
+    "Breakout": GameFacts(1.7, 30.5, 375.0, 418.5),
+    "Freeway": GameFacts(0.0, 29.6, 31.8, 33.3),
+}
+
+
+def game_facts(game: str) -> GameFacts:
+    """The facts of a game in its canonical name; all None where nothing is recorded."""
+    return FACTS.get(game, GameFacts())
+
+
+@cache
+def rom_ids() -> dict[str, str]:
+    """Canonical name -> ale-py's rom id for every game of the emulator: BankHeist -> bank_heist."""
+    return {"".join(part.capitalize() for part in rom.split("_")): rom for rom in all_roms()}
+
+
+def all_roms() -> list[str]:
+    """The rom ids that ale-py knows, sorted."""
+    return sorted(roms.get_all_rom_ids())
+
+
+def canonical_game(name: str) -> str:
+    """BankHeist, bank_heist, ALE/BankHeist-v5 and BankHeistNoFrameskip-v4 are all BankHeist.
+
+    Raises UsageError with the nearest known names.
+    """
+    bare = re.sub(r"(NoFrameskip|Deterministic)?-v\d+$", "", name.removeprefix("ALE/"))
+    key = re.sub(r"[^a-z0-9]", "", bare.lower())
+    for game in rom_ids():
+        if game.lower() == key:
+            return game
+    raise unknown("game", name, sorted(rom_ids(), key=lambda game: (game not in FACTS, game)))

@@ -1,0 +1,115 @@
+"""The one who tampers: an attack on a victim, its history, and the referee."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sap_rl.atari.pixels import to_unit
+from sap_rl.attacks.gradients import greedy
+from sap_rl.attacks.threat import Threat
+from sap_rl.seeds import torch_stream
+from sap_rl.types import Actions, Attack, Flags, PerExample, Pixels, QFunction
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """What one step of an adversary did.
+
+    pixels [B, K, H, W]: what the agent receives; label [B]: the victim's greedy action on the
+    frames the attacker worked on; linf [B]: distance to the clean frames in pixels, as the referee
+    measured it; mean [B]: mean absolute change over all pixels.
+    """
+
+    pixels: Pixels
+    label: Actions
+    linf: PerExample
+    mean: PerExample
+    victim: QFunction
+
+    @property
+    def flipped(self) -> Flags:
+        """Whether the victim's own greedy action on the tampered frames differs from the label.
+
+        Costs one pass of the victim, made when asked for.
+        """
+        with torch.no_grad():
+            return self.victim(to_unit(self.pixels)).argmax(1) != self.label
+
+
+class Adversary:
+    """Tampers with batches of frames, one call per step of the game.
+
+    victim: the Q-function whose values the attack looks at; attack: see `make_attack`; seed: of
+    the attacker's own randomness. With threat.frames = "newest" it remembers, per environment,
+    the frames that it has already tampered with.
+    """
+
+    def __init__(self, victim: QFunction, attack: Attack, threat: Threat, seed: int) -> None:
+        self.victim, self.attack, self.threat = victim, attack, threat
+        self.reseed(seed)
+
+    def reseed(self, seed: int) -> None:
+        """Start the attacker's randomness again and forget every history."""
+        self._seed = seed
+        self._generators: dict[str, torch.Generator] = {}
+        self._history: dict[int, Tensor] = {}
+
+    def perturb(self, pixels: Pixels, first: Flags, rows: list[int] | None = None) -> Attacked:
+        """Attack one observation of every environment.
+
+        pixels [B, K, H, W], uint8 or float in 0..255; first [B]: whether an episode begins here;
+        rows: which environments these are, 0..B-1 by default. Raises ThreatViolation if the attack
+        left the threat model.
+        """
+        rows = list(range(len(pixels))) if rows is None else rows
+        given = self._with_history(pixels, first, rows)
+        q = _Noting(self.victim)
+        obs = to_unit(given)
+        adv = self.attack(q, obs, self.threat, generator=self._generator(pixels.device))
+        received = self.threat.deliver(adv.detach(), given)
+        linf = self.threat.check(received, given, pixels)
+        mean = (received.float() - pixels.float()).abs().flatten(1).mean(1)
+        if self.threat.frames == "newest":
+            self._history.update(zip(rows, received, strict=True))
+        return Attacked(received, q.label(obs), linf, mean, self.victim)
+
+    def _with_history(self, pixels: Pixels, first: Flags, rows: list[int]) -> Pixels:
+        """The clean stack with its older frames as they were tampered with before."""
+        if self.threat.frames == "all":
+            return pixels
+        given = pixels.float() if self.threat.observation == "float" else pixels.clone()
+        for i, row in enumerate(rows):
+            if not first[i] and row in self._history:
+                given[i, :-1] = self._history[row][1:]
+        return given
+
+    def _generator(self, device: torch.device) -> torch.Generator:
+        key = str(device)
+        if key not in self._generators:
+            self._generators[key] = torch_stream(self._seed, "attack", device=device)
+        return self._generators[key]
+
+
+class _Noting:
+    """A Q-function that keeps the values of its first call, which every attack makes on the frames
+    it was given: the label comes from there without another pass."""
+
+    def __init__(self, q: QFunction) -> None:
+        self.q = q
+        self.first: Tensor | None = None
+
+    def __call__(self, obs: Any, /) -> Any:
+        values = self.q(obs)
+        if self.first is None:
+            self.first = values.detach()
+        return values
+
+    def label(self, obs: Tensor) -> Actions:
+        if self.first is None:
+            with torch.no_grad():
+                self.first = self.q(obs)
+        return greedy(self.first, len(self.first) // len(obs))

@@ -1,0 +1,27 @@
+"""Random signs: the control that any attack with a gradient must beat."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sap_rl.attacks.threat import Threat
+from sap_rl.types import Actions, QFunction, UnitFrames
+
+
+def noise(
+    q: QFunction,
+    obs: UnitFrames,
+    threat: Threat,
+    *,
+    generator: torch.Generator,
+    label: Actions | None = None,
+) -> UnitFrames:
+    """Every pixel moves by the full budget, up or down at random; q is never asked."""
+    return threat.project(obs + threat.eps * random_signs(obs, generator), obs)
+
+
+def random_signs(obs: Tensor, generator: torch.Generator) -> Tensor:
+    """-1 or 1 with equal chance, of the shape of obs."""
+    bits = torch.randint(2, obs.shape, generator=generator, device=obs.device, dtype=torch.int8)
+    return (2 * bits - 1).to(obs.dtype)

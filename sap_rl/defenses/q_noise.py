@@ -1,0 +1,47 @@
+"""Gaussian noise on action values: the control that a random defence must beat."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from torch import Tensor, nn
+
+from sap_rl.defenses.activations import shared_copy
+from sap_rl.errors import UsageError
+from sap_rl.seeds import Stream
+
+
+class QNoise(nn.Module):
+    """A network with noise of standard deviation `sigma` added to its outputs, see `q_noise`."""
+
+    stochastic = True
+    sampler_version = "gaussian/1"
+
+    def __init__(self, module: nn.Module, sigma: float, seed: int | None) -> None:
+        super().__init__()
+        self.module = shared_copy(module)
+        self.sigma = sigma
+        self.stream = Stream(seed)
+
+    def reseed(self, seed: int | None) -> None:
+        """Start a new stream."""
+        self.stream = Stream(seed)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        q: Tensor = self.module(*args, **kwargs)
+        return q + self.sigma * self.stream.normal(tuple(q.shape), q.device).to(q.dtype)
+
+    def extra_repr(self) -> str:
+        return f"sigma={self.sigma:g}"
+
+
+def q_noise(module: nn.Module, *, sigma: float, seed: int | None = None) -> QNoise:
+    """Add independent N(0, sigma^2) to every action value in every pass, train and eval alike.
+
+    Flips near-ties at random and nothing else, as a random defence does among other things. Shares
+    the module's Parameters and buffers. sigma in the units of Q; UsageError below 0 or not finite.
+    """
+    if not (math.isfinite(sigma) and sigma >= 0):
+        raise UsageError(f"sigma must be a number of at least 0, got {sigma}")
+    return QNoise(module, sigma, seed)

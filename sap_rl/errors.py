@@ -1,0 +1,25 @@
+"""What went wrong, in one line, with the value and the choices."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UsageError(ValueError):
+    """A request that cannot be served; its message is one line meant for the user."""
+
+
+def unknown(kind: str, value: str, choices: Iterable[str]) -> UsageError:
+    """The error for a name that is not in a registry: nearest known names first, at most twelve."""
+    names = list(choices)
+    near = difflib.get_close_matches(value, names, n=3, cutoff=0.5)
+    ordered = near + [name for name in names if name not in near]
+    shown = ", ".join(ordered[:12]) + (", ..." if len(ordered) > 12 else "")
+    return UsageError(f"unknown {kind} '{value}'; choose from {shown}")
+
+
+def require_positive(name: str, value: int) -> None:
+    """Refuse a count below 1."""
+    if value < 1:
+        raise UsageError(f"{name} must be at least 1, got {value}")

@@ -1,0 +1,1 @@
+"""Q-networks and the checkpoints that hold them."""

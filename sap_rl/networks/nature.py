@@ -1,0 +1,33 @@
+"""The Q-network of Mnih et al. 2015 (Nature 518), as Double DQN uses it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from torch import nn
+
+from sap_rl.errors import UsageError, require_positive
+
+
+def nature_network(num_actions: int, *, frames: int = 4) -> nn.Sequential:
+    """Unit frames [B, frames, 84, 84] -> action values [B, num_actions].
+
+    Three convolutions (32@8x8/4, 64@4x4/2, 64@3x3/1), a dense layer of 512, ReLU after each.
+    """
+    if num_actions < 2:
+        raise UsageError(f"a Q-network needs at least 2 actions, got {num_actions}")
+    require_positive("frames", frames)
+    return nn.Sequential(
+        OrderedDict(
+            conv1=nn.Conv2d(frames, 32, 8, stride=4),
+            relu1=nn.ReLU(),
+            conv2=nn.Conv2d(32, 64, 4, stride=2),
+            relu2=nn.ReLU(),
+            conv3=nn.Conv2d(64, 64, 3, stride=1),
+            relu3=nn.ReLU(),
+            flatten=nn.Flatten(),
+            dense=nn.Linear(3136, 512),
+            relu4=nn.ReLU(),
+            q=nn.Linear(512, num_actions),
+        )
+    )

@@ -1,0 +1,59 @@
+"""Names for shapes: B batch, K frame stack, H height, W width, A actions."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32, Int64, UInt8
+from torch import Tensor, nn
+
+Pixels: TypeAlias = UInt8[Tensor, "B K H W"] | Float32[Tensor, "B K H W"]
+"""Frames in 0..255, oldest first."""
+
+UnitFrames: TypeAlias = Float[Tensor, "B K H W"]
+"""Frames in 0..1, what a Q-function takes."""
+
+QValues: TypeAlias = Float[Tensor, "B A"]
+Actions: TypeAlias = Int64[Tensor, "B"]
+PerExample: TypeAlias = Float[Tensor, "B"]
+Flags: TypeAlias = Bool[Tensor, "B"]
+
+PixelArray: TypeAlias = UInt8[np.ndarray, "B K H W"] | Float32[np.ndarray, "B K H W"]
+ActionArray: TypeAlias = Int64[np.ndarray, "B"]
+
+
+@runtime_checkable
+class QFunction(Protocol):
+    """Unit floats [B, K, H, W] -> action values [B, A]; differentiable; may be random."""
+
+    def __call__(self, obs: Any, /) -> Any: ...
+
+
+@runtime_checkable
+class Defense(Protocol):
+    """nn.Module -> nn.Module: shares every Parameter and buffer, leaves the original untouched."""
+
+    def __call__(self, module: nn.Module, /, *, seed: int | None, **options: Any) -> nn.Module: ...
+
+
+@runtime_checkable
+class Attack(Protocol):
+    """Change frames inside a threat model, knowing only a callable.
+
+    q: QFunction; obs: unit frames [B, K, H, W]; threat: attacks.threat.Threat; generator: the
+    attacker's own randomness; label: actions [B] to move away from, None for the argmax of q's own
+    mean on `obs`. Returns unit frames [B, K, H, W]. Its first call of q, if any, is on clean `obs`.
+    """
+
+    def __call__(
+        self,
+        q: QFunction,
+        obs: Any,
+        threat: Any,
+        /,
+        *,
+        generator: torch.Generator,
+        label: Any = None,
+    ) -> Any: ...

@@ -1,0 +1,90 @@
+"""A gymnasium environment whose frames are tampered with."""
+
+from __future__ import annotations
+
+from typing import Any, SupportsFloat
+
+import gymnasium
+import numpy as np
+
+from sap_rl.agents import Agent
+from sap_rl.atari.protocol import Frames, Observation
+from sap_rl.types import QFunction
+from sap_rl.wrappers.skin import Skin, facts
+
+
+class AdversarialObservation(
+    gymnasium.Wrapper[np.ndarray, Any, np.ndarray, Any], gymnasium.utils.RecordConstructorArgs
+):
+    """Attack every observation on its way to whoever plays.
+
+    env: observations [K, H, W] in 0..255, e.g. AtariPreprocessing and FrameStackObservation.
+    victim: the Agent, or the Q-function on unit floats [B, K, H, W], that the attack looks at.
+    attack: a name in `ATTACKS`; lam: budget in pixel units; observation: `uint8` (rounded towards
+    the clean frame) or `float`; frames: `all` or `newest`; seed: of the attacker until a reset
+    brings one; further options go to the attack (steps, objective, grad_samples, ...).
+    grad_samples defaults to 10 for a random victim and 1 otherwise.
+    `info["adversary"]` holds the distance `linf` in pixels and the victim's `label`.
+
+    Raises UsageError for unusable options, ThreatViolation if an attack exceeds its budget.
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env[np.ndarray, Any],
+        victim: Agent | QFunction,
+        *,
+        attack: str = "fgsm",
+        lam: float = 4.0,
+        observation: Observation = "uint8",
+        frames: Frames = "all",
+        seed: int = 0,
+        **options: Any,
+    ) -> None:
+        gymnasium.utils.RecordConstructorArgs.__init__(
+            self,
+            victim=victim,
+            attack=attack,
+            lam=lam,
+            observation=observation,
+            frames=frames,
+            seed=seed,
+            _disable_deepcopy=True,
+            **options,
+        )
+        gymnasium.Wrapper.__init__(self, env)
+        self.skin = Skin(
+            victim,
+            env.observation_space,
+            attack=attack,
+            lam=lam,
+            observation=observation,
+            frames=frames,
+            seed=seed,
+            options=options,
+        )
+        self.observation_space = self.skin.space
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Reset the environment, and the attacker's randomness if there is a seed."""
+        obs, info = self.env.reset(seed=seed, options=options)
+        if seed is not None:
+            self.skin.adversary.reseed(seed)
+        return self._tampered(obs, info, first=True)
+
+    def step(
+        self, action: Any
+    ) -> tuple[np.ndarray, SupportsFloat, bool, bool, dict[str, Any]]:  # fmt: skip
+        """Play one action; only the observation differs from the environment's."""
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        obs, info = self._tampered(obs, info, first=False)
+        return obs, reward, terminated, truncated, info
+
+    def _tampered(
+        self, obs: np.ndarray, info: dict[str, Any], *, first: bool
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        attacked = self.skin.perturb(obs[None], np.array([first]), [0])
+        one = {name: values[0] for name, values in facts(attacked).items()}
+        return attacked.pixels[0].cpu().numpy(), info | {"adversary": one}
