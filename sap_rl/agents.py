@@ -17,10 +17,11 @@ from sap_rl.atari.pixels import to_unit
 from sap_rl.atari.protocol import Preprocess, Protocol
 from sap_rl.attacks.gradients import mean_values
 from sap_rl.defenses import DEFENSES, parse_defense
+from sap_rl.defenses.activations import shared_copy
 from sap_rl.errors import UsageError, unknown
 from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.loaders import LOADERS
-from sap_rl.seeds import numpy_stream
+from sap_rl.seeds import numpy_stream, stream_seed
 from sap_rl.types import ActionArray, QValues
 
 AGENTS_VARIABLE = "SAP_RL_AGENTS"
@@ -34,7 +35,7 @@ class Agent:
     module: unit frames [B, K, H, W] -> action values [B, num_actions]; preprocess: what it sees;
     game: the one it was trained on, None if unknown; defense: spelling of the defence it carries;
     policy_samples: passes averaged per action; device: where it computes; facts: what its file
-    states.
+    states; explorer: draws for `predict(deterministic=False)`.
     """
 
     module: nn.Module
@@ -47,6 +48,9 @@ class Agent:
     policy_samples: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     facts: dict[str, Any] = field(default_factory=dict)
+    explorer: np.random.Generator = field(
+        default_factory=lambda: numpy_stream(0, "epsilon"), repr=False, compare=False
+    )
 
     def q_values(self, pixels: np.ndarray | Tensor) -> QValues:
         """Action values [B, A] of frames [B, K, H, W] in 0..255, uint8 or float32.
@@ -83,8 +87,8 @@ class Agent:
         actions = self.act(pixels)
         if not deterministic:
             values = self.num_actions or self.q_values(pixels).shape[1]
-            explore = self._explorer.random(len(actions)) < Protocol().epsilon
-            actions = np.where(explore, self._explorer.integers(values, size=len(actions)), actions)
+            explore = self.explorer.random(len(actions)) < Protocol().epsilon
+            actions = np.where(explore, self.explorer.integers(values, size=len(actions)), actions)
         return (actions[0] if single else actions), state
 
     @property
@@ -106,18 +110,24 @@ class Agent:
         spelled = f"{self.defense}+{name}" if self.defense else name
         return replace(self, module=module, defense=spelled)
 
+    def reseeded(self, seed: int) -> Agent:
+        """A second player: shares Parameters, every stream of its own starts from `seed`.
+
+        The same agent where nothing in it has a stream.
+        """
+        if not any(hasattr(part, "reseed") for part in self.module.modules()):
+            return self
+        module = shared_copy(self.module)
+        for name, part in module.named_modules():
+            if hasattr(part, "reseed"):
+                part.reseed(stream_seed(seed, name))
+        return replace(self, module=module)
+
     def _channels_first(self, pixels: np.ndarray) -> np.ndarray:
         frames, height, width = self.preprocess.shape
         if pixels.shape[1:] == (height, width, frames):
             return np.moveaxis(pixels, -1, 1)
         return pixels
-
-    @property
-    def _explorer(self) -> np.random.Generator:
-        if "explorer" not in self.__dict__:
-            self.__dict__["explorer"] = numpy_stream(0, "epsilon")
-        generator: np.random.Generator = self.__dict__["explorer"]
-        return generator
 
 
 def load_agent(

@@ -8,6 +8,9 @@ from torch import Tensor
 from sap_rl.attacks.objectives import Objective
 from sap_rl.types import Actions, QFunction, QValues, UnitFrames
 
+RANDOM_GRAD_SAMPLES = 10
+"""Passes averaged per gradient of a random victim where the caller does not say."""
+
 MAX_ROWS = 1024
 """Rows per pass when samples are folded into the batch: bounds memory (300 MB on Nature)."""
 
@@ -63,3 +66,8 @@ def is_random(q: QFunction, obs: UnitFrames) -> bool:
     """Whether two passes over the same frames differ."""
     with torch.no_grad():
         return not torch.equal(q(obs), q(obs))
+
+
+def default_grad_samples(q: QFunction, obs: UnitFrames) -> int:
+    """10 where q is random on these frames, else 1."""
+    return RANDOM_GRAD_SAMPLES if is_random(q, obs) else 1

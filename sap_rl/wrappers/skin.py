@@ -13,13 +13,10 @@ from sap_rl.atari.pixels import PIXEL_MAX
 from sap_rl.atari.protocol import Frames, Observation
 from sap_rl.attacks import attack_options, make_attack
 from sap_rl.attacks.adversary import Adversary, Attacked
-from sap_rl.attacks.gradients import is_random
+from sap_rl.attacks.gradients import default_grad_samples
 from sap_rl.attacks.threat import Threat
 from sap_rl.errors import UsageError
 from sap_rl.types import QFunction
-
-GRAD_SAMPLES = 10
-"""Passes averaged per gradient when the victim is random and the caller does not say."""
 
 
 class Skin:
@@ -46,8 +43,8 @@ class Skin:
         threat = Threat(lam, frames, observation)
         box = _pixel_box(space)
         if "grad_samples" in attack_options(attack) and "grad_samples" not in options:
-            look = torch.zeros((1, *box.shape), device=self.device)
-            options = options | {"grad_samples": GRAD_SAMPLES if is_random(q, look) else 1}
+            look = torch.full((1, *box.shape), 0.5, device=self.device)
+            options = options | {"grad_samples": default_grad_samples(q, look)}
         self.adversary = Adversary(q, make_attack(attack, **options), threat, seed)
         dtype = np.uint8 if observation == "uint8" else np.float32
         self.space = spaces.Box(0, int(PIXEL_MAX), box.shape, dtype)

@@ -347,6 +347,14 @@ def test_an_acceleration_too_strong_for_the_level_is_degenerate() -> None:
     assert mean_interval(returns, rng=seeded(), level=1 - 1e-12).flags == DEGENERATE
 
 
+@pytest.mark.parametrize("unit", [2.0**-600, 2.0**300])
+def test_the_unit_of_the_scores_scales_the_interval(unit: float) -> None:
+    """Powers of two are exact; the jackknife's cubes and squares would leave float64 here."""
+    scores = np.array([1.0, 2.0, 2.0, 9.0])
+    small, large = (mean_interval(scores * scale, rng=seeded()) for scale in (1.0, unit))
+    assert (large.low, large.high) == (small.low * unit, small.high * unit)
+
+
 def test_every_small_case_has_finite_ordered_bounds_or_a_flag() -> None:
     """Warnings are errors here, so that no division by zero passes either."""
     rng = seeded(0)

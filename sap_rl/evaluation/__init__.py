@@ -1,0 +1,1 @@
+"""Playing games for a score: arms, pairing, statistics, results."""

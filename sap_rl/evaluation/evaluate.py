@@ -1,0 +1,230 @@
+"""How much reward an agent keeps under attack, without and with a defence."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import torch
+
+from sap_rl.agents import Agent, load_agent
+from sap_rl.atari.env import make_atari
+from sap_rl.atari.games import canonical_game
+from sap_rl.atari.protocol import Protocol
+from sap_rl.attacks import attack_options
+from sap_rl.errors import UsageError
+from sap_rl.evaluation.arms import Arm, Cast, RandomPlayer, Victim, matching_sigma, plan
+from sap_rl.evaluation.episodes import max_agent_steps
+from sap_rl.evaluation.results import Evaluation, Row
+from sap_rl.evaluation.rollout import Episode, Player, Step, rollout
+from sap_rl.evaluation.settings import Settings
+from sap_rl.evaluation.summary import ArmFacts, Tally, make_changes, make_row
+from sap_rl.seeds import numpy_stream
+
+MATCH_EVERY = 8
+"""Steps of the defended agent's clean play between those whose values set the matched noise."""
+
+
+@dataclass(frozen=True)
+class ArmStarted:
+    """An arm begins; facts: what is fixed about it."""
+
+    arm: Arm
+    facts: ArmFacts
+
+
+@dataclass(frozen=True)
+class ArmPlayed:
+    """One event of an arm's games; tally: everything so far (the same object grows)."""
+
+    arm: Arm
+    what: Step | Episode
+    tally: Tally
+
+
+@dataclass(frozen=True)
+class ArmEnded:
+    """An arm is complete."""
+
+    arm: Arm
+    row: Row
+
+
+Event = ArmStarted | ArmPlayed | ArmEnded
+
+
+def evaluate(
+    agent: Agent | str,
+    game: str,
+    *,
+    lam: float | Sequence[float],
+    attack: str = "fgsm",
+    attack_options: dict[str, Any] | None = None,
+    defense: str | None = None,
+    defense_options: dict[str, Any] | None = None,
+    victims: tuple[Victim, ...] = ("self", "original"),
+    episodes: int = 30,
+    num_envs: int | None = None,
+    seed: int = 0,
+    controls: bool = True,
+    protocol: Protocol | None = None,
+) -> Evaluation:
+    """Play every arm and report returns, intervals, changes and flags.
+
+    agent: an Agent or what `load_agent` takes; lam: budget or budgets in pixel units (0..255);
+    other arguments as in `Settings`. Raises UsageError in one line for anything unusable.
+    """
+    settings = Settings(
+        game=canonical_game(game),
+        lams=(float(lam),) if isinstance(lam, int | float) else tuple(float(v) for v in lam),
+        attack=attack,
+        attack_options=attack_options or {},
+        defense=defense,
+        defense_options=defense_options or {},
+        victims=victims,
+        episodes=episodes,
+        num_envs=num_envs,
+        seed=seed,
+        controls=controls,
+        protocol=protocol or Protocol(),
+    )
+    stage = Stage(load_agent(agent) if isinstance(agent, str) else agent, settings)
+    for _ in stage.play():
+        pass
+    return stage.result()
+
+
+@dataclass
+class Stage:
+    """One evaluation in progress: `play` it, and ask for the `result` at any moment.
+
+    agent: the original; settings: what to do. Raises UsageError at once if they do not fit.
+    """
+
+    agent: Agent
+    settings: Settings
+    rows: list[Row] = field(default_factory=list)
+    _open: tuple[Arm, ArmFacts, Tally] | None = None
+
+    def __post_init__(self) -> None:
+        s = self.settings
+        self.arms = plan(
+            s.lams, defended=s.defense is not None, victims=s.victims, controls=s.controls
+        )
+        samples = s.protocol.policy_samples
+        original = replace(self.agent, policy_samples=samples)
+        self.cast = Cast(original, s.protocol, s.seed, s.attack, s.attack_options)
+        if s.defense is not None:
+            self.cast.defended = original.defend(s.defense, seed=s.seed, **s.defense_options)
+        for name in ("original", *(["defended"] if s.defense else [])):
+            self._check_actions(self.cast.agent(name))  # type: ignore[arg-type]
+
+    def play(self) -> Iterator[Event]:
+        """Play all arms, yielding what happens; may be abandoned at any moment."""
+        s = self.settings
+        envs = make_atari(
+            s.game, s.parallel, protocol=s.protocol, preprocess=self.agent.preprocess
+        )  # fmt: skip
+        try:
+            for arm in self.arms:
+                yield from self._play_arm(arm, envs)
+        finally:
+            envs.close()
+
+    def result(self) -> Evaluation:
+        """What is known by now; an arm in progress is a row marked incomplete."""
+        rows = list(self.rows)
+        if self._open is not None:
+            rows.append(make_row(self.settings, *self._open))
+        config = asdict(self.settings) | {
+            "num_envs": self.settings.parallel,
+            "agent": self.agent.name,
+            "agent_sha256": self.agent.sha256,
+            "device": str(self.agent.device),
+            "threads": torch.get_num_threads(),
+            "arms": len(self.arms),
+        }
+        protocol = config.pop("protocol") | asdict(self.agent.preprocess)
+        return Evaluation(
+            config, versions(), protocol, tuple(rows), make_changes(self.settings, rows)
+        )
+
+    def _play_arm(self, arm: Arm, envs: Any) -> Iterator[Event]:
+        s = self.settings
+        player: Player = RandomPlayer() if arm.name == "random" else self.cast.contestant(arm)
+        facts = self._facts(arm)
+        tally = Tally()
+        self._open = (arm, facts, tally)
+        yield ArmStarted(arm, facts)
+        watched: list[np.ndarray] = []
+        started = time.perf_counter()
+        games = rollout(
+            envs,
+            player,
+            episodes=s.episodes,
+            seed=s.seed,
+            epsilon=facts.epsilon,
+            max_steps=max_agent_steps(s.protocol.max_frames, self.agent.preprocess.frameskip),
+        )
+        calibrates = (arm.name, arm.lam) == ("defended", 0.0) and s.controls
+        for count, event in enumerate(games):
+            tally.add(event)
+            tally.seconds = time.perf_counter() - started
+            if calibrates and isinstance(event, Step) and count % MATCH_EVERY == 0:
+                watched.append(self.cast.original.q_values(event.pixels).cpu().numpy())
+            yield ArmPlayed(arm, event, tally)
+        row = make_row(s, arm, facts, tally)
+        self._open = None
+        self.rows.append(row)
+        if calibrates:
+            self._match(np.concatenate(watched), row.self_flip_rate or 0.0)
+        yield ArmEnded(arm, row)
+
+    def _match(self, values: np.ndarray, rate: float) -> None:
+        """Cast the `matched` control: noise that flips as often as the defended agent."""
+        sigma = matching_sigma(values, rate, rng=numpy_stream(self.settings.seed, "match"))
+        self.cast.matched = self.cast.original.defend(
+            f"q-noise-{sigma:.4g}", seed=self.settings.seed
+        )
+
+    def _facts(self, arm: Arm) -> ArmFacts:
+        s = self.settings
+        if arm.name == "random":
+            return ArmFacts(epsilon=1.0)
+        agent = self.cast.agent(arm.name)
+        attacked = arm.victim is not None
+        victim = self.cast.victim(arm).module if attacked else None
+        gradient = attacked and "grad_samples" in attack_options(s.attack)
+        return ArmFacts(
+            attack=s.attack if attacked else None,
+            defense=agent.defense,
+            backward=getattr(victim, "backward", None) if gradient else None,
+            grad_samples=self.cast.grad_samples(arm) if gradient else None,
+            policy_samples=agent.policy_samples,
+            epsilon=s.protocol.epsilon,
+            sampler=getattr(agent.module, "sampler_version", None),
+        )
+
+    def _check_actions(self, agent: Agent) -> None:
+        """Refuse a network whose outputs are not the game's actions, before anything is played."""
+        preprocess = agent.preprocess
+        envs = make_atari(self.settings.game, preprocess=preprocess)
+        wanted = int(envs.single_action_space.n)  # type: ignore[attr-defined]
+        envs.close()
+        found = agent.q_values(np.zeros((1, *preprocess.shape), np.uint8)).shape[1]
+        if found != wanted:
+            raise UsageError(
+                f"agent '{agent.name}' has {found} actions but {self.settings.game} has {wanted}; "
+                "it was trained on another game or action set"
+            )
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that a result depends on."""
+    packages = ("sap-rl", "torch", "ale-py", "gymnasium", "numpy", "scipy")
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}

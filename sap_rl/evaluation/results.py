@@ -1,0 +1,119 @@
+"""What an evaluation found: rows of arms, changes between them, and their JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sap_rl.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Row:
+    """One arm of one game at one lambda.
+
+    returns, lengths: per finished episode, by index (lengths in agent steps); complete: all
+    episodes were finished; mean, ci_low, ci_high: BCa 95% over episodes; normalised: (mean -
+    random) / (human - random); flip_rate, self_flip_rate: shares of steps; linf_max, linf_mean,
+    change_mean: distance to the clean frame in pixels as the referee measured it, the largest, the
+    average over steps, and the mean absolute change per pixel; truncated: episodes cut by the cap.
+    """
+
+    game: str
+    lam: float
+    arm: str
+    attack: str | None
+    defense: str | None
+    victim: str | None
+    backward: str | None
+    grad_samples: int | None
+    policy_samples: int
+    epsilon: float
+    precision: str
+    sampler: str | None
+    episodes: int
+    complete: bool
+    returns: tuple[float, ...]
+    lengths: tuple[int, ...]
+    truncated: int
+    mean: float | None
+    ci_low: float | None
+    ci_high: float | None
+    normalised: float | None
+    flip_rate: float | None
+    self_flip_rate: float | None
+    linf_max: float | None
+    linf_mean: float | None
+    change_mean: float | None
+    seconds: float
+    steps_per_second: float
+
+
+@dataclass(frozen=True)
+class Change:
+    """The defended agent against the original one, under one lambda and one victim.
+
+    headline: this victim's attack is the stronger one, the lower mean; percent, ci_low, ci_high:
+    None where flagged; paper_percent: what Dhillon et al. 2018 print for SAP-100.
+    """
+
+    game: str
+    lam: float
+    victim: str | None
+    headline: bool
+    percent: float | None
+    ci_low: float | None
+    ci_high: float | None
+    flags: tuple[str, ...]
+    paper_percent: float | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything about one evaluation, enough to repeat it."""
+
+    config: dict[str, Any]
+    versions: dict[str, str]
+    protocol: dict[str, Any]
+    rows: tuple[Row, ...]
+    changes: tuple[Change, ...] = field(default=())
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned arm finished all its episodes."""
+        return len(self.rows) == self.config["arms"] and all(row.complete for row in self.rows)
+
+    def row(self, arm: str, lam: float = 0.0, victim: str | None = None) -> Row | None:
+        """The row of that arm, None if it was not played."""
+        for row in self.rows:
+            if (row.arm, row.lam, row.victim) == (arm, lam, victim):
+                return row
+        return None
+
+    def to_json(self) -> str:
+        """One JSON object; `lam` is spelled lambda there; never NaN or Infinity."""
+        whole = asdict(self) | {"complete": self.complete}
+        for part in (*whole["rows"], *whole["changes"]):
+            part["lambda"] = part.pop("lam")
+        return json.dumps(whole, indent=1, allow_nan=False) + "\n"
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write beside the target, then rename: a file that was there stays whole until the end."""
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as file:
+        file.write(text)
+    os.replace(file.name, path)  # noqa: PTH105
+
+
+def check_writable(path: Path) -> None:
+    """Refuse, before games are played, a file that could not be written afterwards."""
+    folder = path.parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        reason = "is a folder" if path.is_dir() else f"folder '{folder}' is missing or read-only"
+        raise UsageError(f"cannot write '{path}': {reason}")

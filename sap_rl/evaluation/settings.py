@@ -1,0 +1,66 @@
+"""What an evaluation is asked to do, checked before anything is played."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+from sap_rl.atari.protocol import Protocol
+from sap_rl.attacks import make_attack
+from sap_rl.attacks.threat import Threat
+from sap_rl.defenses import parse_defense
+from sap_rl.errors import UsageError, require_positive, unknown
+from sap_rl.evaluation.arms import Victim
+
+MAX_ENVS = 16
+"""Environments by default: more would idle while the longest episode ends."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One evaluation.
+
+    game: canonical name; lams: budgets in pixel units, 0 is always among the arms; attack and
+    attack_options: see `ATTACKS` (grad_samples belongs to the protocol); defense: a spelling such
+    as sap-100, None for the original alone; defense_options: sampler, backward, skip; victims:
+    whose gradient is used against the defended agent; controls: play `random` and `matched` too.
+    """
+
+    game: str
+    lams: tuple[float, ...]
+    attack: str = "fgsm"
+    attack_options: dict[str, Any] = field(default_factory=dict)
+    defense: str | None = None
+    defense_options: dict[str, Any] = field(default_factory=dict)
+    victims: tuple[Victim, ...] = ("self", "original")
+    episodes: int = 30
+    num_envs: int | None = None
+    seed: int = 0
+    controls: bool = True
+    protocol: Protocol = field(default_factory=Protocol)
+
+    def __post_init__(self) -> None:
+        require_positive("episodes", self.episodes)
+        if self.num_envs is not None:
+            require_positive("num_envs", self.num_envs)
+        if not self.lams:
+            raise UsageError("at least one lambda is needed, got none")
+        for lam in self.lams:
+            Threat(lam, self.protocol.frames, self.protocol.observation)
+        if len(set(self.lams)) < len(self.lams):
+            raise UsageError(f"a lambda is given twice: {', '.join(f'{v:g}' for v in self.lams)}")
+        if not self.victims or len(set(self.victims)) < len(self.victims):
+            raise UsageError(f"victims must be different and at least one, got {self.victims}")
+        for victim in self.victims:
+            if victim not in get_args(Victim):
+                raise unknown("victim", victim, get_args(Victim))
+        if "grad_samples" in self.attack_options:
+            raise UsageError("grad_samples belongs to the protocol, not to attack_options")
+        make_attack(self.attack, **self.attack_options)
+        if self.defense is not None:
+            parse_defense(self.defense)
+
+    @property
+    def parallel(self) -> int:
+        """How many environments are played at once."""
+        return min(self.episodes, self.num_envs or MAX_ENVS)

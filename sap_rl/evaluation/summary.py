@@ -1,0 +1,195 @@
+"""From what happened to what may be claimed: rows, changes and their flags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sap_rl.atari.games import game_facts
+from sap_rl.evaluation.arms import Arm
+from sap_rl.evaluation.results import Change, Row
+from sap_rl.evaluation.rollout import Episode, Step
+from sap_rl.evaluation.settings import Settings
+from sap_rl.evaluation.statistics import (
+    Interval,
+    difference_interval,
+    mean_interval,
+    normalised,
+    reaches,
+    relative_change,
+)
+from sap_rl.seeds import numpy_stream
+
+
+@dataclass(frozen=True)
+class ArmFacts:
+    """What is fixed about an arm before it is played; None where it does not apply."""
+
+    attack: str | None = None
+    defense: str | None = None
+    backward: str | None = None
+    grad_samples: int | None = None
+    policy_samples: int = 1
+    epsilon: float = 0.0
+    precision: str = "float32"
+    sampler: str | None = None
+
+
+@dataclass
+class Tally:
+    """Counts what an arm's steps and episodes showed."""
+
+    episodes: list[Episode] = field(default_factory=list)
+    steps: int = 0
+    flipped: int = 0
+    self_flipped: int = 0
+    linf_max: float = 0.0
+    linf_sum: float = 0.0
+    mean_sum: float = 0.0
+    measured: set[str] = field(default_factory=set)
+    seconds: float = 0.0
+
+    def add(self, event: Step | Episode) -> None:
+        """Count one event of a rollout."""
+        if isinstance(event, Episode):
+            self.episodes.append(event)
+            return
+        decision = event.decision
+        self.steps += len(decision.actions)
+        if decision.flipped is not None:
+            self.measured.add("flip")
+            self.flipped += int(decision.flipped.sum())
+        if decision.self_flipped is not None:
+            self.measured.add("self_flip")
+            self.self_flipped += int(decision.self_flipped.sum())
+        if decision.linf is not None and decision.mean is not None:
+            self.measured.add("distance")
+            self.linf_max = max(self.linf_max, float(decision.linf.max()))
+            self.linf_sum += float(decision.linf.sum())
+            self.mean_sum += float(decision.mean.sum())
+
+    def per_step(self, total: float, what: str) -> float | None:
+        """Average over steps; None where it was never measured."""
+        return total / self.steps if what in self.measured and self.steps else None
+
+
+def make_row(settings: Settings, arm: Arm, facts: ArmFacts, tally: Tally) -> Row:
+    """The row of an arm from what was counted; incomplete arms get no interval."""
+    episodes = sorted(tally.episodes, key=lambda episode: episode.index)
+    returns = tuple(episode.ret for episode in episodes)
+    complete = len(returns) == settings.episodes
+    interval = Interval(float(np.mean(returns)), None, None) if returns else None
+    if complete:
+        interval = mean_interval(returns, rng=_bootstrap(settings, arm.title, arm.lam))
+    known = game_facts(settings.game)
+    score = None
+    if interval is not None and known.random is not None and known.human is not None:
+        score = normalised(interval.mean, random=known.random, human=known.human)
+    return Row(
+        game=settings.game,
+        lam=arm.lam,
+        arm=arm.name,
+        victim=arm.victim,
+        **vars(facts),
+        episodes=len(returns),
+        complete=complete,
+        returns=returns,
+        lengths=tuple(episode.length for episode in episodes),
+        truncated=sum(episode.truncated for episode in episodes),
+        mean=interval.mean if interval else None,
+        ci_low=interval.low if interval else None,
+        ci_high=interval.high if interval else None,
+        normalised=score,
+        flip_rate=tally.per_step(tally.flipped, "flip"),
+        self_flip_rate=tally.per_step(tally.self_flipped, "self_flip"),
+        linf_max=tally.linf_max if "distance" in tally.measured else None,
+        linf_mean=tally.per_step(tally.linf_sum, "distance"),
+        change_mean=tally.per_step(tally.mean_sum, "distance"),
+        seconds=tally.seconds,
+        steps_per_second=tally.steps / tally.seconds if tally.seconds else 0.0,
+    )
+
+
+def make_changes(settings: Settings, rows: list[Row]) -> tuple[Change, ...]:
+    """Defended against original, for every lambda and victim whose arms are complete."""
+    done = {(row.arm, row.lam, row.victim): row for row in rows if row.complete}
+    changes = []
+    for lam in sorted({row.lam for row in rows}):
+        against = {
+            victim: row for (arm, at, victim), row in done.items() if (arm, at) == ("defended", lam)
+        }
+        original = done.get(("original", lam, "self" if lam else None))
+        planned = len(settings.victims) if lam else 1
+        if original is None or not against:
+            continue
+        lowest = min(against, key=lambda victim: against[victim].mean or 0.0)
+        for victim, defended in against.items():
+            headline = victim == lowest and len(against) == planned
+            changes.append(_change(settings, done, original, defended, headline))
+    return tuple(changes)
+
+
+Done = dict[tuple[str, float, str | None], Row]
+
+
+def _change(
+    settings: Settings, done: Done, original: Row, defended: Row, headline: bool
+) -> Change:  # fmt: skip
+    lam, victim = defended.lam, defended.victim
+    found = relative_change(
+        original.returns,
+        defended.returns,
+        clean_gap=_clean_gap(settings, done),
+        rng=_bootstrap(settings, "change", lam, victim or "clean"),
+    )
+    facts = game_facts(settings.game)
+    as_in_paper = settings.defense == "sap-100" and settings.attack in ("fgsm", "none")
+    return Change(
+        settings.game,
+        lam,
+        victim,
+        headline,
+        found.percent,
+        found.low,
+        found.high,
+        found.flags + _claim_flags(settings, done, original, defended),
+        facts.paper_percent.get(lam) if as_in_paper else None,
+    )
+
+
+def _claim_flags(
+    settings: Settings, done: Done, original: Row, defended: Row
+) -> tuple[str, ...]:  # fmt: skip
+    """What stands in the way of "the defence helps here"."""
+    flags = []
+    floor = done.get(("random", 0.0, None))
+    matched = done.get(("matched", defended.lam, defended.victim))
+    if floor is not None and all(reaches(_interval(r), _interval(floor)) for r in (original, defended)):
+        flags.append("at_floor")
+    if matched is not None:
+        rng = _bootstrap(settings, "matched", defended.lam, defended.victim or "clean")
+        gain = difference_interval(defended.returns, matched.returns, rng=rng)
+        if (gain.mean if gain.low is None else gain.low) <= 0:
+            flags.append("no_better_than_noise")
+    if floor is None or matched is None:
+        flags.append("no_controls")
+    return tuple(flags)
+
+
+def _clean_gap(settings: Settings, done: Done) -> float | None:
+    """Clean original return above random play: measured, else against the published random."""
+    clean, floor = done.get(("original", 0.0, None)), done.get(("random", 0.0, None))
+    random = floor.mean if floor is not None else game_facts(settings.game).random
+    if clean is None or clean.mean is None or random is None:
+        return None
+    return clean.mean - random
+
+
+def _interval(row: Row) -> Interval:
+    assert row.mean is not None
+    return Interval(row.mean, row.ci_low, row.ci_high)
+
+
+def _bootstrap(settings: Settings, *path: str | float) -> np.random.Generator:
+    return numpy_stream(settings.seed, "bootstrap", *(str(part) for part in path))
