@@ -20,7 +20,8 @@ class Row:
     episodes were finished; mean, ci_low, ci_high: BCa 95% over episodes; normalised: (mean -
     random) / (human - random); flip_rate, self_flip_rate: shares of steps; linf_max, linf_mean,
     change_mean: distance to the clean frame in pixels as the referee measured it, the largest, the
-    average over steps, and the mean absolute change per pixel; truncated: episodes cut by the cap.
+    average over steps, and the mean absolute change per pixel; truncated: episodes cut by the cap;
+    flags: why there is no interval.
     """
 
     game: str
@@ -49,6 +50,7 @@ class Row:
     linf_max: float | None
     linf_mean: float | None
     change_mean: float | None
+    flags: tuple[str, ...]
     seconds: float
     steps_per_second: float
 

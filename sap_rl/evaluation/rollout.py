@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import gymnasium
 import numpy as np
 
 from sap_rl.evaluation.episodes import EpsilonDraws, Roster, env_seed
@@ -27,6 +26,10 @@ class Decision:
     self_flipped: np.ndarray | None = None
     linf: np.ndarray | None = None
     mean: np.ndarray | None = None
+
+
+VectorEnv = Any
+"""A gymnasium VectorEnv whose `reset` takes an array of seeds, as AtariVectorEnv does."""
 
 
 class Player(Protocol):
@@ -57,7 +60,7 @@ class Episode:
 
 
 def rollout(
-    envs: gymnasium.vector.VectorEnv[Any, Any, Any],
+    envs: VectorEnv,
     player: Player,
     *,
     episodes: int,
@@ -72,7 +75,7 @@ def rollout(
     list is unbiased by episode length. Yields every Step, then the Episodes that it ended.
     """
     num_envs = envs.num_envs
-    num_actions = int(envs.single_action_space.n)  # type: ignore[attr-defined]
+    num_actions = int(envs.single_action_space.n)
     roster = Roster(episodes)
     index = np.array([-1 if (i := roster.draw()) is None else i for _ in range(num_envs)])
     draws = [_draws(seed, int(i), epsilon, num_actions, max_steps) for i in index]

@@ -106,6 +106,7 @@ def make_row(settings: Settings, arm: Arm, facts: ArmFacts, tally: Tally) -> Row
         linf_max=tally.linf_max if "distance" in tally.measured else None,
         linf_mean=tally.per_step(tally.linf_sum, "distance"),
         change_mean=tally.per_step(tally.mean_sum, "distance"),
+        flags=interval.flags if interval else (),
         seconds=tally.seconds,
         steps_per_second=tally.steps / tally.seconds if tally.seconds else 0.0,
     )
@@ -165,7 +166,9 @@ def _claim_flags(
     flags = []
     floor = done.get(("random", 0.0, None))
     matched = done.get(("matched", defended.lam, defended.victim))
-    if floor is not None and all(reaches(_interval(r), _interval(floor)) for r in (original, defended)):
+    if floor is not None and all(
+        reaches(_interval(r), _interval(floor)) for r in (original, defended)
+    ):
         flags.append("at_floor")
     if matched is not None:
         rng = _bootstrap(settings, "matched", defended.lam, defended.victim or "clean")

@@ -1,0 +1,140 @@
+"""Options by name, from the command line or the YAML of `configs/`, into the stages' settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sap_rl.atari.games import canonical_game
+from sap_rl.atari.protocol import Protocol
+from sap_rl.errors import UsageError, unknown
+from sap_rl.evaluation.settings import Settings
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of an experiment: how to read its value, and its one line of help."""
+
+    read: Callable[[Any], Any]
+    help: str
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool):
+        raise ValueError(value)
+    return float(value)
+
+
+def _whole(value: Any) -> int:
+    number = _number(value)
+    if number != int(number):
+        raise ValueError(value)
+    return int(number)
+
+
+def _lambdas(value: Any) -> tuple[float, ...]:
+    parts = value if isinstance(value, list | tuple) else [value]
+    return tuple(_number(p) for part in parts for p in str(part).split(",") if p.strip())
+
+
+def _switch(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(value)
+    return value
+
+
+EVAL_OPTIONS: dict[str, Option] = {
+    "game": Option(canonical_game, "the game: BankHeist, bank_heist or ALE/BankHeist-v5"),
+    "agent": Option(str, "who plays: an agent's name or folder [the game's shipped agent]"),
+    "lambda": Option(_lambdas, "attack budget in pixel units 0..255, one or several"),
+    "attack": Option(str, "none, noise, fgsm or pgd [fgsm]"),
+    "objective": Option(str, "what the attacker increases: cross-entropy or margin"),
+    "temperature": Option(_number, "of the cross-entropy [1]"),
+    "steps": Option(_whole, "gradient steps of pgd [10]"),
+    "momentum": Option(_number, "of pgd's gradient [0]"),
+    "restarts": Option(_whole, "random restarts of pgd [1]"),
+    "grad_samples": Option(_whole, "passes per gradient [10 for a random victim, else 1]"),
+    "policy_samples": Option(_whole, "passes averaged per action [1]"),
+    "frames": Option(str, "frames of the stack that are tampered with: all or newest [all]"),
+    "observation": Option(str, "dtype in which they arrive: float or uint8 [float]"),
+    "defense": Option(str, "sap-100 (any sap-K), q-noise-S, or none [sap-100]"),
+    "sampler": Option(str, "SAP's draws: exact or bernoulli [exact]"),
+    "backward": Option(str, "SAP's gradient: mask, full or identity [mask]"),
+    "victim": Option(str, "gradient used on the defended agent: both, self or original [both]"),
+    "episodes": Option(_whole, "episodes per arm [30]"),
+    "num_envs": Option(_whole, "games at once [16]"),
+    "max_frames": Option(_whole, "cap in emulator frames; 108000 is 30 minutes [18000]"),
+    "epsilon": Option(_number, "share of random actions [0.01]"),
+    "seed": Option(_whole, "everything random follows from it [0]"),
+    "device": Option(str, "where networks compute, e.g. cpu or cuda [cpu]"),
+    "controls": Option(_switch, "play the random and matched controls [true]"),
+}
+ATTACK_KEYS = ("objective", "temperature", "steps", "momentum", "restarts")
+DEFENSE_KEYS = ("sampler", "backward")
+PROTOCOL_KEYS = (
+    "grad_samples", "policy_samples", "frames", "observation", "max_frames", "epsilon",
+)  # fmt: skip
+PLAIN_KEYS = ("game", "attack", "episodes", "num_envs", "seed", "controls")
+
+
+@dataclass(frozen=True)
+class EvalRequest:
+    """An evaluation and whom to load for it."""
+
+    agent: str
+    device: str
+    settings: Settings
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """An experiment's file as a mapping of options; UsageError if it is not one."""
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"config '{path}' cannot be read: {reason}") from error
+    if not isinstance(loaded, dict):
+        raise UsageError(f"config '{path}' must be a mapping of options, got {loaded!r:.60}")
+    return {str(key).replace("-", "_"): value for key, value in loaded.items()}
+
+
+def read_option(name: str, value: Any) -> Any:
+    """The value of one option, checked; UsageError names the option and the value."""
+    if name not in EVAL_OPTIONS:
+        raise unknown("option", name, EVAL_OPTIONS)
+    try:
+        return EVAL_OPTIONS[name].read(value)
+    except UsageError:
+        raise
+    except (TypeError, ValueError, OverflowError):
+        raise UsageError(f"{name.replace('_', '-')}: cannot use {value!r}") from None
+
+
+def eval_request(options: Mapping[str, Any]) -> EvalRequest:
+    """An evaluation from options by name; what is missing takes its default."""
+    found = {name: read_option(name, value) for name, value in options.items()}
+    for name in ("game", "lambda"):
+        if name not in found:
+            raise UsageError(f"{name} is missing: say for example --game BankHeist --lambda 4")
+    defense = found.get("defense", "sap-100")
+    victim = found.get("victim", "both")
+    if victim not in ("both", "self", "original"):
+        raise unknown("victim", victim, ("both", "self", "original"))
+    settings = Settings(
+        lams=found["lambda"],
+        defense=None if defense == "none" else defense,
+        victims=("self", "original") if victim == "both" else (victim,),
+        attack_options=_pick(found, ATTACK_KEYS),
+        defense_options=_pick(found, DEFENSE_KEYS),
+        protocol=Protocol(**_pick(found, PROTOCOL_KEYS)),
+        **_pick(found, PLAIN_KEYS),
+    )
+    return EvalRequest(found.get("agent", settings.game), found.get("device", "cpu"), settings)
+
+
+def _pick(found: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: found[name] for name in names if name in found}

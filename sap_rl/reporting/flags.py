@@ -1,0 +1,26 @@
+"""What the flags of a result say, in words."""
+
+from __future__ import annotations
+
+FLAGS = {
+    "at_floor": "both players' intervals reach the random policy's: there is nothing left to keep",
+    "no_better_than_noise": "not above Gaussian noise on the action values that flips as many "
+    "actions: flipping alone would do",
+    "unstable_denominator": "the original keeps too little for a percentage to mean anything; "
+    "compare the returns",
+    "no_variance": "all returns are equal, so there is no interval",
+    "degenerate_bootstrap": "the bootstrap has no interval here; compare the returns",
+    "too_few_episodes": "one episode has no interval",
+    "no_controls": "the random and matched controls were not played: no claim can be made",
+}
+"""Flag -> its meaning; `SAP helps here` needs neither of the first two."""
+
+ONE_NETWORK = (
+    "One trained network per game: the intervals (BCa 95% over episodes) say nothing about other "
+    "training seeds."
+)
+COVERAGE = (
+    "On skewed returns an interval of 30 episodes covers the truth in 88 to 95% of cases, not 95% "
+    "(docs/statistics.md)."
+)
+"""Measured in tests/evaluation/test_statistics.py."""

@@ -1,0 +1,83 @@
+"""A live line about a running evaluation."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sap_rl.evaluation.arms import Arm
+from sap_rl.evaluation.evaluate import ArmEnded, ArmPlayed, ArmStarted, Event
+from sap_rl.evaluation.rollout import Episode
+
+
+class ProgressBar:
+    """Listens to an evaluation's events: a live bar on a terminal, else a line per finished arm.
+
+    Arms weigh what they are expected to cost, so that the time left is of the right order.
+    """
+
+    def __init__(self, arms: list[Arm], episodes: int, console: Console) -> None:
+        self.console = console
+        self.weights = {(arm.title, arm.lam): _expected_cost(arm) for arm in arms}
+        self.arms, self.ended = len(arms), 0
+        self.bar = Progress(
+            TextColumn("{task.description:<26}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        total = episodes * sum(self.weights.values())
+        self.task = self.bar.add_task("starting", total=total, note="")
+
+    def __enter__(self) -> ProgressBar:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bar.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        arm = event.arm
+        if isinstance(event, ArmStarted):
+            at = f" at lambda {arm.lam:g}" if arm.victim else ""
+            self.bar.update(self.task, description=f"{arm.title}{at}")
+        elif isinstance(event, ArmPlayed):
+            seconds = event.tally.seconds
+            note = f"{event.tally.steps / seconds:5.0f} steps/s" if seconds else ""
+            ended = self.weights[arm.title, arm.lam] if isinstance(event.what, Episode) else 0
+            self.bar.update(self.task, advance=ended, note=note)
+        elif isinstance(event, ArmEnded):
+            self._arm_ended(event)
+
+    def _arm_ended(self, event: ArmEnded) -> None:
+        self.ended += 1
+        if not self.console.is_terminal:
+            row = event.row
+            self.console.print(
+                f"[{self.ended}/{self.arms}] {event.arm.title} at lambda {row.lam:g}: return "
+                f"{row.mean:.1f} over {row.episodes} episodes, {row.seconds:.0f} s",
+                markup=False,
+            )
+
+
+def _expected_cost(arm: Arm) -> float:
+    """Rough cost of an arm's episode, in passes of a plain network per step."""
+    if arm.name == "random":
+        return 0.5
+    random = arm.name in ("defended", "matched")
+    if not arm.victim:
+        return 10.0 if random else 2.0
+    return {"original": 6.0, "defended": 55.0 if arm.victim == "self" else 18.0}.get(
+        arm.name, 30.0 if arm.victim == "self" else 12.0
+    )

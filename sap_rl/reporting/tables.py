@@ -1,0 +1,172 @@
+"""Results as terminal tables that fit 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sap_rl.agents import Agent
+from sap_rl.evaluation.results import Change, Evaluation, Row
+from sap_rl.reporting.flags import COVERAGE, FLAGS, ONE_NETWORK
+
+WIDTH = 80
+
+
+def console(**options: Any) -> Console:
+    """A console that is 80 columns wide where nothing says how wide it is."""
+    found = Console(highlight=False, **options)
+    return found if found.is_terminal else Console(highlight=False, width=WIDTH, **options)
+
+
+def evaluation_report(evaluation: Evaluation) -> RenderableType:
+    """Returns, changes, the meaning of their flags, and what the numbers rest on."""
+    parts: list[RenderableType] = [Text(_headline(evaluation)), _returns(evaluation.rows)]
+    if evaluation.changes:
+        parts += [_changes(evaluation.changes, evaluation.config["defense"])]
+    parts += [Text(f"{flag}: {FLAGS[flag]}.") for flag in _flags(evaluation)]
+    parts += [Text(line) for line in _notes(evaluation)]
+    return Group(*parts)
+
+
+def agents_table(agents: Iterable[tuple[Agent, Path]]) -> RenderableType:
+    """What can be played by name, with stated scores."""
+    table = _table(
+        "agent", "game", "actions", "5 min", "30 min", "episodes", "trained, agent steps"
+    )
+    for agent, _ in agents:
+        scores = agent.facts.get("score", {})
+        short, long = scores.get("cap_5_minutes", {}), scores.get("cap_30_minutes", {})
+        table.add_row(
+            agent.name,
+            agent.game or "-",
+            str(agent.num_actions),
+            _number(short.get("mean")),
+            _number(long.get("mean")),
+            str(short.get("episodes", "-")),
+            f"{agent.facts.get('training', {}).get('agent_steps', 0):,}",
+        )
+    return table
+
+
+def _headline(evaluation: Evaluation) -> str:
+    config, protocol = evaluation.config, evaluation.protocol
+    minutes = protocol["max_frames"] / 3600
+    state = "" if evaluation.complete else "  INCOMPLETE"
+    return (
+        f"{config['game']}: agent {config['agent']}, {config['attack']} on "
+        f"{protocol['frames']} frames ({protocol['observation']}), {config['episodes']} episodes "
+        f"of at most {minutes:g} minutes, epsilon {protocol['epsilon']:g}, "
+        f"seed {config['seed']}{state}\n"
+    )
+
+
+def _returns(rows: Iterable[Row]) -> Table:
+    table = _table(
+        "lambda", "player", "gradient", "return", "95% interval", "norm", "flips", "self", "s",
+        "steps/s",
+    )  # fmt: skip
+    for row in rows:
+        short = "" if row.complete else f" ({row.episodes} ep.)"
+        table.add_row(
+            f"{row.lam:g}",
+            player_name(row),
+            "-" if row.victim is None else "own" if row.victim == "self" else row.victim,
+            _number(row.mean) + short,
+            _interval(row.ci_low, row.ci_high),
+            "-" if row.normalised is None else f"{row.normalised:.2f}",
+            _percent(row.flip_rate),
+            _percent(row.self_flip_rate),
+            f"{row.seconds:.0f}",
+            f"{row.steps_per_second:.0f}",
+        )
+    return table
+
+
+def _changes(changes: Iterable[Change], defense: str) -> Table:
+    table = _table("lambda", "gradient", f"{defense} against original", "paper", "flags")
+    for change in changes:
+        percent = "-" if change.percent is None else f"{change.percent:+.1f}%"
+        if change.ci_low is not None and change.ci_high is not None:
+            percent += f" [{change.ci_low:+.1f}, {change.ci_high:+.1f}]"
+        victim = {None: "-", "self": "own"}.get(change.victim, change.victim)
+        table.add_row(
+            f"{change.lam:g}",
+            f"{victim}{' *' if change.headline and change.victim else ''}",
+            percent,
+            "-" if change.paper_percent is None else f"{change.paper_percent:+.1f}%",
+            ", ".join(change.flags) or "none",
+        )
+    return table
+
+
+def player_name(row: Row) -> str:
+    """How a table calls the player of a row."""
+    if row.arm == "matched":
+        return f"noise {(row.defense or '').rpartition('-')[2]}"
+    return row.defense or row.arm
+
+
+def _flags(evaluation: Evaluation) -> list[str]:
+    shown = {flag for row in evaluation.rows for flag in row.flags}
+    shown |= {flag for change in evaluation.changes for flag in change.flags}
+    return [flag for flag in FLAGS if flag in shown]
+
+
+def _notes(evaluation: Evaluation) -> Iterable[str]:
+    rows = evaluation.rows
+    if any(change.headline and change.victim for change in evaluation.changes):
+        yield "* the stronger of the attacks on the defended player: the headline."
+    if any(row.victim for row in rows):
+        yield (
+            "gradient: whose gradient the attacker uses. flips: actions changed against the clean "
+            "frame; self: two looks of the same player at the same clean frame disagree."
+        )
+        largest = max(row.linf_max or 0.0 for row in rows)
+        change = [row.change_mean for row in rows if row.change_mean is not None]
+        yield (
+            f"Perturbation as the referee measured it: at most {largest:.4g} pixels, "
+            f"{min(change):.2f} to {max(change):.2f} per pixel on average."
+        )
+    if any(row.arm == "matched" for row in rows):
+        yield "noise: the original with Gaussian noise on Q that flips as often in clean play."
+    samples = {row.grad_samples for row in rows if row.grad_samples}
+    if samples:
+        yield f"Gradients average {' or '.join(map(str, sorted(samples)))} pass(es) per step."
+    played = sum(row.episodes for row in rows)
+    cut = sum(row.truncated for row in rows)
+    yield f"norm: (return - random) / (human - random). {cut} of {played} episodes were cut short."
+    if any(row.arm == "original" for row in rows):
+        yield ONE_NETWORK
+        yield COVERAGE
+    if not evaluation.complete:
+        yield (
+            "INCOMPLETE: interrupted. Rows with an episode count hold the first episodes to end, "
+            "which favours short ones; no interval and no change is taken from them."
+        )
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    left = ("player", "gradient", "agent", "game", "flags")
+    for name in columns:
+        table.add_column(name, justify="left" if name in left else "right", no_wrap=name != "flags")
+    return table
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if abs(value) >= 10_000 else f"{value:.1f}"
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "-" if low is None or high is None else f"{_number(low)}..{_number(high)}"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.0f}%"
