@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -49,7 +50,7 @@ class Agent:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     facts: dict[str, Any] = field(default_factory=dict)
     explorer: np.random.Generator = field(
-        default_factory=lambda: numpy_stream(0, "epsilon"), repr=False, compare=False
+        default_factory=lambda: _explorer(), repr=False, compare=False
     )
 
     def q_values(self, pixels: np.ndarray | Tensor) -> QValues:
@@ -57,7 +58,11 @@ class Agent:
 
         The mean over `policy_samples` passes; without a graph, on the agent's device.
         """
-        obs = torch.as_tensor(pixels).to(self.device)
+        if isinstance(pixels, np.ndarray):
+            pixels = torch.from_numpy(
+                np.array(pixels, order="C")
+            )  # torch warns of read-only arrays
+        obs = pixels.to(self.device)
         if obs.ndim != 4 or tuple(obs.shape[1:]) != self.preprocess.shape:
             raise UsageError(
                 f"agent '{self.name}' sees [B, {', '.join(map(str, self.preprocess.shape))}] "
@@ -84,12 +89,13 @@ class Agent:
         pixels = np.asarray(obs)
         single = pixels.ndim == 3
         pixels = self._channels_first(pixels[None] if single else pixels)
-        actions = self.act(pixels)
+        values = self.q_values(pixels)
+        actions = values.argmax(1).cpu().numpy()
         if not deterministic:
-            values = self.num_actions or self.q_values(pixels).shape[1]
             explore = self.explorer.random(len(actions)) < Protocol().epsilon
-            actions = np.where(explore, self.explorer.integers(values, size=len(actions)), actions)
-        return (actions[0] if single else actions), state
+            others = self.explorer.integers(values.shape[1], size=len(actions))
+            actions = np.where(explore, others, actions)
+        return (actions.squeeze(0) if single else actions), state
 
     @property
     def q_function(self) -> nn.Module:
@@ -103,31 +109,40 @@ class Agent:
         option. See `DEFENSES` for what each takes.
         """
         kind, parsed = parse_defense(name)
+        for option in parsed.keys() & options.keys():
+            raise UsageError(f"defense '{name}' already says {option}={parsed[option]:g}")
+        options |= parsed
         try:
-            module = DEFENSES[kind](self.module, **(parsed | options))
+            inspect.signature(DEFENSES[kind]).bind(self.module, **options)
         except TypeError as error:
-            raise UsageError(f"defense '{name}': {str(error).split('() ', 1)[-1]}") from error
+            raise UsageError(f"defense '{name}': {error}") from error
+        module = DEFENSES[kind](self.module, **options)
         spelled = f"{self.defense}+{name}" if self.defense else name
-        return replace(self, module=module, defense=spelled)
+        return replace(self, module=module, defense=spelled, explorer=_explorer())
 
     def reseeded(self, seed: int) -> Agent:
         """A second player: shares Parameters, every stream of its own starts from `seed`.
 
-        The same agent where nothing in it has a stream.
+        With the same module where nothing in it has a stream.
         """
-        if not any(hasattr(part, "reseed") for part in self.module.modules()):
-            return self
-        module = shared_copy(self.module)
-        for name, part in module.named_modules():
-            if hasattr(part, "reseed"):
-                part.reseed(stream_seed(seed, name))
-        return replace(self, module=module)
+        module = self.module
+        if any(hasattr(part, "reseed") for part in module.modules()):
+            module = shared_copy(module)
+            for name, part in module.named_modules():
+                if hasattr(part, "reseed"):
+                    part.reseed(stream_seed(seed, name))
+        return replace(self, module=module, explorer=_explorer(seed))
 
     def _channels_first(self, pixels: np.ndarray) -> np.ndarray:
         frames, height, width = self.preprocess.shape
         if pixels.shape[1:] == (height, width, frames):
             return np.moveaxis(pixels, -1, 1)
         return pixels
+
+
+def _explorer(seed: int = 0) -> np.random.Generator:
+    """The stream of `predict(deterministic=False)`."""
+    return numpy_stream(seed, "epsilon")
 
 
 def load_agent(
@@ -139,8 +154,9 @@ def load_agent(
 ) -> Agent:
     """An agent by a game's or agent's name, by the path of its folder, or from an nn.Module.
 
-    A module takes unit frames [B, K, H, W] and gives action values [B, A]; say what it sees with
-    `preprocess` (four stacked 84x84 frames by default). Raises UsageError in one line.
+    A module, which is moved to `device`, takes unit frames [B, K, H, W] and gives action values
+    [B, A]; say what it sees with `preprocess` (four stacked 84x84 frames by default). Raises
+    UsageError in one line.
     """
     place = _device(device)
     if isinstance(ref, nn.Module):
@@ -171,9 +187,11 @@ def _from_checkpoint(
 def _device(device: str | torch.device) -> torch.device:
     try:
         place = torch.device(device)
-        torch.empty(0, device=place)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"device '{device}' cannot be used: {str(error).splitlines()[0]}") from None
+        torch.zeros(1, device=place).tolist()
+    except (RuntimeError, AssertionError, ImportError) as error:
+        raise UsageError(
+            f"device '{device}' cannot be used: {str(error).splitlines()[0]}"
+        ) from None
     return place
 
 
@@ -189,6 +207,8 @@ def find_agent(ref: str) -> Path:
     try:
         game = canonical_game(ref)
     except UsageError:
+        if "/" in ref and not ref.startswith("ALE/"):
+            raise UsageError(f"there is no agent's folder '{ref}'") from None
         games = (game for game in rom_ids() if game not in known)
         raise unknown("agent", ref, [*known, *games]) from None
     if game in known:

@@ -29,6 +29,10 @@ def torch_stream(seed: int, *path: str | int, device: str | torch.device = "cpu"
     return torch.Generator(device).manual_seed(stream_seed(seed, *path))
 
 
+NUMPY_DEVICES = ("cpu",)
+"""Device types whose streams are numpy's."""
+
+
 class Stream:
     """Random tensors on whatever device is asked for, reproducible from one seed.
 
@@ -49,25 +53,33 @@ class Stream:
         return self._torch[key]
 
     def uniform(self, shape: tuple[int, ...], device: torch.device) -> Tensor:
-        """Float32 in [0, 1)."""
-        if device.type == "cpu":
+        """Float32 in [0, 1), multiples of 2^-24."""
+        if device.type in NUMPY_DEVICES:
             return torch.from_numpy(self._numpy.random(shape, dtype=np.float32))
         return torch.rand(shape, generator=self._on(device), device=device)
 
     def exponential(self, shape: tuple[int, ...], device: torch.device) -> Tensor:
         """Float32, mean 1."""
-        if device.type == "cpu":
-            return torch.from_numpy(self._numpy.standard_exponential(shape, dtype=np.float32))
+        if device.type in NUMPY_DEVICES:
+            return self.uniform(shape, device).neg_().log1p_().neg_()
         return torch.empty(shape, device=device).exponential_(generator=self._on(device))
 
     def normal(self, shape: tuple[int, ...], device: torch.device) -> Tensor:
         """Float32, mean 0, standard deviation 1."""
-        if device.type == "cpu":
+        if device.type in NUMPY_DEVICES:
             return torch.from_numpy(self._numpy.standard_normal(shape, dtype=np.float32))
         return torch.randn(shape, generator=self._on(device), device=device)
 
     def poisson(self, rate: Tensor) -> Tensor:
         """Int64 counts of the given mean, elementwise."""
-        if rate.device.type == "cpu":
+        if rate.device.type in NUMPY_DEVICES:
             return torch.from_numpy(self._numpy.poisson(rate.double().numpy()))
         return torch.poisson(rate, generator=self._on(rate.device)).long()
+
+    def binomial(self, trials: Tensor, probability: Tensor) -> Tensor:
+        """Int64 counts of successes, elementwise."""
+        if trials.device.type in NUMPY_DEVICES:
+            counts = self._numpy.binomial(trials.numpy(), probability.double().numpy())
+            return torch.from_numpy(counts)
+        generator = self._on(trials.device)
+        return torch.binomial(trials.to(probability.dtype), probability, generator).long()

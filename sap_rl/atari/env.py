@@ -24,7 +24,8 @@ def make_atari(
     """A vector of emulators giving uint8 observations [num_envs, K, H, W], oldest frame first.
 
     Rewards are the game's own, lives do not end episodes, autoreset is NEXT_STEP. Frames equal
-    gymnasium's AtariPreprocessing followed by FrameStackObservation(padding_type="zero").
+    gymnasium's AtariPreprocessing followed by FrameStackObservation(padding_type="zero"), except
+    that a reset presses FIRE for one emulator frame where the game has it, before any no-ops.
 
     game: BankHeist, bank_heist and ALE/BankHeist-v5 all work; UsageError names the nearest.
     num_threads: emulator threads, torch's own thread count by default (ale-py's default takes
@@ -33,7 +34,8 @@ def make_atari(
     protocol = protocol or Protocol()
     preprocess = preprocess or Preprocess()
     require_positive("num_envs", num_envs)
-    return AtariVectorEnv(  # type: ignore[no-any-return]
+    require_positive("num_threads", num_threads or 1)
+    return AtariVectorEnv(
         rom_ids()[canonical_game(game)],
         num_envs,
         num_threads=min(num_envs, num_threads or torch.get_num_threads()),

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import torch
 
+from sap_rl.atari.pixels import lam_to_eps
 from sap_rl.attacks.noise import noise
 from sap_rl.attacks.objectives import OBJECTIVES, Objective, cross_entropy
 from sap_rl.attacks.pgd import Steps, pgd
@@ -45,7 +46,7 @@ def make_noise() -> Attack:
 
 
 def make_fgsm(
-    *, objective: str = "cross-entropy", temperature: float = 1.0, grad_samples: int = 1
+    *, objective: str = "cross-entropy", temperature: float | int = 1.0, grad_samples: int = 1
 ) -> Attack:
     """The fast gradient sign method (Goodfellow et al. 2015, arXiv 1412.6572): PGD of one step."""
     return make_pgd(
@@ -60,15 +61,15 @@ def make_fgsm(
 def make_pgd(
     *,
     steps: int = 10,
-    step_size: float | None = None,
-    momentum: float = 0.0,
+    step_size: float | int | None = None,
+    momentum: float | int = 0.0,
     random_start: bool = True,
     restarts: int = 1,
     objective: str = "cross-entropy",
-    temperature: float = 1.0,
+    temperature: float | int = 1.0,
     grad_samples: int = 1,
 ) -> Attack:
-    """Projected gradient ascent; step_size in unit scale, None for min(eps, 2.5 eps / steps).
+    """Projected gradient ascent; step_size in pixels, None for min(lam, 2.5 lam / steps).
 
     momentum: decay of the accumulated gradient (MI-FGSM), 0 for none. restarts: runs of which each
     example keeps the best; more than one needs a random start.
@@ -81,12 +82,13 @@ def make_pgd(
         raise UsageError(f"momentum must be a number of at least 0, got {momentum}")
     if restarts > 1 and not random_start:
         raise UsageError(f"{restarts} restarts without a random start would all end alike")
-    climb = Steps(steps, step_size, momentum, random_start, restarts)
+    size = None if step_size is None else lam_to_eps(step_size)
+    climb = Steps(steps, size, float(momentum), random_start, restarts)
     chosen = make_objective(objective, temperature=temperature)
     return cast(Attack, partial(pgd, steps=climb, objective=chosen, grad_samples=grad_samples))
 
 
-def make_objective(name: str, *, temperature: float = 1.0) -> Objective:
+def make_objective(name: str, *, temperature: float | int = 1.0) -> Objective:
     """The objective of that name; only cross-entropy has a temperature."""
     if name not in OBJECTIVES:
         raise unknown("objective", name, OBJECTIVES)
@@ -110,15 +112,16 @@ ATTACKS: dict[str, Callable[..., Attack]] = {
 
 def make_attack(name: str, **options: Any) -> Attack:
     """The attack of that name; UsageError for an unknown name or an option it does not take."""
-    if name not in ATTACKS:
-        raise unknown("attack", name, ATTACKS)
+    taken = attack_options(name)
     for option in options:
-        if option not in attack_options(name):
-            known = ", ".join(sorted(attack_options(name))) or "none"
+        if option not in taken:
+            known = ", ".join(sorted(taken)) or "none"
             raise UsageError(f"attack '{name}' has no option '{option}'; it takes: {known}")
     return ATTACKS[name](**options)
 
 
 def attack_options(name: str) -> frozenset[str]:
-    """The names of the options that the attack takes."""
+    """The names of the options that the attack takes; UsageError for an unknown name."""
+    if name not in ATTACKS:
+        raise unknown("attack", name, ATTACKS)
     return frozenset(inspect.signature(ATTACKS[name]).parameters)

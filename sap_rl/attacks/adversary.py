@@ -37,7 +37,8 @@ class Attacked:
         Costs one pass of the victim, made when asked for.
         """
         with torch.no_grad():
-            return self.victim(to_unit(self.pixels)).argmax(1) != self.label
+            now: Tensor = self.victim(to_unit(self.pixels)).argmax(1)
+        return now.ne(self.label)
 
 
 class Adversary:
@@ -58,6 +59,7 @@ class Adversary:
         self._generators: dict[str, torch.Generator] = {}
         self._history: dict[int, Tensor] = {}
 
+    @torch.inference_mode(mode=False)  # gradients are needed whatever mode the caller is in
     def perturb(self, pixels: Pixels, first: Flags, rows: list[int] | None = None) -> Attacked:
         """Attack one observation of every environment.
 
@@ -74,17 +76,18 @@ class Adversary:
         linf = self.threat.check(received, given, pixels)
         mean = (received.float() - pixels.float()).abs().flatten(1).mean(1)
         if self.threat.frames == "newest":
-            self._history.update(zip(rows, received, strict=True))
+            self._history.update(zip(rows, received[:, 1:].clone(), strict=True))
         return Attacked(received, q.label(obs), linf, mean, self.victim)
 
     def _with_history(self, pixels: Pixels, first: Flags, rows: list[int]) -> Pixels:
         """The clean stack with its older frames as they were tampered with before."""
         if self.threat.frames == "all":
             return pixels
-        given = pixels.float() if self.threat.observation == "float" else pixels.clone()
+        dtype = torch.float32 if self.threat.observation == "float" else pixels.dtype
+        given = pixels.to(dtype, copy=True)
         for i, row in enumerate(rows):
             if not first[i] and row in self._history:
-                given[i, :-1] = self._history[row][1:]
+                given[i, :-1] = self._history[row]
         return given
 
     def _generator(self, device: torch.device) -> torch.Generator:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from sap_rl.attacks.objectives import Objective
-from sap_rl.types import Actions, QFunction, QValues, UnitFrames
+from sap_rl.errors import UsageError
+from sap_rl.types import Actions, PerExample, QFunction, QValues, UnitFrames
 
 RANDOM_GRAD_SAMPLES = 10
 """Passes averaged per gradient of a random victim where the caller does not say."""
 
 MAX_ROWS = 1024
-"""Rows per pass when samples are folded into the batch: bounds memory (300 MB on Nature)."""
+"""Rows per call when passes are folded into the batch: bounds memory (300 MB on Nature)."""
 
 
 def input_gradient(
@@ -26,20 +30,21 @@ def input_gradient(
     """Gradient of the objective's mean over `grad_samples` passes, and the label it was taken at.
 
     label None: the argmax of q's own mean over those passes (over the first MAX_ROWS rows of them
-    where they do not fit at once). Samples are folded into the batch. Parameters' `.grad` is
-    untouched. Expectation over transformation: Athalye et al. 2018, arXiv 1802.00420.
+    where they do not fit at once). Parameters' `.grad` is untouched. Raises UsageError if q's
+    values carry no gradient. Athalye et al. 2018 (arXiv 1802.00420): expectation over
+    transformation.
     """
     x = obs.detach().requires_grad_(True)
-    at_once = max(1, MAX_ROWS // len(obs))
     total = torch.zeros_like(obs)
-    for start in range(0, grad_samples, at_once):
-        samples = min(at_once, grad_samples - start)
-        with torch.enable_grad():
-            values = q(repeat_rows(x, samples))
+    with torch.enable_grad():
+        for values in passes(q, x, grad_samples):
+            samples = len(values) // len(obs)
             if label is None:
                 label = greedy(values.detach(), samples)
             loss = objective(values, label.repeat(samples)).sum()
-        total += torch.autograd.grad(loss, x)[0]
+            if not loss.requires_grad:
+                raise UsageError("the victim's values carry no gradient, which this attack needs")
+            total += torch.autograd.grad(loss, x)[0]
     assert label is not None
     return total / grad_samples, label
 
@@ -47,19 +52,34 @@ def input_gradient(
 def mean_values(q: QFunction, obs: UnitFrames, *, samples: int = 1) -> QValues:
     """Action values averaged over `samples` passes, without a graph."""
     with torch.no_grad():
-        values = q(repeat_rows(obs, samples))
-    mean: Tensor = values.view(samples, len(obs), -1).mean(0)
-    return mean
+        folded = torch.cat(list(passes(q, obs, samples)))
+    return folded.view(samples, len(obs), -1).mean(0)
 
 
-def greedy(values: QValues, samples: int) -> Actions:
+def mean_objective(
+    q: QFunction, obs: UnitFrames, label: Actions, objective: Objective, *, samples: int = 1
+) -> PerExample:
+    """The objective averaged over `samples` passes, without a graph."""
+    with torch.no_grad():
+        folded = torch.cat(list(passes(q, obs, samples)))
+        return objective(folded, label.repeat(samples)).view(samples, -1).mean(0)
+
+
+def passes(q: QFunction, obs: UnitFrames, samples: int) -> Iterator[QValues]:
+    """Action values [n * B, A] of n passes folded into the batch, until `samples` were made."""
+    at_once = max(1, MAX_ROWS // len(obs))
+    for start in range(0, samples, at_once):
+        yield q(repeat_rows(obs, min(at_once, samples - start)))
+
+
+def greedy(values: Float[Tensor, "SB A"], samples: int) -> Actions:
     """Argmax of the mean over `samples` passes folded into the batch [samples * B, A] -> [B]."""
     return values.view(samples, -1, values.shape[1]).mean(0).argmax(1)
 
 
-def repeat_rows(obs: UnitFrames, samples: int) -> UnitFrames:
+def repeat_rows(frames: Tensor, samples: int) -> Tensor:
     """[B, ...] -> [samples * B, ...], the whole batch after itself."""
-    return obs if samples == 1 else obs.repeat(samples, *(1,) * (obs.ndim - 1))
+    return frames if samples == 1 else frames.repeat(samples, *(1,) * (frames.ndim - 1))
 
 
 def is_random(q: QFunction, obs: UnitFrames) -> bool:

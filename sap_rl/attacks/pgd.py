@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
-from torch import Tensor
 
-from sap_rl.attacks.gradients import input_gradient, mean_values
+from sap_rl.attacks.gradients import input_gradient, mean_objective, mean_values
 from sap_rl.attacks.objectives import Objective, cross_entropy
 from sap_rl.attacks.threat import Threat
 from sap_rl.types import Actions, QFunction, UnitFrames
@@ -15,7 +15,11 @@ from sap_rl.types import Actions, QFunction, UnitFrames
 
 @dataclass(frozen=True)
 class Steps:
-    """How to climb: `count` steps of `size` (unit scale; None for min(eps, 2.5 eps / count))."""
+    """How to climb: `count` steps of `size` (unit scale; None for min(eps, 2.5 eps / count)).
+
+    momentum: decay of the accumulated gradient, 0 for none; restarts: runs of which each example
+    keeps the best.
+    """
 
     count: int = 1
     size: float | None = None
@@ -47,44 +51,33 @@ def pgd(
     """
     if label is None and steps.random_start:
         label = mean_values(q, obs, samples=grad_samples).argmax(1)
+    gradient = partial(input_gradient, q, objective=objective, grad_samples=grad_samples)
     best, best_value = obs, torch.full((len(obs),), -torch.inf, device=obs.device)
     for _ in range(steps.restarts):
-        end, label = _climb(q, obs, threat, generator, label, steps, objective, grad_samples)
+        adv = _random_start(obs, threat, generator) if steps.random_start else obs
+        velocity = torch.zeros_like(obs)
+        for _ in range(steps.count):
+            upward, label = gradient(adv, label)
+            if steps.momentum:
+                upward = velocity = steps.momentum * velocity + _per_mean(upward)
+            adv = threat.project(adv + steps.size_within(threat.eps) * upward.sign(), obs)
         if steps.restarts == 1:
-            return end
-        value = objective(mean_values(q, end, samples=grad_samples), label)
+            return adv
+        assert label is not None
+        value = mean_objective(q, adv, label, objective, samples=grad_samples)
         better = value > best_value
-        best = torch.where(better.view(-1, *(1,) * (obs.ndim - 1)), end, best)
+        best = torch.where(better[:, None, None, None], adv, best)
         best_value = torch.where(better, value, best_value)
     return best
 
 
-def _climb(
-    q: QFunction,
-    obs: UnitFrames,
-    threat: Threat,
-    generator: torch.Generator,
-    label: Actions | None,
-    steps: Steps,
-    objective: Objective,
-    grad_samples: int,
-) -> tuple[UnitFrames, Actions]:
-    adv, velocity = obs, torch.zeros_like(obs)
-    if steps.random_start:
-        uniform = torch.rand(obs.shape, generator=generator, device=obs.device, dtype=obs.dtype)
-        adv = threat.project(obs + threat.eps * (2 * uniform - 1), obs)
-    size = steps.size_within(threat.eps)
-    for _ in range(steps.count):
-        gradient, label = input_gradient(q, adv, label, objective, grad_samples=grad_samples)
-        if steps.momentum:
-            velocity = steps.momentum * velocity + _per_mean(gradient)
-            gradient = velocity
-        adv = threat.project(adv + size * gradient.sign(), obs)
-    assert label is not None
-    return adv.detach(), label
+def _random_start(obs: UnitFrames, threat: Threat, generator: torch.Generator) -> UnitFrames:
+    """Uniform in the ball, projected on the threat."""
+    uniform = torch.rand(obs.shape, generator=generator, device=obs.device, dtype=obs.dtype)
+    return threat.project(obs + threat.eps * (2 * uniform - 1), obs)
 
 
-def _per_mean(gradient: Tensor) -> Tensor:
+def _per_mean(gradient: UnitFrames) -> UnitFrames:
     """The gradient over its mean absolute value per example; a zero gradient stays zero."""
-    scale = gradient.abs().mean(dim=tuple(range(1, gradient.ndim)), keepdim=True)
+    scale = gradient.abs().mean(dim=(1, 2, 3), keepdim=True)
     return gradient / torch.where(scale > 0, scale, 1.0)

@@ -18,7 +18,7 @@ TOLERANCE = 1e-3
 """Pixels by which float rounding may exceed the budget before the referee objects."""
 
 
-class ThreatViolation(RuntimeError):
+class ThreatViolation(RuntimeError):  # noqa: N818 (it names what was found)
     """What an agent was about to receive is outside the threat model."""
 
 
@@ -32,7 +32,7 @@ class Threat:
     uint8, where it could change nothing.
     """
 
-    lam: float
+    lam: float | int
     frames: Frames = "all"
     observation: Observation = "float"
     eps: float = field(init=False)
@@ -59,11 +59,17 @@ class Threat:
         return (obs + delta).clamp(0, 1)
 
     def deliver(self, adv: UnitFrames, given: Pixels) -> Pixels:
-        """Attacked unit frames as the agent receives them; untouched pixels stay bit for bit."""
-        delta = to_pixels(adv - to_unit(given))
+        """Attacked unit frames as the agent receives them; untouched pixels stay bit for bit.
+
+        Raises ThreatViolation where `adv` is not float32 in 0..1 of the shape of `given`.
+        """
+        obs = to_unit(given)
+        _require_frames(adv, obs)
+        delta = to_pixels(adv - obs)
         if self.observation == "float":
             return (given.float() + delta).clamp(0, PIXEL_MAX)
-        towards_clean = torch.trunc(delta + TOLERANCE * delta.sign())
+        towards_clean = torch.trunc(delta + TOLERANCE * delta.sign())  # 3.99999 is meant as 4
+        towards_clean = torch.where(towards_clean.abs() > self.lam, delta.trunc(), towards_clean)
         return (given.float() + towards_clean).clamp(0, PIXEL_MAX).to(torch.uint8)
 
     def check(self, received: Pixels, given: Pixels, clean: Pixels) -> PerExample:
@@ -86,7 +92,21 @@ class Threat:
         if float(linf.max()) > self.lam + TOLERANCE:
             raise ThreatViolation(f"distance {float(linf.max()):g} exceeds lambda {self.lam:g}")
         if self.frames == "newest":
-            moved = float((pixels - given.float())[:, :-1].abs().max())
-            if moved > TOLERANCE:
-                raise ThreatViolation(f"an older frame was changed by {moved:g} pixels")
+            moved = (pixels - given.float()).flatten(2).abs().amax(2)[:, :-1]  # [B, K - 1]
+            if bool((moved > TOLERANCE).any()):
+                raise ThreatViolation(f"an older frame changed by {float(moved.max()):g} pixels")
         return linf
+
+
+def _require_frames(adv: Tensor, obs: Tensor) -> None:
+    """Refuse what an attack gave if it could not be frames at all."""
+    if adv.dtype != obs.dtype or adv.shape != obs.shape:
+        raise ThreatViolation(
+            f"the attack gave {adv.dtype} {list(adv.shape)}, not {obs.dtype} {list(obs.shape)}"
+        )
+    low, high = (float(to_pixels(extreme)) for extreme in adv.aminmax())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        broken = int((~torch.isfinite(adv)).sum())
+        raise ThreatViolation(f"the attack gave {broken} pixels that are not finite")
+    if low < -TOLERANCE or high > PIXEL_MAX + TOLERANCE:
+        raise ThreatViolation(f"the attack's pixels reach {low:g}..{high:g}, outside 0..255")

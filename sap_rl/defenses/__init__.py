@@ -23,11 +23,12 @@ def parse_defense(text: str) -> tuple[str, dict[str, Any]]:
 
     Raises UsageError with the known names.
     """
-    name, _, number = text.rpartition("-")
     if text in DEFENSES:
         return text, {}
-    if name not in DEFENSES:
+    name = next((name for name in DEFENSES if text.startswith(f"{name}-")), None)
+    if name is None:
         raise unknown("defense", text, (f"{name}-K" for name in DEFENSES))
+    number = text.removeprefix(f"{name}-")
     try:
         return name, {STRENGTHS[name]: float(number)}
     except ValueError:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from sap_rl.defenses.activations import shared_copy
+from sap_rl.defenses.activations import reseed_parts, shared_copy
 from sap_rl.errors import UsageError
 from sap_rl.seeds import Stream
 
@@ -18,15 +18,17 @@ class QNoise(nn.Module):
     stochastic = True
     sampler_version = "gaussian/1"
 
-    def __init__(self, module: nn.Module, sigma: float, seed: int | None) -> None:
+    def __init__(self, module: nn.Module, sigma: int | float, seed: int | None) -> None:
         super().__init__()
-        self.module = shared_copy(module)
         self.sigma = sigma
-        self.stream = Stream(seed)
+        self.training = module.training
+        self.module = shared_copy(module)
+        self.reseed(seed)
 
     def reseed(self, seed: int | None) -> None:
-        """Start a new stream."""
+        """Start a new stream, here and in every random module inside."""
         self.stream = Stream(seed)
+        reseed_parts(self.module, self.stream.seed)
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
         q: Tensor = self.module(*args, **kwargs)
@@ -36,7 +38,7 @@ class QNoise(nn.Module):
         return f"sigma={self.sigma:g}"
 
 
-def q_noise(module: nn.Module, *, sigma: float, seed: int | None = None) -> QNoise:
+def q_noise(module: nn.Module, *, sigma: int | float, seed: int | None = None) -> QNoise:
     """Add independent N(0, sigma^2) to every action value in every pass, train and eval alike.
 
     Flips near-ties at random and nothing else, as a random defence does among other things. Shares

@@ -9,14 +9,18 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from sap_rl.defenses.activations import activation_names, refuse_functions, shared_copy
-from sap_rl.defenses.sampling import SAMPLER_VERSIONS, SAMPLERS, keep_probability
+from sap_rl.defenses.activations import activation_names, reseed_parts, shared_copy
+from sap_rl.defenses.first_pass import watched_pass
+from sap_rl.defenses.sampling import SAMPLER_VERSIONS, SAMPLERS, Sampler, keep_probability
 from sap_rl.errors import UsageError, unknown
 from sap_rl.seeds import Stream
 
 SamplerName = Literal["exact", "bernoulli"]
 Backward = Literal["mask", "full", "identity"]
 BACKWARDS: tuple[Backward, ...] = ("mask", "full", "identity")
+
+P_RANGE = (2.0**-60, 1 - 2.0**-24)
+"""Where scales are computed: keeps 1 / keep^2 and the derivative of log(1 - p) finite."""
 
 
 @dataclass(frozen=True)
@@ -29,36 +33,33 @@ class Site:
 
 
 class SAP(nn.Module):
-    """A network whose hidden activations are pruned at random in every pass, see `sap`.
-
-    sites: where the last pass pruned, in order; empty before the first pass (sizes come from the
-    input). seed: of its stream; `reseed` starts another. stochastic: True.
-    """
+    """A network whose hidden activations are pruned at random in every pass, see `sap`."""
 
     stochastic = True
 
     def __init__(
         self,
         module: nn.Module,
-        percent: float,
+        percent: int | float,
         sampler: SamplerName,
         backward: Backward,
         skip: tuple[str, ...],
         seed: int | None,
     ) -> None:
         super().__init__()
-        names = list(activation_names(module, skip))
-        self.module = shared_copy(module)
         self.percent, self.sampler, self.backward, self.skip = percent, sampler, backward, skip
-        self.stream = Stream(seed)
+        self.training = module.training
+        self.module = shared_copy(module)
+        self._names = activation_names(module, skip)
         self._sites: list[Site] = []
         self._watched = False
-        for name in names:
+        for name in self._names:
             self.module.get_submodule(name).register_forward_hook(_Prune(name, self))
+        self.reseed(seed)
 
     @property
     def sites(self) -> tuple[Site, ...]:
-        """Where the last pass pruned, in order."""
+        """Where the last pass pruned, in order; empty before the first (the input sets sizes)."""
         return tuple(self._sites)
 
     @property
@@ -67,15 +68,15 @@ class SAP(nn.Module):
         return SAMPLER_VERSIONS[self.sampler]
 
     def reseed(self, seed: int | None) -> None:
-        """Start a new stream."""
+        """Start a new stream, here and in every random module inside."""
         self.stream = Stream(seed)
+        reseed_parts(self.module, self.stream.seed)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         self._sites.clear()
         if self._watched:
             return self.module(*args, **kwargs)
-        with refuse_functions(self.module):
-            out = self.module(*args, **kwargs)
+        out = watched_pass(self.module, self._names, args, kwargs)
         self._watched = True
         return out
 
@@ -86,7 +87,7 @@ class SAP(nn.Module):
 def sap(
     module: nn.Module,
     *,
-    percent: float = 100,
+    percent: int | float = 100,
     sampler: SamplerName = "exact",
     backward: Backward = "mask",
     skip: tuple[str, ...] = (),
@@ -97,11 +98,13 @@ def sap(
     At each activation map h of one example (a values) r = int(percent / 100 * a) indices are drawn
     with replacement, P(j) = |h_j| / sum |h|; drawn units are scaled by 1 / (1 - (1 - p_j)^r), the
     others are 0, so that the mean is h. Every example and every pass draws anew, in train and in
-    eval mode. The result shares the module's Parameters and buffers; the module is untouched.
+    eval mode. The result shares the module's Parameters and buffers (move the module to its device
+    first); the module is untouched. See `SAP` for `.sites` and `.reseed`.
 
     sampler: `exact`, the multinomial's joint law, or `bernoulli`, its marginals only (approximate).
     backward: `mask`, the authors', with p a constant; `full`, through p as well; `identity`, as if
     nothing was pruned (BPDA, Athalye et al. 2018). skip: names of activation modules left alone.
+    seed: of the result's own stream, fresh for None.
     Raises UsageError where an activation would be missed, and for unusable options.
     """
     if not (math.isfinite(percent) and percent > 0):
@@ -110,6 +113,9 @@ def sap(
         raise unknown("sampler", sampler, SAMPLERS)
     if backward not in BACKWARDS:
         raise unknown("backward mode", backward, BACKWARDS)
+    hooks = (hook for part in module.modules() for hook in part._forward_hooks.values())
+    if any(isinstance(hook, _Prune) for hook in hooks):
+        raise UsageError(f"{type(module).__name__} is pruned by SAP already; give the original")
     return SAP(module, percent, sampler, backward, tuple(skip), seed)
 
 
@@ -118,32 +124,27 @@ def prune(
 ) -> Tensor:
     """Prune one activation map per example, h [B, ...] -> same shape and dtype.
 
-    Accurate in float32 whatever the dtype of h; an all-zero map stays zero; finite gradients.
+    Computes in float32 or wider; an all-zero map stays zero; finite gradients. UsageError for NaN
+    or infinity.
     """
-    flat = h.flatten(1).float()
-    if backward == "full":
-        scale = _scale(_survivors(flat, draws, sampler, stream), flat, draws)
-    else:
-        with torch.no_grad():
-            scale = _scale(_survivors(flat, draws, sampler, stream), flat, draws)
-    scale = scale.view_as(h).to(h.dtype)
+    flat = h.flatten(1).to(torch.promote_types(h.dtype, torch.float32)).contiguous()
+    with torch.set_grad_enabled(backward == "full" and torch.is_grad_enabled()):
+        scale = _scale(flat, draws, SAMPLERS[sampler], stream)
+    pruned = (flat * scale).view_as(h).to(h.dtype)
     if backward == "identity":
-        return h + (h * scale - h).detach()
-    return h * scale
+        return pruned.detach() + (h - h.detach())
+    return pruned
 
 
-def _survivors(flat: Tensor, draws: int, sampler: SamplerName, stream: Stream) -> Tensor:
-    return SAMPLERS[sampler](flat.detach().abs(), draws, stream)
-
-
-def _scale(kept: Tensor, flat: Tensor, draws: int) -> Tensor:
-    """1 / (1 - (1 - p)^r) on the survivors, 0 elsewhere; p = 1 gives 1, with a finite gradient."""
+def _scale(flat: Tensor, draws: int, sampler: Sampler, stream: Stream) -> Tensor:
+    """1 / (1 - (1 - p)^r) on the survivors, 0 elsewhere."""
     weights = flat.abs()
     total = weights.sum(1, keepdim=True)
+    if not bool(total.isfinite().all()):
+        raise UsageError("an activation map to be pruned holds NaN, infinity or too large values")
     p = weights / torch.where(total > 0, total, 1.0)
-    keep = keep_probability(p.clamp_max(1 - 2**-24), draws)
-    usable = kept & (keep > 0)
-    return torch.where(usable, 1 / torch.where(usable, keep, 1.0), 0.0)
+    keep = keep_probability(p.clamp(*P_RANGE), draws)
+    return sampler(p.detach(), keep.detach(), draws, stream) / keep
 
 
 class _Prune:
@@ -156,8 +157,8 @@ class _Prune:
         if not isinstance(output, Tensor) or output.ndim < 2:
             raise UsageError(f"activation '{self.name}' must give a tensor [B, ...] to be pruned")
         owner = self.owner
-        size = output[0].numel()
-        draws = int(owner.percent / 100 * size)
+        size = output.shape[1:].numel()
+        draws = int(owner.percent * size / 100)
         if draws < 1:
             raise UsageError(
                 f"SAP-{owner.percent:g} draws nothing from the {size} values of '{self.name}'; "

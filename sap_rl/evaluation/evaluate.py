@@ -149,7 +149,7 @@ class Stage:
             "threads": torch.get_num_threads(),
             "arms": len(self.arms),
         }
-        protocol = config.pop("protocol") | asdict(self.agent.preprocess)
+        protocol = config.pop("protocol") | {"preprocess": asdict(self.agent.preprocess)}
         return Evaluation(
             config, versions(), protocol, tuple(rows), make_changes(self.settings, rows)
         )

@@ -7,7 +7,7 @@ import os
 import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sap_rl.errors import UsageError
 
@@ -73,6 +73,13 @@ class Change:
     flags: tuple[str, ...]
     paper_percent: float | None
 
+    @property
+    def verdict(self) -> Literal["helps", "harms", "unclear"]:
+        """Helps only where the whole interval is above 0 and nothing is flagged."""
+        if self.ci_low is not None and self.ci_low > 0 and not self.flags:
+            return "helps"
+        return "harms" if self.ci_high is not None and self.ci_high < 0 else "unclear"
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -101,6 +108,8 @@ class Evaluation:
         whole = asdict(self) | {"complete": self.complete}
         for part in (*whole["rows"], *whole["changes"]):
             part["lambda"] = part.pop("lam")
+        for part, change in zip(whole["changes"], self.changes, strict=True):
+            part["verdict"] = change.verdict
         return json.dumps(whole, indent=1, allow_nan=False) + "\n"
 
 
@@ -110,7 +119,11 @@ def write_atomically(path: Path, text: str) -> None:
         "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
     ) as file:
         file.write(text)
-    os.replace(file.name, path)  # noqa: PTH105
+    try:
+        os.replace(file.name, path)  # noqa: PTH105
+    except OSError:
+        Path(file.name).unlink(missing_ok=True)
+        raise
 
 
 def check_writable(path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -32,6 +32,7 @@ VectorEnv = Any
 """A gymnasium VectorEnv whose `reset` takes an array of seeds, as AtariVectorEnv does."""
 
 
+@runtime_checkable
 class Player(Protocol):
     """Chooses actions from uint8 pixels [n, K, H, W].
 

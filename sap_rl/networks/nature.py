@@ -8,6 +8,9 @@ from torch import nn
 
 from sap_rl.errors import UsageError, require_positive
 
+FRAME_SIZE = 84
+"""Height and width of the frames it sees, in pixels."""
+
 
 def nature_network(num_actions: int, *, frames: int = 4) -> nn.Sequential:
     """Unit frames [B, frames, 84, 84] -> action values [B, num_actions].

@@ -88,7 +88,7 @@ def _returns(rows: Iterable[Row]) -> Table:
 
 
 def _changes(changes: Iterable[Change], defense: str) -> Table:
-    table = _table("lambda", "gradient", f"{defense} against original", "paper", "flags")
+    table = _table("lambda", "gradient", f"{defense} against original", "paper", "verdict", "flags")
     for change in changes:
         percent = "-" if change.percent is None else f"{change.percent:+.1f}%"
         if change.ci_low is not None and change.ci_high is not None:
@@ -99,7 +99,8 @@ def _changes(changes: Iterable[Change], defense: str) -> Table:
             f"{victim}{' *' if change.headline and change.victim else ''}",
             percent,
             "-" if change.paper_percent is None else f"{change.paper_percent:+.1f}%",
-            ", ".join(change.flags) or "none",
+            change.verdict,
+            ", ".join(change.flags) or "-",
         )
     return table
 
@@ -107,7 +108,7 @@ def _changes(changes: Iterable[Change], defense: str) -> Table:
 def player_name(row: Row) -> str:
     """How a table calls the player of a row."""
     if row.arm == "matched":
-        return f"noise {(row.defense or '').rpartition('-')[2]}"
+        return f"noise {float((row.defense or '').rpartition('-')[2]):.3g}"
     return row.defense or row.arm
 
 
@@ -151,8 +152,8 @@ def _notes(evaluation: Evaluation) -> Iterable[str]:
 
 
 def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
-    left = ("player", "gradient", "agent", "game", "flags")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    left = ("player", "gradient", "agent", "game", "verdict", "flags")
     for name in columns:
         table.add_column(name, justify="left" if name in left else "right", no_wrap=name != "flags")
     return table

@@ -19,7 +19,8 @@ class AdversarialObservation(
     """Attack every observation on its way to whoever plays.
 
     env: observations [K, H, W] in 0..255, e.g. AtariPreprocessing and FrameStackObservation.
-    victim: the Agent, or the Q-function on unit floats [B, K, H, W], that the attack looks at.
+    victim: the Agent, or the Q-function on unit floats [B, K, H, W], that the attack looks at. An
+    Agent or nn.Module with streams of its own gets new ones: attacking never moves the player's.
     attack: a name in `ATTACKS`; lam: budget in pixel units; observation: `uint8` (rounded towards
     the clean frame) or `float`; frames: `all` or `newest`; seed: of the attacker until a reset
     brings one; further options go to the attack (steps, objective, grad_samples, ...).
@@ -35,7 +36,7 @@ class AdversarialObservation(
         victim: Agent | QFunction,
         *,
         attack: str = "fgsm",
-        lam: float = 4.0,
+        lam: float | int = 4.0,
         observation: Observation = "uint8",
         frames: Frames = "all",
         seed: int = 0,
@@ -68,15 +69,13 @@ class AdversarialObservation(
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Reset the environment, and the attacker's randomness if there is a seed."""
+        """Reset the environment and, if there is a seed, all of the attacker's randomness."""
         obs, info = self.env.reset(seed=seed, options=options)
         if seed is not None:
-            self.skin.adversary.reseed(seed)
+            self.skin.reseed(seed)
         return self._tampered(obs, info, first=True)
 
-    def step(
-        self, action: Any
-    ) -> tuple[np.ndarray, SupportsFloat, bool, bool, dict[str, Any]]:  # fmt: skip
+    def step(self, action: Any) -> tuple[np.ndarray, SupportsFloat, bool, bool, dict[str, Any]]:
         """Play one action; only the observation differs from the environment's."""
         obs, reward, terminated, truncated, info = self.env.step(action)
         obs, info = self._tampered(obs, info, first=False)

@@ -7,15 +7,17 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
+from torch import nn
 
 from sap_rl.agents import Agent
 from sap_rl.atari.pixels import PIXEL_MAX
-from sap_rl.atari.protocol import Frames, Observation
+from sap_rl.atari.protocol import Frames, Observation, Preprocess
 from sap_rl.attacks import attack_options, make_attack
 from sap_rl.attacks.adversary import Adversary, Attacked
 from sap_rl.attacks.gradients import default_grad_samples
 from sap_rl.attacks.threat import Threat
 from sap_rl.errors import UsageError
+from sap_rl.seeds import stream_seed, torch_stream
 from sap_rl.types import QFunction
 
 
@@ -23,7 +25,8 @@ class Skin:
     """An adversary that speaks numpy.
 
     victim: an Agent or a QFunction; space: the environment's observation space for one
-    environment, a Box of pixels [K, H, W]; other options as in `AdversarialObservation`.
+    environment, a Box of pixels [K, H, W]; other options as in `AdversarialObservation`. The
+    victim of an Agent or a module has streams of its own: attacking never moves the player's.
     """
 
     def __init__(
@@ -32,37 +35,70 @@ class Skin:
         space: spaces.Space[Any],
         *,
         attack: str,
-        lam: float,
+        lam: float | int,
         observation: Observation,
         frames: Frames,
         seed: int,
         options: dict[str, Any],
     ) -> None:
-        self.device = victim.device if isinstance(victim, Agent) else torch.device("cpu")
-        q = victim.q_function if isinstance(victim, Agent) else victim
         threat = Threat(lam, frames, observation)
-        box = _pixel_box(space)
+        box = _pixel_box(space, threat)
+        self._source = _agent_of(victim, box) if isinstance(victim, nn.Module) else victim
+        agent = self._source if isinstance(self._source, Agent) else None
+        if agent is not None and agent.preprocess.shape != box.shape:
+            raise UsageError(
+                f"the victim '{agent.name}' sees {agent.preprocess.shape} frames, "
+                f"the environment gives {box.shape}"
+            )
+        self.device = agent.device if agent is not None else torch.device("cpu")
         if "grad_samples" in attack_options(attack) and "grad_samples" not in options:
-            look = torch.full((1, *box.shape), 0.5, device=self.device)
-            options = options | {"grad_samples": default_grad_samples(q, look)}
-        self.adversary = Adversary(q, make_attack(attack, **options), threat, seed)
+            look = torch.rand((1, *box.shape), generator=torch_stream(0, "look"))
+            samples = default_grad_samples(self._victim(seed), look.to(self.device))
+            options = options | {"grad_samples": samples}
+        self.adversary = Adversary(self._victim(seed), make_attack(attack, **options), threat, seed)
         dtype = np.uint8 if observation == "uint8" else np.float32
         self.space = spaces.Box(0, int(PIXEL_MAX), box.shape, dtype)
 
+    def reseed(self, seed: int) -> None:
+        """Start the attacker's randomness and the victim's again, forget every history."""
+        self.adversary.victim = self._victim(seed)
+        self.adversary.reseed(seed)
+
     def perturb(self, pixels: np.ndarray, first: np.ndarray, rows: list[int]) -> Attacked:
         """Attack numpy frames [B, K, H, W]; `first` [B] and `rows` as in `Adversary.perturb`."""
-        tensor = torch.as_tensor(np.ascontiguousarray(pixels)).to(self.device)
+        tensor = torch.from_numpy(np.array(pixels, order="C")).to(self.device)
         return self.adversary.perturb(tensor, torch.as_tensor(first), rows)
 
+    def _victim(self, seed: int) -> QFunction:
+        if isinstance(self._source, Agent):
+            return self._source.reseeded(stream_seed(seed, "victim")).q_function
+        return self._source
 
-def _pixel_box(space: spaces.Space[Any]) -> spaces.Box:
-    pixels = isinstance(space, spaces.Box) and space.dtype in (np.uint8, np.float32)
-    if not pixels or len(space.shape or ()) != 3:
+
+def _agent_of(module: nn.Module, box: spaces.Box) -> Agent:
+    """A module with what it sees, on the device where it is."""
+    frames, height, width = box.shape
+    parameter = next(module.parameters(), torch.empty(0))
+    sees = Preprocess(frames, height, width)
+    return Agent(module, sees, type(module).__name__, device=parameter.device)
+
+
+def _pixel_box(space: spaces.Space[Any], threat: Threat) -> spaces.Box:
+    if (
+        not isinstance(space, spaces.Box)
+        or space.dtype not in (np.uint8, np.float32)
+        or len(space.shape) != 3
+        or not (np.all(space.low == 0) and np.all(space.high == PIXEL_MAX))
+    ):
         raise UsageError(
-            f"observations must be a Box of pixels [K, H, W], uint8 or float32, got {space}; "
-            "stack and resize frames before attacking them"
+            "observations must be a Box of pixels [K, H, W] in 0..255, uint8 or float32, got "
+            f"{' '.join(str(space).split())}; stack, resize and do not scale frames before "
+            "attacking them"
         )
-    assert isinstance(space, spaces.Box)
+    if threat.observation == "uint8" and space.dtype != np.uint8:
+        raise UsageError(
+            f'the environment gives {space.dtype} frames; attack them with observation="float"'
+        )
     return space
 
 

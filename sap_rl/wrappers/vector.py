@@ -29,7 +29,7 @@ class AdversarialVectorObservation(gymnasium.vector.VectorWrapper):
         victim: Agent | QFunction,
         *,
         attack: str = "fgsm",
-        lam: float = 4.0,
+        lam: float | int = 4.0,
         observation: Observation = "uint8",
         frames: Frames = "all",
         seed: int = 0,
@@ -48,18 +48,23 @@ class AdversarialVectorObservation(gymnasium.vector.VectorWrapper):
         )
         self.single_observation_space = self.skin.space
         self.observation_space = batch_space(self.skin.space, envs.num_envs)
-        self._mode = envs.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
+        self._mode = _autoreset_mode(envs)
         self._done = np.zeros(envs.num_envs, dtype=np.bool_)
         self._last = np.zeros(self.observation_space.shape or (), self.skin.space.dtype)
 
     def reset(
-        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+        self,
+        *,
+        seed: int | list[int | None] | np.ndarray | None = None,
+        options: dict[str, Any] | None = None,
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Reset all or, with a reset_mask, some; an integer seed also reseeds the attacker."""
-        obs, info = self.env.reset(seed=seed, options=options)
-        if isinstance(seed, int):
-            self.skin.adversary.reseed(seed)
-        mask = (options or {}).get("reset_mask", np.ones(self.num_envs, dtype=np.bool_))
+        """Reset all or, with a reset_mask, some; a seed for all also reseeds the attacker."""
+        everyone = np.ones(self.num_envs, dtype=np.bool_)
+        mask = (options or {}).get("reset_mask", everyone)  # some environments pop it on reset
+        obs, info = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
+        first_seed = None if seed is None else np.ravel(np.asarray(seed, dtype=object))[0]
+        if first_seed is not None and mask.all():
+            self.skin.reseed(int(first_seed))
         self._done[mask] = False
         return self._tampered(obs, info, first=mask, which=mask)
 
@@ -69,10 +74,24 @@ class AdversarialVectorObservation(gymnasium.vector.VectorWrapper):
         """Play one action in each; only the observations differ from the environments'."""
         obs, reward, terminated, truncated, info = self.env.step(actions)
         done = terminated | truncated
-        first = done if self._mode == AutoresetMode.SAME_STEP else self._done
+        first = self._done
+        if self._mode == AutoresetMode.SAME_STEP:
+            first = done
+            if done.any():
+                info = info | {"final_obs": self._final(info["final_obs"], done)}
         obs, info = self._tampered(obs, info, first=first, which=np.ones_like(done))
         self._done = done
         return obs, reward, terminated, truncated, info
+
+    def _final(self, clean: np.ndarray, done: np.ndarray) -> np.ndarray:
+        """The last observations of ended episodes as the attacker leaves them, None elsewhere."""
+        rows = np.flatnonzero(done)
+        last = np.stack([clean[row] for row in rows])
+        attacked = self.skin.perturb(last, np.zeros(len(rows), dtype=np.bool_), rows.tolist())
+        final = np.full(self.num_envs, None, dtype=object)
+        for row, pixels in zip(rows, attacked.pixels.cpu().numpy(), strict=True):
+            final[row] = pixels
+        return final
 
     def _tampered(
         self, obs: np.ndarray, info: dict[str, Any], *, first: np.ndarray, which: np.ndarray
@@ -85,3 +104,9 @@ class AdversarialVectorObservation(gymnasium.vector.VectorWrapper):
             spread[name] = np.zeros(self.num_envs, values.dtype)
             spread[name][rows] = values
         return self._last.copy(), info | {"adversary": spread}
+
+
+def _autoreset_mode(envs: gymnasium.vector.VectorEnv[Any, Any, Any]) -> AutoresetMode:
+    """From the environment itself: `metadata` may be a dict that several environments share."""
+    mode = getattr(envs.unwrapped, "autoreset_mode", envs.metadata.get("autoreset_mode"))
+    return AutoresetMode.NEXT_STEP if mode is None else AutoresetMode(mode)

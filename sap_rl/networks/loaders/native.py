@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from sap_rl.atari.games import canonical_game
 from sap_rl.atari.protocol import Preprocess
 from sap_rl.errors import UsageError
 from sap_rl.networks.checkpoint import Checkpoint
-from sap_rl.networks.nature import nature_network
+from sap_rl.networks.nature import FRAME_SIZE, nature_network
 
 MAX_BYTES = 64 * 2**20
 """No Q-network of this format comes near it; a larger file is refused unread."""
@@ -26,26 +26,23 @@ def load_native(folder: Path) -> Checkpoint:
     """Read an agent's folder; weights in any float precision become float32.
 
     Raises UsageError in one line for a missing, corrupt, truncated, wrong-hash, wrong-shape or
-    NaN-holding file.
+    NaN-holding file. Draws no random numbers.
     """
-    card = _read_card(folder / "agent.toml")
+    path = folder / "agent.toml"
+    card = _read_card(path)
     try:
         game = canonical_game(card["game"])
         num_actions = int(card["network"]["num_actions"])
         preprocess = Preprocess(**card["preprocess"])
-        file, sha256 = str(card["weights"]["file"]), str(card["weights"]["sha256"])
-        module = nature_network(num_actions, frames=preprocess.frames)
-    except (KeyError, TypeError) as error:
-        raise UsageError(f"{folder / 'agent.toml'}: missing or unusable entry {error}") from error
-    weights = _read_weights(folder / Path(file).name, sha256)
-    try:
-        module.load_state_dict({name: value.float() for name, value in weights.items()})
-    except RuntimeError as error:
-        reason = " ".join(str(error).split()[:40])
-        raise UsageError(f"{folder / file}: not a Nature network's weights: {reason}") from error
-    return Checkpoint(
-        module.eval(), num_actions, preprocess, folder.name, game, sha256, facts=card
-    )
+        weights = folder / Path(card["weights"]["file"]).name
+        sha256 = str(card["weights"]["sha256"])
+        module = _empty_network(num_actions, preprocess)
+    except KeyError as error:
+        raise _refusal(path, f"entry {error} is missing") from error
+    except (TypeError, ValueError) as error:
+        raise _refusal(path, error) from error
+    _fill(module, _read_weights(weights, sha256), weights)
+    return Checkpoint(module.eval(), num_actions, preprocess, folder.name, game, sha256, facts=card)
 
 
 def encode_weights(weights: dict[str, Tensor], dtype: torch.dtype) -> tuple[bytes, str]:
@@ -54,38 +51,68 @@ def encode_weights(weights: dict[str, Tensor], dtype: torch.dtype) -> tuple[byte
     return data, hashlib.sha256(data).hexdigest()
 
 
+def _refusal(path: Path, reason: object) -> UsageError:
+    """The error for an unusable file, in one line whatever is in it."""
+    return UsageError(" ".join(f"{path}: {reason}".split())[:400])
+
+
 def _read_card(path: Path) -> dict[str, Any]:
     try:
         card = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as an agent's card: {error}") from error
-    if card.get("format") != "native" or card.get("network", {}).get("kind") != "nature":
-        raise UsageError(
-            f"{path}: format '{card.get('format')}' with network "
-            f"'{card.get('network', {}).get('kind')}' is not known; known: native with nature"
+    except (OSError, ValueError, RecursionError) as error:
+        raise _refusal(path, f"cannot be read as an agent's card: {error}") from error
+    network = card.get("network")
+    kind = network.get("kind") if isinstance(network, dict) else None
+    if card.get("format") != "native" or kind != "nature":
+        raise _refusal(
+            path,
+            f"format '{card.get('format')}' with network '{kind}' is not known; "
+            "known: native with nature",
         )
     return card
 
 
+def _empty_network(num_actions: int, preprocess: Preprocess) -> nn.Module:
+    """A Nature network without memory behind it, so that absurd sizes cost nothing."""
+    if (preprocess.height, preprocess.width) != (FRAME_SIZE, FRAME_SIZE):
+        raise UsageError(
+            f"a Nature network sees {FRAME_SIZE}x{FRAME_SIZE} frames, "
+            f"got {preprocess.height}x{preprocess.width}"
+        )
+    with torch.device("meta"):
+        return nature_network(num_actions, frames=preprocess.frames)
+
+
 def _read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
+    """Tensors as float32."""
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise UsageError(f"{path}: {size} bytes of weights, at most {MAX_BYTES} are read")
+            raise _refusal(path, f"{size} bytes of weights, at most {MAX_BYTES} are read")
         data = path.read_bytes()
     except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+        raise _refusal(path, f"cannot be read: {error.strerror}") from error
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
-        raise UsageError(
-            f"{path}: sha256 is {found[:16]}... but agent.toml says {sha256[:16]}...; "
-            "the file is corrupt, truncated or not the agent's"
+        raise _refusal(
+            path,
+            f"sha256 is {found[:16]}... but agent.toml says {sha256[:16]}...; "
+            "the file is corrupt, truncated or not the agent's",
         )
     try:
-        weights: dict[str, Tensor] = load(data)
-    except SafetensorError as error:
-        raise UsageError(f"{path}: not a safetensors file: {error}") from error
-    for name, value in weights.items():
-        if not value.is_floating_point() or not bool(torch.isfinite(value).all()):
-            raise UsageError(f"{path}: tensor '{name}' ({value.dtype}) is not all finite floats")
+        stored: dict[str, Tensor] = load(data)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise _refusal(path, f"not a safetensors file: {error}") from error
+    weights: dict[str, Tensor] = {}
+    for name, value in stored.items():
+        if not value.is_floating_point() or not bool(torch.isfinite(value.float()).all()):
+            raise _refusal(path, f"tensor '{name}' ({value.dtype}) is not all finite floats")
+        weights[name] = value.float()
     return weights
+
+
+def _fill(module: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+    try:
+        module.load_state_dict(weights, assign=True)
+    except RuntimeError as error:
+        raise _refusal(path, f"not a Nature network's weights: {error}") from error

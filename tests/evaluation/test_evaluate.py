@@ -1,0 +1,193 @@
+"""The whole line on a real agent, short."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from sap_rl import Evaluation, Protocol, UsageError, evaluate, load_agent
+from sap_rl.evaluation.evaluate import ArmEnded, ArmPlayed, ArmStarted, Stage
+from sap_rl.evaluation.settings import Settings
+from sap_rl.networks.nature import nature_network
+
+SHORT = Protocol(max_frames=400, grad_samples=2)
+
+
+def run(**options: Any) -> Evaluation:
+    given = {"lam": 4, "defense": "sap-100", "episodes": 3, "num_envs": 2, "protocol": SHORT}
+    return evaluate("BankHeist", "BankHeist", **(given | options))
+
+
+@pytest.fixture(scope="module")
+def evaluation() -> Evaluation:
+    return run()
+
+
+def played(evaluation: Evaluation) -> list[tuple[Any, ...]]:
+    return [
+        (r.arm, r.lam, r.victim, r.returns, r.lengths, r.flip_rate, r.self_flip_rate, r.linf_max)
+        for r in evaluation.rows
+    ]
+
+
+def test_every_arm_is_there(evaluation: Evaluation) -> None:
+    assert [(r.arm, r.lam, r.victim) for r in evaluation.rows] == [
+        ("random", 0.0, None),
+        ("original", 0.0, None),
+        ("defended", 0.0, None),
+        ("matched", 0.0, None),
+        ("original", 4.0, "self"),
+        ("defended", 4.0, "self"),
+        ("defended", 4.0, "original"),
+        ("matched", 4.0, "self"),
+        ("matched", 4.0, "original"),
+    ]
+    assert [(c.lam, c.victim) for c in evaluation.changes] == [
+        (0.0, None),
+        (4.0, "self"),
+        (4.0, "original"),
+    ]
+    assert evaluation.complete
+
+
+def test_same_seed_same_bits_other_seed_other(evaluation: Evaluation) -> None:
+    assert played(run()) == played(evaluation)
+    assert played(run(seed=1)) != played(evaluation)
+
+
+def test_arms_play_the_same_episodes() -> None:
+    """Without an attack or a defence two arms of one agent are the same games."""
+    found = run(attack="none", defense="q-noise-0", controls=False, victims=("self",))
+    returns = {(r.returns, r.lengths) for r in found.rows}
+    assert len(found.rows) == 4
+    assert len(returns) == 1
+
+
+def test_what_the_rows_state(evaluation: Evaluation) -> None:
+    own, transfer = evaluation.row("defended", 4.0, "self"), evaluation.row("defended", 4.0, "original")
+    original, random = evaluation.row("original", 4.0, "self"), evaluation.row("random")
+    assert own is not None and transfer is not None and original is not None and random is not None  # noqa: PT018
+    assert (own.defense, own.backward, own.sampler) == ("sap-100", "mask", "exact/1")
+    assert (own.grad_samples, original.backward, original.sampler) == (2, None, None)
+    assert (transfer.backward, original.defense, original.attack) == (None, None, "fgsm")
+    assert (random.epsilon, random.attack, random.flip_rate) == (1.0, None, None)
+    assert original.linf_max == pytest.approx(4.0, abs=1e-3)
+    assert original.self_flip_rate == 0.0
+    assert original.flip_rate is not None
+    assert original.flip_rate > 0.8, "FGSM at lambda 4 leaves hardly any action as it was"
+    assert own.self_flip_rate is not None
+    assert own.self_flip_rate > 0.1
+
+
+def test_the_matched_control_flips_as_often_in_clean_play() -> None:
+    """Both see their own games, here the first 100 steps: they agree to 0.15, unmatched noise
+    (sigma off by a factor of 3) does not."""
+    found = run(lam=0, episodes=8, num_envs=8)
+    defended, matched = found.row("defended"), found.row("matched")
+    assert defended is not None
+    assert matched is not None
+    assert defended.self_flip_rate == pytest.approx(matched.self_flip_rate, abs=0.15)
+
+
+def test_json_is_one_object_with_the_documented_fields(evaluation: Evaluation) -> None:
+    whole = json.loads(evaluation.to_json(), parse_constant=lambda text: pytest.fail(text))
+    assert {"config", "versions", "protocol", "rows", "changes", "complete"} == set(whole)
+    assert set(
+        "game lambda arm attack defense victim backward grad_samples policy_samples epsilon "
+        "precision sampler episodes complete returns lengths mean ci_low ci_high normalised "
+        "flip_rate self_flip_rate linf_max steps_per_second".split()
+    ) <= set(whole["rows"][0])
+    assert set(
+        "game lambda victim headline percent ci_low ci_high flags paper_percent".split()
+    ) <= set(whole["changes"][0])
+    assert whole["protocol"]["frames"] == "all"
+    assert whole["protocol"]["preprocess"]["frames"] == 4
+    assert whole["config"]["agent_sha256"]
+
+
+def test_an_abandoned_evaluation_keeps_what_was_finished() -> None:
+    settings = Settings(
+        "BankHeist", (4.0,), defense="sap-100", episodes=3, num_envs=2, protocol=SHORT
+    )
+    stage = Stage(load_agent("BankHeist"), settings)
+    seen = []
+    for event in stage.play():
+        seen.append(type(event))
+        if isinstance(event, ArmPlayed) and event.arm.name == "defended" and event.tally.episodes:
+            break
+    found = stage.result()
+    assert [(r.arm, r.complete) for r in found.rows] == [
+        ("random", True),
+        ("original", True),
+        ("defended", False),
+    ]
+    assert 0 < found.rows[-1].episodes < 3
+    assert found.rows[-1].ci_low is None
+    assert not found.complete
+    assert found.changes == ()
+    assert {ArmStarted, ArmPlayed, ArmEnded} == set(seen)
+
+
+def test_the_callers_agent_and_its_network_are_untouched() -> None:
+    agent = load_agent("BankHeist")
+    before = {name: value.clone() for name, value in agent.module.state_dict().items()}
+    run_with = replace(agent)
+    evaluate(run_with, "BankHeist", lam=4, defense="sap-100", episodes=1, protocol=SHORT)
+    assert all(torch.equal(before[name], value) for name, value in agent.module.state_dict().items())
+    assert all(parameter.grad is None for parameter in agent.module.parameters())
+    assert agent.defense is None
+
+
+def test_an_agent_that_is_random_already_is_played_as_it_is() -> None:
+    agent = load_agent("BankHeist").defend("sap-100", seed=3)
+    found = evaluate(agent, "BankHeist", lam=4, episodes=1, protocol=replace(SHORT, grad_samples=None))
+    attacked = found.row("original", 4.0, "self")
+    assert attacked is not None
+    assert (attacked.grad_samples, attacked.defense, attacked.sampler) == (10, "sap-100", "exact/1")
+    assert attacked.self_flip_rate
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lam": -1}, "lambda must be a number of at least 0 pixel units, got -1"),
+        ({"lam": float("nan")}, "got nan"),
+        ({"lam": float("inf")}, "got inf"),
+        ({"lam": []}, "at least one lambda"),
+        ({"lam": [1, 1]}, "given twice: 1, 1"),
+        ({"episodes": 0}, "episodes must be at least 1, got 0"),
+        ({"num_envs": 0}, "num_envs must be at least 1, got 0"),
+        ({"attack": "fsgm"}, "unknown attack 'fsgm'; choose from fgsm"),
+        ({"defense": "spa-100"}, "unknown defense 'spa-100'; choose from sap"),
+        ({"victims": ()}, "victims must be different and at least one"),
+        ({"attack_options": {"steps": 3}}, "'fgsm' has no option 'steps'"),
+        ({"lam": 0.5, "protocol": Protocol(observation="uint8")}, "lambda 0.5 changes no uint8"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(options: dict[str, Any], message: str) -> None:
+    settings = {"game": "BankHeist", "defense": "sap-100"} | options
+    lam = settings.pop("lam", 4)
+    lams = tuple(lam) if isinstance(lam, list) else (lam,)
+    with pytest.raises(UsageError) as caught:
+        Settings(lams=lams, **settings)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_actions_of_another_game_are_refused() -> None:
+    with pytest.raises(UsageError, match="has 6 actions but BankHeist has 18"):
+        evaluate(load_agent(nature_network(6)), "BankHeist", lam=4)
+
+
+def test_results_agree_for_any_number_of_environments_where_nothing_is_random() -> None:
+    """Batch size may change float rounding in the network, never who plays what."""
+    returns = [
+        run(lam=0, controls=False, defense=None, num_envs=n).rows[0].returns for n in (1, 3)
+    ]
+    assert np.allclose(returns[0], returns[1], atol=50)
+    assert len(returns[0]) == len(returns[1]) == 3

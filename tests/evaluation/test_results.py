@@ -1,0 +1,47 @@
+"""Results on their way to a file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sap_rl.errors import UsageError
+from sap_rl.evaluation.results import Evaluation, check_writable, write_atomically
+
+
+def test_a_failed_write_leaves_the_old_file_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "x.json"
+    target.write_text("old")
+
+    def broken(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", broken)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(target, "new")
+    assert target.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"], "nothing is left beside it"
+
+
+def test_write_replaces(tmp_path: Path) -> None:
+    target = tmp_path / "x.json"
+    target.write_text("old")
+    write_atomically(target, "new")
+    assert target.read_text() == "new"
+
+
+def test_check_writable_names_what_is_wrong(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new.json")
+    with pytest.raises(UsageError, match="is a folder"):
+        check_writable(tmp_path)
+    with pytest.raises(UsageError, match="missing or read-only"):
+        check_writable(tmp_path / "no" / "x.json")
+
+
+def test_nan_never_reaches_a_file() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        Evaluation({"arms": 0, "x": float("nan")}, {}, {}, ()).to_json()

@@ -1,0 +1,117 @@
+"""Options by name become settings; what is unknown or unusable is refused in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sap_rl.config import EVAL_OPTIONS, eval_request, read_yaml
+from sap_rl.errors import UsageError
+
+MAIN_JOB = {"game": "bank_heist", "lambda": ["4"]}
+
+
+def test_the_main_job_takes_the_protocols_defaults() -> None:
+    request = eval_request(MAIN_JOB)
+    settings = request.settings
+    assert (request.agent, request.device) == ("BankHeist", "cpu")
+    assert (settings.game, settings.lams, settings.defense) == ("BankHeist", (4.0,), "sap-100")
+    assert (settings.episodes, settings.seed, settings.controls) == (30, 0, True)
+    assert settings.victims == ("self", "original")
+    protocol = settings.protocol
+    assert (protocol.epsilon, protocol.max_frames, protocol.sticky_actions) == (0.01, 18_000, 0.0)
+    assert (protocol.observation, protocol.frames, protocol.noop_max) == ("float", "all", 30)
+
+
+def test_every_option_reaches_its_place() -> None:
+    settings = eval_request(
+        MAIN_JOB
+        | {
+            "attack": "pgd", "steps": "7", "momentum": "0.5", "restarts": "2", "objective": "margin",
+            "grad_samples": "3", "policy_samples": "4", "frames": "newest", "observation": "uint8",
+            "defense": "sap-50", "sampler": "bernoulli", "backward": "identity", "victim": "original",
+            "episodes": "5", "num_envs": "2", "max_frames": "400", "epsilon": "0.1", "seed": "9",
+            "controls": False,
+        }
+    ).settings  # fmt: skip
+    assert settings.attack_options == {
+        "objective": "margin", "steps": 7, "momentum": 0.5, "restarts": 2
+    }  # fmt: skip
+    assert settings.defense_options == {"sampler": "bernoulli", "backward": "identity"}
+    assert (settings.defense, settings.victims, settings.controls) == ("sap-50", ("original",), False)
+    protocol = settings.protocol
+    assert (protocol.grad_samples, protocol.policy_samples) == (3, 4)
+    assert (protocol.frames, protocol.observation) == ("newest", "uint8")
+    assert (protocol.max_frames, protocol.epsilon) == (400, 0.1)
+    assert (settings.episodes, settings.num_envs, settings.seed) == (5, 2, 9)
+
+
+@pytest.mark.parametrize(
+    ("given", "lams"),
+    [(["1", "2"], (1.0, 2.0)), (["0.25,1"], (0.25, 1.0)), (4, (4.0,)), ([0.5, 8], (0.5, 8.0))],
+)
+def test_lambdas_in_any_spelling(given: Any, lams: tuple[float, ...]) -> None:
+    assert eval_request({"game": "Pong", "lambda": given}).settings.lams == lams
+
+
+def test_no_defence() -> None:
+    assert eval_request(MAIN_JOB | {"defense": "none"}).settings.defense is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"gmae": "Pong"}, "unknown option 'gmae'; choose from game"),
+        ({"episodes": "many"}, "episodes: cannot use 'many'"),
+        ({"episodes": 2.5}, "episodes: cannot use 2.5"),
+        ({"episodes": True}, "episodes: cannot use True"),
+        ({"episodes": float("inf")}, "episodes: cannot use inf"),
+        ({"lambda": "four"}, "lambda: cannot use 'four'"),
+        ({"lambda": []}, "at least one lambda"),
+        ({"controls": "yes"}, "controls: cannot use 'yes'"),
+        ({"victim": "slef"}, "unknown victim 'slef'; choose from self"),
+        ({"game": "BankHiest"}, "unknown game 'BankHiest'; choose from BankHeist"),
+        ({"attack": "pdg"}, "unknown attack 'pdg'; choose from pgd"),
+        ({"defense": "sap-x"}, "'x' is not a number"),
+        ({"frames": "oldest"}, "unknown frames 'oldest'"),
+        ({"epsilon": 1.5}, "epsilon must lie in 0..1, got 1.5"),
+    ],
+)
+def test_bad_options_are_refused_in_one_line(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        eval_request(MAIN_JOB | options)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_game_or_lambda() -> None:
+    with pytest.raises(UsageError, match="game is missing"):
+        eval_request({"lambda": 4})
+    with pytest.raises(UsageError, match="lambda is missing"):
+        eval_request({"game": "Pong"})
+
+
+@pytest.mark.parametrize("path", sorted(Path("configs").glob("*.yaml")), ids=str)
+def test_every_shipped_config_can_be_used(path: Path) -> None:
+    assert eval_request(read_yaml(path)).settings.lams
+
+
+@pytest.mark.parametrize("text", ["", "- 1", "game: [", "\x00", "just words"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"config '.*x\.yaml'") as caught:
+        read_yaml(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_yaml_keys_may_be_spelled_like_flags(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("max-frames: 400\n")
+    assert read_yaml(path) == {"max_frames": 400}
+
+
+def test_every_option_has_its_line_of_help() -> None:
+    assert all(option.help and "\n" not in option.help for option in EVAL_OPTIONS.values())
