@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
 from sap_rl.atari.games import canonical_game
-from sap_rl.atari.protocol import Protocol
+from sap_rl.atari.protocol import Frames, Observation, Protocol
+from sap_rl.attacks import ATTACKS
+from sap_rl.attacks.objectives import OBJECTIVES
+from sap_rl.defenses.sampling import SAMPLERS
+from sap_rl.defenses.sap import BACKWARDS
 from sap_rl.errors import UsageError, unknown
 from sap_rl.evaluation.settings import Settings
 
@@ -41,6 +45,15 @@ def _lambdas(value: Any) -> tuple[float, ...]:
     return tuple(_number(p) for part in parts for p in str(part).split(",") if p.strip())
 
 
+def _one_of(kind: str, choices: Iterable[str]) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in choices:
+            raise unknown(kind, str(value), choices)
+        return str(value)
+
+    return read
+
+
 def _switch(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError(value)
@@ -51,20 +64,33 @@ EVAL_OPTIONS: dict[str, Option] = {
     "game": Option(canonical_game, "the game: BankHeist, bank_heist or ALE/BankHeist-v5"),
     "agent": Option(str, "who plays: an agent's name or folder [the game's shipped agent]"),
     "lambda": Option(_lambdas, "attack budget in pixel units 0..255, one or several"),
-    "attack": Option(str, "none, noise, fgsm or pgd [fgsm]"),
-    "objective": Option(str, "what the attacker increases: cross-entropy or margin"),
+    "attack": Option(_one_of("attack", ATTACKS), "none, noise, fgsm or pgd [fgsm]"),
+    "objective": Option(
+        _one_of("objective", OBJECTIVES), "what the attacker increases: cross-entropy or margin"
+    ),
     "temperature": Option(_number, "of the cross-entropy [1]"),
     "steps": Option(_whole, "gradient steps of pgd [10]"),
     "momentum": Option(_number, "of pgd's gradient [0]"),
     "restarts": Option(_whole, "random restarts of pgd [1]"),
     "grad_samples": Option(_whole, "passes per gradient [10 for a random victim, else 1]"),
     "policy_samples": Option(_whole, "passes averaged per action [1]"),
-    "frames": Option(str, "frames of the stack that are tampered with: all or newest [all]"),
-    "observation": Option(str, "dtype in which they arrive: float or uint8 [float]"),
+    "frames": Option(
+        _one_of("frames", get_args(Frames)),
+        "frames of the stack that are tampered with: all or newest [all]",
+    ),
+    "observation": Option(
+        _one_of("observation", get_args(Observation)),
+        "dtype in which they arrive: float or uint8 [float]",
+    ),
     "defense": Option(str, "sap-100 (any sap-K), q-noise-S, or none [sap-100]"),
-    "sampler": Option(str, "SAP's draws: exact or bernoulli [exact]"),
-    "backward": Option(str, "SAP's gradient: mask, full or identity [mask]"),
-    "victim": Option(str, "gradient used on the defended agent: both, self or original [both]"),
+    "sampler": Option(_one_of("sampler", SAMPLERS), "SAP's draws: exact or bernoulli [exact]"),
+    "backward": Option(
+        _one_of("backward mode", BACKWARDS), "SAP's gradient: mask, full or identity [mask]"
+    ),
+    "victim": Option(
+        _one_of("victim", ("both", "self", "original")),
+        "gradient used on the defended agent: both, self or original [both]",
+    ),
     "episodes": Option(_whole, "episodes per arm [30]"),
     "num_envs": Option(_whole, "games at once [16]"),
     "max_frames": Option(_whole, "cap in emulator frames; 108000 is 30 minutes [18000]"),
@@ -122,8 +148,6 @@ def eval_request(options: Mapping[str, Any]) -> EvalRequest:
             raise UsageError(f"{name} is missing: say for example --game BankHeist --lambda 4")
     defense = found.get("defense", "sap-100")
     victim = found.get("victim", "both")
-    if victim not in ("both", "self", "original"):
-        raise unknown("victim", victim, ("both", "self", "original"))
     settings = Settings(
         lams=found["lambda"],
         defense=None if defense == "none" else defense,

@@ -18,14 +18,24 @@ SHORT = ["eval", "--game", "BankHeist", "--episodes", "2", "--max-frames", "200"
 FAST = [*SHORT, "--lambda", "4", "--grad-samples", "1"]
 
 
-def test_the_table_fits_80_columns_and_says_what_matters(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_fits_80_columns_and_says_what_matters(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main([*FAST, "--quiet"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     lines = out.splitlines()
     assert max(map(len, lines)) <= 80
     assert "…" not in out, "nothing is cut"
-    for text in ("random", "original", "sap-100", "noise", "+1760.0%", "own", "One trained network"):
+    for text in (
+        "random",
+        "original",
+        "sap-100",
+        "noise",
+        "+1760.0%",
+        "own",
+        "One trained network",
+    ):
         assert text in out
     assert sum(line.lstrip().startswith("4 ") for line in lines) == 5 + 2
 
@@ -125,7 +135,9 @@ def test_corrupt_weights_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_unwritable_output_is_found_before_anything_is_played(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sap_rl.evaluation.evaluate.rollout", lambda *_, **__: pytest.fail("played"))
+    monkeypatch.setattr(
+        "sap_rl.evaluation.evaluate.rollout", lambda *_, **__: pytest.fail("played")
+    )
     assert main([*FAST, "--json", str(tmp_path)]) == 2
     assert "is a folder" in capsys.readouterr().err
 
@@ -133,7 +145,17 @@ def test_unwritable_output_is_found_before_anything_is_played(
 def test_ctrl_c_shows_what_was_finished_and_spares_old_files(tmp_path: Path) -> None:
     target = tmp_path / "out.json"
     target.write_text("old")
-    argv = ["eval", "--game", "BankHeist", "--lambda", "4", "--episodes", "4", "--max-frames", "2000"]
+    argv = [
+        "eval",
+        "--game",
+        "BankHeist",
+        "--lambda",
+        "4",
+        "--episodes",
+        "4",
+        "--max-frames",
+        "2000",
+    ]
     process = subprocess.Popen(
         [sys.executable, "-c", "import sys; from sap_rl.cli import main; sys.exit(main())", *argv,
          "--json", str(target)],

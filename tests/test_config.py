@@ -29,18 +29,39 @@ def test_every_option_reaches_its_place() -> None:
     settings = eval_request(
         MAIN_JOB
         | {
-            "attack": "pgd", "steps": "7", "momentum": "0.5", "restarts": "2", "objective": "margin",
-            "grad_samples": "3", "policy_samples": "4", "frames": "newest", "observation": "uint8",
-            "defense": "sap-50", "sampler": "bernoulli", "backward": "identity", "victim": "original",
-            "episodes": "5", "num_envs": "2", "max_frames": "400", "epsilon": "0.1", "seed": "9",
+            "attack": "pgd",
+            "steps": "7",
+            "momentum": "0.5",
+            "restarts": "2",
+            "objective": "margin",
+            "grad_samples": "3",
+            "policy_samples": "4",
+            "frames": "newest",
+            "observation": "uint8",
+            "defense": "sap-50",
+            "sampler": "bernoulli",
+            "backward": "identity",
+            "victim": "original",
+            "episodes": "5",
+            "num_envs": "2",
+            "max_frames": "400",
+            "epsilon": "0.1",
+            "seed": "9",
             "controls": False,
         }
-    ).settings  # fmt: skip
+    ).settings
     assert settings.attack_options == {
-        "objective": "margin", "steps": 7, "momentum": 0.5, "restarts": 2
-    }  # fmt: skip
+        "objective": "margin",
+        "steps": 7,
+        "momentum": 0.5,
+        "restarts": 2,
+    }
     assert settings.defense_options == {"sampler": "bernoulli", "backward": "identity"}
-    assert (settings.defense, settings.victims, settings.controls) == ("sap-50", ("original",), False)
+    assert (settings.defense, settings.victims, settings.controls) == (
+        "sap-50",
+        ("original",),
+        False,
+    )
     protocol = settings.protocol
     assert (protocol.grad_samples, protocol.policy_samples) == (3, 4)
     assert (protocol.frames, protocol.observation) == ("newest", "uint8")

@@ -26,9 +26,10 @@ def console(**options: Any) -> Console:
 def evaluation_report(evaluation: Evaluation) -> RenderableType:
     """Returns, changes, the meaning of their flags, and what the numbers rest on."""
     parts: list[RenderableType] = [Text(_headline(evaluation)), _returns(evaluation.rows)]
+    marks = {flag: chr(ord("a") + i) for i, flag in enumerate(_flags(evaluation))}
     if evaluation.changes:
-        parts += [_changes(evaluation.changes, evaluation.config["defense"])]
-    parts += [Text(f"{flag}: {FLAGS[flag]}.") for flag in _flags(evaluation)]
+        parts += [_changes(evaluation.changes, evaluation.config["defense"], marks)]
+    parts += [Text(f"{mark} {flag}: {FLAGS[flag]}.") for flag, mark in marks.items()]
     parts += [Text(line) for line in _notes(evaluation)]
     return Group(*parts)
 
@@ -60,7 +61,7 @@ def _headline(evaluation: Evaluation) -> str:
     return (
         f"{config['game']}: agent {config['agent']}, {config['attack']} on "
         f"{protocol['frames']} frames ({protocol['observation']}), {config['episodes']} episodes "
-        f"of at most {minutes:g} minutes, epsilon {protocol['epsilon']:g}, "
+        f"of at most {minutes:.3g} minutes, epsilon {protocol['epsilon']:g}, "
         f"seed {config['seed']}{state}\n"
     )
 
@@ -87,7 +88,7 @@ def _returns(rows: Iterable[Row]) -> Table:
     return table
 
 
-def _changes(changes: Iterable[Change], defense: str) -> Table:
+def _changes(changes: Iterable[Change], defense: str, marks: dict[str, str]) -> Table:
     table = _table("lambda", "gradient", f"{defense} against original", "paper", "verdict", "flags")
     for change in changes:
         percent = "-" if change.percent is None else f"{change.percent:+.1f}%"
@@ -100,7 +101,7 @@ def _changes(changes: Iterable[Change], defense: str) -> Table:
             percent,
             "-" if change.paper_percent is None else f"{change.paper_percent:+.1f}%",
             change.verdict,
-            ", ".join(change.flags) or "-",
+            " ".join(sorted(marks[flag] for flag in change.flags)) or "-",
         )
     return table
 
@@ -155,7 +156,7 @@ def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     left = ("player", "gradient", "agent", "game", "verdict", "flags")
     for name in columns:
-        table.add_column(name, justify="left" if name in left else "right", no_wrap=name != "flags")
+        table.add_column(name, justify="left" if name in left else "right", no_wrap=True)
     return table
 
 

@@ -44,7 +44,13 @@ def decide(contestant: Contestant, steps: int = 4) -> list[np.ndarray]:
 def test_plan_lists_clean_arms_then_each_lambda() -> None:
     arms = plan((4.0, 0.0, 1.0), defended=True, victims=("self", "original"), controls=True)
     clean = ["random", "original", "defended", "matched"]
-    attacked = ["original", "defended-self", "defended-original", "matched-self", "matched-original"]
+    attacked = [
+        "original",
+        "defended-self",
+        "defended-original",
+        "matched-self",
+        "matched-original",
+    ]
     assert [(arm.lam, arm.title) for arm in arms] == (
         [(0.0, name) for name in clean]
         + [(1.0, name) for name in attacked]

@@ -26,7 +26,9 @@ def test_epsilon_is_the_share_of_random_actions_and_they_are_uniform() -> None:
     many = np.array([draw for index in range(100) for draw in draws(index)])
     # 40,000 draws: standard errors 0.0023 and, per action of 12,000, 0.0040
     assert abs((many != 99).mean() - 0.3) < 0.01
-    assert np.allclose(np.bincount(many[many != 99], minlength=4) / (many != 99).sum(), 0.25, atol=0.02)
+    assert np.allclose(
+        np.bincount(many[many != 99], minlength=4) / (many != 99).sum(), 0.25, atol=0.02
+    )
 
 
 def test_epsilon_0_and_1() -> None:

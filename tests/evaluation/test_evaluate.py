@@ -69,7 +69,10 @@ def test_arms_play_the_same_episodes() -> None:
 
 
 def test_what_the_rows_state(evaluation: Evaluation) -> None:
-    own, transfer = evaluation.row("defended", 4.0, "self"), evaluation.row("defended", 4.0, "original")
+    own, transfer = (
+        evaluation.row("defended", 4.0, "self"),
+        evaluation.row("defended", 4.0, "original"),
+    )
     original, random = evaluation.row("original", 4.0, "self"), evaluation.row("random")
     assert own is not None and transfer is not None and original is not None and random is not None  # noqa: PT018
     assert (own.defense, own.backward, own.sampler) == ("sap-100", "mask", "exact/1")
@@ -97,14 +100,43 @@ def test_the_matched_control_flips_as_often_in_clean_play() -> None:
 def test_json_is_one_object_with_the_documented_fields(evaluation: Evaluation) -> None:
     whole = json.loads(evaluation.to_json(), parse_constant=lambda text: pytest.fail(text))
     assert {"config", "versions", "protocol", "rows", "changes", "complete"} == set(whole)
-    assert set(
-        "game lambda arm attack defense victim backward grad_samples policy_samples epsilon "
-        "precision sampler episodes complete returns lengths mean ci_low ci_high normalised "
-        "flip_rate self_flip_rate linf_max steps_per_second".split()
-    ) <= set(whole["rows"][0])
-    assert set(
-        "game lambda victim headline percent ci_low ci_high flags paper_percent".split()
-    ) <= set(whole["changes"][0])
+    assert {
+        "game",
+        "lambda",
+        "arm",
+        "attack",
+        "defense",
+        "victim",
+        "backward",
+        "grad_samples",
+        "policy_samples",
+        "epsilon",
+        "precision",
+        "sampler",
+        "episodes",
+        "complete",
+        "returns",
+        "lengths",
+        "mean",
+        "ci_low",
+        "ci_high",
+        "normalised",
+        "flip_rate",
+        "self_flip_rate",
+        "linf_max",
+        "steps_per_second",
+    } <= set(whole["rows"][0])
+    assert {
+        "game",
+        "lambda",
+        "victim",
+        "headline",
+        "percent",
+        "ci_low",
+        "ci_high",
+        "flags",
+        "paper_percent",
+    } <= set(whole["changes"][0])
     assert whole["protocol"]["frames"] == "all"
     assert whole["protocol"]["preprocess"]["frames"] == 4
     assert whole["config"]["agent_sha256"]
@@ -138,14 +170,18 @@ def test_the_callers_agent_and_its_network_are_untouched() -> None:
     before = {name: value.clone() for name, value in agent.module.state_dict().items()}
     run_with = replace(agent)
     evaluate(run_with, "BankHeist", lam=4, defense="sap-100", episodes=1, protocol=SHORT)
-    assert all(torch.equal(before[name], value) for name, value in agent.module.state_dict().items())
+    assert all(
+        torch.equal(before[name], value) for name, value in agent.module.state_dict().items()
+    )
     assert all(parameter.grad is None for parameter in agent.module.parameters())
     assert agent.defense is None
 
 
 def test_an_agent_that_is_random_already_is_played_as_it_is() -> None:
     agent = load_agent("BankHeist").defend("sap-100", seed=3)
-    found = evaluate(agent, "BankHeist", lam=4, episodes=1, protocol=replace(SHORT, grad_samples=None))
+    found = evaluate(
+        agent, "BankHeist", lam=4, episodes=1, protocol=replace(SHORT, grad_samples=None)
+    )
     attacked = found.row("original", 4.0, "self")
     assert attacked is not None
     assert (attacked.grad_samples, attacked.defense, attacked.sampler) == (10, "sap-100", "exact/1")
@@ -186,8 +222,6 @@ def test_actions_of_another_game_are_refused() -> None:
 
 def test_results_agree_for_any_number_of_environments_where_nothing_is_random() -> None:
     """Batch size may change float rounding in the network, never who plays what."""
-    returns = [
-        run(lam=0, controls=False, defense=None, num_envs=n).rows[0].returns for n in (1, 3)
-    ]
+    returns = [run(lam=0, controls=False, defense=None, num_envs=n).rows[0].returns for n in (1, 3)]
     assert np.allclose(returns[0], returns[1], atol=50)
     assert len(returns[0]) == len(returns[1]) == 3

@@ -14,9 +14,7 @@ from tests.evaluation.toy import Constant, Counting
 
 def play(num_envs: int, episodes: int, *, epsilon: float = 0.0) -> tuple[list, Counting, Constant]:
     envs, player = Counting(num_envs), Constant()
-    events = list(
-        rollout(envs, player, episodes=episodes, seed=11, epsilon=epsilon, max_steps=20)
-    )
+    events = list(rollout(envs, player, episodes=episodes, seed=11, epsilon=epsilon, max_steps=20))
     return events, envs, player
 
 

@@ -44,9 +44,7 @@ class Counting:
             if self.pending[env]:  # the step after the end: the action is ignored
                 self.steps[env], self.pending[env] = 0, False
                 continue
-            self.log.append(
-                (env, int(self.seeds[env]), int(self.steps[env]), int(actions[env]))
-            )
+            self.log.append((env, int(self.seeds[env]), int(self.steps[env]), int(actions[env])))
             self.steps[env] += 1
             reward[env] = 1.0
             done[env] = self.steps[env] >= self.length(int(self.seeds[env]))

@@ -12,14 +12,39 @@ from sap_rl.reporting.plots import return_lambda_figure
 from sap_rl.reporting.tables import console, evaluation_report
 
 ROW = Row(
-    game="BattleZone", lam=0.25, arm="defended", attack="fgsm", defense="sap-100", victim="original",
-    backward=None, grad_samples=10, policy_samples=1, epsilon=0.01, precision="float32",
-    sampler="exact/1", episodes=30, complete=True, returns=(1.0, 2.0), lengths=(3, 4), truncated=1,
-    mean=123456.7, ci_low=112345.6, ci_high=134567.8, normalised=12.34, flip_rate=1.0,
-    self_flip_rate=1.0, linf_max=0.25, linf_mean=0.25, change_mean=0.2, flags=(), seconds=12345.0,
+    game="BattleZone",
+    lam=0.25,
+    arm="defended",
+    attack="fgsm",
+    defense="sap-100",
+    victim="original",
+    backward=None,
+    grad_samples=10,
+    policy_samples=1,
+    epsilon=0.01,
+    precision="float32",
+    sampler="exact/1",
+    episodes=30,
+    complete=True,
+    returns=(1.0, 2.0),
+    lengths=(3, 4),
+    truncated=1,
+    mean=123456.7,
+    ci_low=112345.6,
+    ci_high=134567.8,
+    normalised=12.34,
+    flip_rate=1.0,
+    self_flip_rate=1.0,
+    linf_max=0.25,
+    linf_mean=0.25,
+    change_mean=0.2,
+    flags=(),
+    seconds=12345.0,
     steps_per_second=12345.0,
-)  # fmt: skip
-CHANGE = Change("BattleZone", 0.25, "original", True, 12345.6, -10000.1, 23456.7, tuple(FLAGS), 3425.9)
+)
+CHANGE = Change(
+    "BattleZone", 0.25, "original", True, 12345.6, -10000.1, 23456.7, tuple(FLAGS), 3425.9
+)
 CONFIG = {
     "game": "BattleZone", "agent": "BattleZone", "attack": "fgsm", "defense": "sap-100",
     "episodes": 30, "seed": 0, "arms": 1,
@@ -41,14 +66,22 @@ def test_the_widest_numbers_fit_80_columns_uncut() -> None:
     text = show(of(ROW, changes=(CHANGE,)))
     assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text
-    for number in ("123457", "112346..134568", "12.34", "+12345.6%", "[-10000.1, +23456.7]", "+3425.9%"):
+    for number in (
+        "123457",
+        "112346..134568",
+        "12.34",
+        "+12345.6%",
+        "[-10000.1, +23456.7]",
+        "+3425.9%",
+    ):
         assert number in text
 
 
 def test_every_flag_is_explained_where_it_is_shown() -> None:
     text = " ".join(show(of(ROW, changes=(CHANGE,))).split())
-    for flag, meaning in FLAGS.items():
-        assert f"{flag}: {meaning}." in text
+    for mark, (flag, meaning) in zip("abcdefg", FLAGS.items(), strict=True):
+        assert f"{mark} {flag}: {meaning}." in text
+    assert "unclear a b c d e f g" in text
     assert "at_floor" not in show(of(ROW, changes=(replace(CHANGE, flags=()),)))
 
 
@@ -92,7 +125,8 @@ def test_the_share_of_truncated_episodes_is_printed() -> None:
 
 def test_figure_has_a_line_per_player_and_gradient_with_the_clean_point() -> None:
     clean = replace(ROW, lam=0.0, victim=None, mean=800.0, ci_low=700.0, ci_high=900.0)
-    one, four = replace(ROW, lam=1.0, mean=100.0), replace(ROW, lam=4.0, mean=50.0)
+    attacked = replace(ROW, ci_low=None, ci_high=None)
+    one, four = replace(attacked, lam=1.0, mean=100.0), replace(attacked, lam=4.0, mean=50.0)
     own = replace(four, victim="self", mean=60.0)
     figure = return_lambda_figure(of(clean, one, four, own))
     lines = {
