@@ -24,7 +24,9 @@ def numpy_stream(seed: int, *path: str | int) -> np.random.Generator:
     return np.random.Generator(np.random.SFC64(stream_seed(seed, *path)))
 
 
-def torch_stream(seed: int, *path: str | int, device: str | torch.device = "cpu") -> torch.Generator:
+def torch_stream(
+    seed: int, *path: str | int, device: str | torch.device = "cpu"
+) -> torch.Generator:
     """A torch generator for the stream named by `path`."""
     return torch.Generator(device).manual_seed(stream_seed(seed, *path))
 

@@ -19,6 +19,6 @@ def to_pixels(unit: Tensor) -> Tensor:
     return unit * PIXEL_MAX
 
 
-def lam_to_eps(lam: float | int) -> float:
+def lam_to_eps(lam: float) -> float:
     """A budget in pixel units to unit scale."""
     return lam / PIXEL_MAX

@@ -48,9 +48,9 @@ class Protocol:
     policy_samples: passes averaged per action.
     """
 
-    sticky_actions: float | int = 0.0
+    sticky_actions: float = 0.0
     noop_max: int = 30
-    epsilon: float | int = 0.01
+    epsilon: float = 0.01
     max_frames: int = 18_000
     observation: Observation = "float"
     frames: Frames = "all"

@@ -46,7 +46,7 @@ def make_noise() -> Attack:
 
 
 def make_fgsm(
-    *, objective: str = "cross-entropy", temperature: float | int = 1.0, grad_samples: int = 1
+    *, objective: str = "cross-entropy", temperature: float = 1.0, grad_samples: int = 1
 ) -> Attack:
     """The fast gradient sign method (Goodfellow et al. 2015, arXiv 1412.6572): PGD of one step."""
     return make_pgd(
@@ -61,12 +61,12 @@ def make_fgsm(
 def make_pgd(
     *,
     steps: int = 10,
-    step_size: float | int | None = None,
-    momentum: float | int = 0.0,
+    step_size: float | None = None,
+    momentum: float = 0.0,
     random_start: bool = True,
     restarts: int = 1,
     objective: str = "cross-entropy",
-    temperature: float | int = 1.0,
+    temperature: float = 1.0,
     grad_samples: int = 1,
 ) -> Attack:
     """Projected gradient ascent; step_size in pixels, None for min(lam, 2.5 lam / steps).
@@ -88,7 +88,7 @@ def make_pgd(
     return cast(Attack, partial(pgd, steps=climb, objective=chosen, grad_samples=grad_samples))
 
 
-def make_objective(name: str, *, temperature: float | int = 1.0) -> Objective:
+def make_objective(name: str, *, temperature: float = 1.0) -> Objective:
     """The objective of that name; only cross-entropy has a temperature."""
     if name not in OBJECTIVES:
         raise unknown("objective", name, OBJECTIVES)

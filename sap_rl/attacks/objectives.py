@@ -14,7 +14,7 @@ Objective = Callable[[Tensor, Tensor], Tensor]
 """(action values [B, A], label [B]) -> what the attacker increases [B]."""
 
 
-def cross_entropy(q: QValues, label: Actions, *, temperature: float | int = 1.0) -> PerExample:
+def cross_entropy(q: QValues, label: Actions, *, temperature: float = 1.0) -> PerExample:
     """Cross-entropy of softmax(Q / temperature) against the label (the SAP paper's J).
 
     Saturates where gaps between action values are large against the temperature: gradients

@@ -32,7 +32,7 @@ class Threat:
     uint8, where it could change nothing.
     """
 
-    lam: float | int
+    lam: float
     frames: Frames = "all"
     observation: Observation = "float"
     eps: float = field(init=False)
@@ -58,7 +58,7 @@ class Threat:
             delta = torch.cat([torch.zeros_like(delta[:, :-1]), delta[:, -1:]], 1)
         return (obs + delta).clamp(0, 1)
 
-    def deliver(self, adv: UnitFrames, given: Pixels) -> Pixels:
+    def deliver(self, adv: Tensor, given: Pixels) -> Pixels:
         """Attacked unit frames as the agent receives them; untouched pixels stay bit for bit.
 
         Raises ThreatViolation where `adv` is not float32 in 0..1 of the shape of `given`.
@@ -72,7 +72,7 @@ class Threat:
         towards_clean = torch.where(towards_clean.abs() > self.lam, delta.trunc(), towards_clean)
         return (given.float() + towards_clean).clamp(0, PIXEL_MAX).to(torch.uint8)
 
-    def check(self, received: Pixels, given: Pixels, clean: Pixels) -> PerExample:
+    def check(self, received: Tensor, given: Pixels, clean: Pixels) -> PerExample:
         """The referee: L-infinity distance [B] in pixels of what the agent receives to `clean`.
 
         given: what the attacker had to work on, `clean` with any earlier perturbations in older

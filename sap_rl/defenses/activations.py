@@ -82,8 +82,8 @@ def activation_names(module: nn.Module, skip: tuple[str, ...]) -> tuple[str, ...
     if not sites:
         left_out = f" besides the skipped {', '.join(skip)}" if skip else ""
         raise UsageError(
-            f"{type(module).__name__} has no activation module to prune{left_out}; functional calls "
-            "such as torch.relu(x) must become modules such as nn.ReLU()"
+            f"{type(module).__name__} has no activation module to prune{left_out}; functional "
+            "calls such as torch.relu(x) must become modules such as nn.ReLU()"
         )
     _refuse_unreachable(module, set(sites))
     return tuple(sites)

@@ -18,7 +18,7 @@ class QNoise(nn.Module):
     stochastic = True
     sampler_version = "gaussian/1"
 
-    def __init__(self, module: nn.Module, sigma: int | float, seed: int | None) -> None:
+    def __init__(self, module: nn.Module, sigma: float, seed: int | None) -> None:
         super().__init__()
         self.sigma = sigma
         self.training = module.training
@@ -38,7 +38,7 @@ class QNoise(nn.Module):
         return f"sigma={self.sigma:g}"
 
 
-def q_noise(module: nn.Module, *, sigma: int | float, seed: int | None = None) -> QNoise:
+def q_noise(module: nn.Module, *, sigma: float, seed: int | None = None) -> QNoise:
     """Add independent N(0, sigma^2) to every action value in every pass, train and eval alike.
 
     Flips near-ties at random and nothing else, as a random defence does among other things. Shares

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from sap_rl.seeds import Stream
 
 Shares = Float[Tensor, "B a"]
-Kept = Bool[Tensor, "B a"]
+Kept = Float[Tensor, "B a"]
+Counts = Int64[Tensor, "B"]
 Sampler = Callable[[Tensor, Tensor, int, Stream], Tensor]
 
+HALF_STEP = 2.0**-25
+"""Random numbers have 24 bits; what is rarer than half a step is never drawn, for its scale would
+be as large as it is rare."""
+
 TOP_UP_SIGMAS = 3.0
-"""How far below r the Poisson stage aims: it overshoots once in 700 examples, and then is redone."""
+"""How far below r the Poisson stage aims: one example in 700 overshoots and is redone."""
 
 
 def keep_probability(p: Shares, draws: int) -> Shares:
@@ -27,14 +31,14 @@ def keep_probability(p: Shares, draws: int) -> Shares:
 def exact(p: Shares, _keep: Shares, draws: int, stream: Stream) -> Kept:
     """The distinct indices among `draws` draws with replacement from Categorical(p).
 
-    p [B, a]: rows independent, each sums to 1 or is all zero and keeps nothing. The joint law is
-    the multinomial's. Let unit i ring at the times of a Poisson process of rate p_i, so that rings
-    come at rate 1 in all and each names a unit with probability p_i, whatever its time. One
+    p [B, a]: rows are independent; each sums to 1, or is all zero and keeps nothing. The joint law
+    is the multinomial's. Let unit i ring at the times of a Poisson process of rate p_i, so that
+    rings come at rate 1 in all and each names a unit with probability p_i, whatever its time. One
     exponential per unit gives its first ring; the repeats of the units that have rung by time m are
     one Poisson number per row. If at most r rings came by time m, a little below r, categorical
     draws supply the rest; if more, the row is redone. The number of rings says nothing about their
-    labels, so rejection leaves the law as it is. Random numbers have 24 bits: probabilities are
-    right to about 1e-7 in absolute value.
+    labels, so rejection leaves the law as it is. Probabilities are right to about 1e-7 in absolute
+    value.
     """
     horizon = max(draws - TOP_UP_SIGMAS * draws**0.5, 0.0)
     kept, missing = _ring_until(p, horizon, draws, stream)
@@ -49,33 +53,31 @@ def bernoulli(p: Shares, keep: Shares, _draws: int, stream: Stream) -> Kept:
 
     Unbiased like `exact`, but units are independent, where the multinomial's exclude each other.
     """
-    return stream.uniform(tuple(p.shape), p.device) < keep
+    return stream.uniform(tuple(p.shape), p.device).lt_(keep - HALF_STEP)
 
 
 SAMPLERS: dict[str, Sampler] = {"exact": exact, "bernoulli": bernoulli}
-"""Name -> (p [B, a], 1 - (1 - p)^r [B, a], r, stream) -> kept [B, a]."""
+"""Name -> (p [B, a], 1 - (1 - p)^r [B, a], r, stream) -> 1 where kept, else 0 [B, a]."""
 
 SAMPLER_VERSIONS = {"exact": "exact/1", "bernoulli": "bernoulli/1"}
 """Written into every result; the number grows when a sampler's draws change."""
 
 
-def _ring_until(
-    p: Shares, horizon: float, draws: int, stream: Stream
-) -> tuple[Kept, Int64[Tensor, "B"]]:
+def _ring_until(p: Shares, horizon: float, draws: int, stream: Stream) -> tuple[Kept, Counts]:
     """Units that rang at least once; rings missing from `draws`, negative where there are more."""
     late = stream.exponential(tuple(p.shape), p.device).sub_(p, alpha=horizon)
-    kept = late < 0
-    repeats = stream.poisson(-late.clamp_max_(0).sum(1))
-    return kept, draws - kept.sum(1) - repeats
+    repeats = stream.poisson(-late.clamp_max(0).sum(1))
+    kept = late.lt_(-HALF_STEP)
+    return kept, draws - kept.sum(1).long() - repeats
 
 
-def _top_up(kept: Kept, p: Shares, missing: Int64[Tensor, "B"], stream: Stream) -> Kept:
-    """Add `missing[b]` categorical draws to row b, looking only at those that hit a new unit."""
-    left = (p * ~kept).cumsum(1)
+def _top_up(kept: Kept, p: Shares, missing: Counts, stream: Stream) -> Kept:
+    """Add `missing[b]` categorical draws to row b, making only those that hit a new unit."""
+    left = (p - p * kept).cumsum(1)
     mass = left[:, -1:]
     new = stream.binomial(missing, mass.squeeze(1).clamp_max(1))
     most = max(new.tolist(), default=0)
-    point = stream.uniform((len(p), most), p.device) * mass
-    surplus = torch.arange(most, device=p.device) >= new[:, None]
-    index = torch.searchsorted(left, point.masked_fill_(surplus, torch.inf), right=True)
-    return F.pad(kept, (0, 1)).scatter_(1, index, True)[:, :-1]  # surplus falls on the pad
+    point = stream.uniform((len(p), most), p.device).clamp_min_(HALF_STEP) * mass
+    index = torch.searchsorted(left, point, right=True).clamp_max_(p.shape[1] - 1)
+    wanted = torch.arange(most, device=p.device) < new[:, None]
+    return kept.scatter_reduce_(1, index, wanted.to(kept.dtype), "amax")

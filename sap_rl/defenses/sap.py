@@ -20,7 +20,10 @@ Backward = Literal["mask", "full", "identity"]
 BACKWARDS: tuple[Backward, ...] = ("mask", "full", "identity")
 
 P_RANGE = (2.0**-60, 1 - 2.0**-24)
-"""Where scales are computed: keeps 1 / keep^2 and the derivative of log(1 - p) finite."""
+"""Scales are computed for p in it: 1 / keep^2 and the derivative of log(1 - p) stay finite."""
+
+CACHE = 2**18
+"""Values pruned at once on a CPU: the temporaries of more would not stay in its cache."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class SAP(nn.Module):
     def __init__(
         self,
         module: nn.Module,
-        percent: int | float,
+        percent: float,
         sampler: SamplerName,
         backward: Backward,
         skip: tuple[str, ...],
@@ -87,7 +90,7 @@ class SAP(nn.Module):
 def sap(
     module: nn.Module,
     *,
-    percent: int | float = 100,
+    percent: float = 100,
     sampler: SamplerName = "exact",
     backward: Backward = "mask",
     skip: tuple[str, ...] = (),
@@ -128,9 +131,13 @@ def prune(
     or infinity.
     """
     flat = h.flatten(1).to(torch.promote_types(h.dtype, torch.float32)).contiguous()
-    with torch.set_grad_enabled(backward == "full" and torch.is_grad_enabled()):
-        scale = _scale(flat, draws, SAMPLERS[sampler], stream)
-    pruned = (flat * scale).view_as(h).to(h.dtype)
+    rows = max(1, CACHE // flat.shape[1]) if h.device.type == "cpu" else max(1, len(flat))
+    parts = []
+    for part in torch.split(flat, rows):
+        with torch.set_grad_enabled(backward == "full" and torch.is_grad_enabled()):
+            scale = _scale(part, draws, SAMPLERS[sampler], stream)
+        parts.append(part * scale)
+    pruned = torch.cat(parts).view_as(h).to(h.dtype)
     if backward == "identity":
         return pruned.detach() + (h - h.detach())
     return pruned
@@ -142,7 +149,7 @@ def _scale(flat: Tensor, draws: int, sampler: Sampler, stream: Stream) -> Tensor
     total = weights.sum(1, keepdim=True)
     if not bool(total.isfinite().all()):
         raise UsageError("an activation map to be pruned holds NaN, infinity or too large values")
-    p = weights / torch.where(total > 0, total, 1.0)
+    p = weights.div_(torch.where(total > 0, total, 1.0))
     keep = keep_probability(p.clamp(*P_RANGE), draws)
     return sampler(p.detach(), keep.detach(), draws, stream) / keep
 

@@ -36,7 +36,7 @@ class AdversarialObservation(
         victim: Agent | QFunction,
         *,
         attack: str = "fgsm",
-        lam: float | int = 4.0,
+        lam: float = 4.0,
         observation: Observation = "uint8",
         frames: Frames = "all",
         seed: int = 0,

@@ -35,7 +35,7 @@ class Skin:
         space: spaces.Space[Any],
         *,
         attack: str,
-        lam: float | int,
+        lam: float,
         observation: Observation,
         frames: Frames,
         seed: int,

@@ -29,7 +29,7 @@ class AdversarialVectorObservation(gymnasium.vector.VectorWrapper):
         victim: Agent | QFunction,
         *,
         attack: str = "fgsm",
-        lam: float | int = 4.0,
+        lam: float = 4.0,
         observation: Observation = "uint8",
         frames: Frames = "all",
         seed: int = 0,

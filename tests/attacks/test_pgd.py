@@ -68,7 +68,9 @@ def test_zero_gradient_leaves_pixels_untouched(
     saturated = linear(gap=1e4)  # softmax of a gap of 10,000 underflows: the gradient is 0
     untouched = {"fgsm": {}, "pgd": {"random_start": False, "momentum": 1}}
     for name, options in untouched.items():
-        assert torch.equal(make_attack(name, **options)(saturated, unit, threat, generator=generator), unit)
+        assert torch.equal(
+            make_attack(name, **options)(saturated, unit, threat, generator=generator), unit
+        )
     for options in ({"objective": "margin"}, {"temperature": 1000}):
         adv = make_attack("fgsm", **options)(saturated, unit, threat, generator=generator)
         assert torch.equal(adv, optimum(unit, saturated.weight, threat))
@@ -139,7 +141,7 @@ def test_random_start_is_uniform_in_the_ball(generator: torch.Generator) -> None
 
 
 def two_hills(obs: Tensor) -> Tensor:
-    """Per pixel a high hill above 0.5 and a low one below: where a climb ends depends on its start."""
+    """A high hill above 0.5 and a low one below: where a climb ends depends on its start."""
     rise = torch.where(obs > 0.5, obs - 0.5, 0.3 * (0.5 - obs)).flatten(1).sum(1)
     return torch.stack([torch.ones_like(rise), rise], 1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +32,15 @@ def load_native(folder: Path) -> Checkpoint:
     path = folder / "agent.toml"
     card = _read_card(path)
     try:
-        game = canonical_game(card["game"])
+        game = canonical_game(str(card["game"]))
         num_actions = int(card["network"]["num_actions"])
-        preprocess = Preprocess(**card["preprocess"])
+        preprocess = _read_preprocess(card["preprocess"])
         weights = folder / Path(card["weights"]["file"]).name
         sha256 = str(card["weights"]["sha256"])
         module = _empty_network(num_actions, preprocess)
     except KeyError as error:
         raise _refusal(path, f"entry {error} is missing") from error
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # Runtime: sizes beyond 2^63
         raise _refusal(path, error) from error
     _fill(module, _read_weights(weights, sha256), weights)
     return Checkpoint(module.eval(), num_actions, preprocess, folder.name, game, sha256, facts=card)
@@ -70,6 +71,15 @@ def _read_card(path: Path) -> dict[str, Any]:
             "known: native with nature",
         )
     return card
+
+
+def _read_preprocess(entries: dict[str, Any]) -> Preprocess:
+    preprocess = Preprocess(**entries)
+    for entry in fields(preprocess):
+        value = getattr(preprocess, entry.name)
+        if type(value) is not type(entry.default):
+            raise TypeError(f"preprocess.{entry.name} cannot be {value!r}")
+    return preprocess
 
 
 def _empty_network(num_actions: int, preprocess: Preprocess) -> nn.Module:

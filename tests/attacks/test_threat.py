@@ -1,0 +1,204 @@
+"""The budget, the rounding, and the referee against planted cheats."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from sap_rl import Adversary, Threat, ThreatViolation, UsageError
+
+NEVER = torch.zeros(2, dtype=torch.bool)
+
+
+def values(obs: Tensor) -> Tensor:
+    """Action values of no interest."""
+    return obs.flatten(1)[:, :2]
+
+
+def run(cheat: Callable[[Tensor], Tensor], threat: Threat, pixels: Tensor) -> Tensor:
+    """Frames as delivered after an attack that does `cheat` to unit frames."""
+
+    def attack(
+        q: Any, obs: Tensor, threat: Threat, /, *, generator: Any, label: Any = None
+    ) -> Tensor:
+        return cheat(obs)
+
+    return Adversary(values, attack, threat, 0).perturb(pixels, NEVER).pixels
+
+
+@pytest.fixture
+def grey() -> Tensor:
+    return torch.full((2, 4, 5, 5), 100, dtype=torch.uint8)
+
+
+def set_pixel(value: float) -> Callable[[Tensor], Tensor]:
+    def cheat(obs: Tensor) -> Tensor:
+        adv = obs.clone()
+        adv[1, -1, 2, 3] = value / 255
+        return adv
+
+    return cheat
+
+
+CHEATS: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
+    "one pixel too far": (set_pixel(105.5), r"distance 5(\.5)? exceeds lambda 4"),
+    "one pixel too far down": (set_pixel(93.5), r"distance 6(\.5)? exceeds lambda 4"),
+    "all too far": (lambda obs: obs + 50 / 255, "distance 50 exceeds lambda 4"),
+    "nan": (set_pixel(math.nan), "1 pixels that are not finite"),
+    "infinite": (set_pixel(-math.inf), "1 pixels that are not finite"),
+    "below black": (set_pixel(-3), r"reach -3\.\.100, outside 0\.\.255"),
+    "above white": (set_pixel(258), r"reach 100\.\.258, outside 0\.\.255"),
+    "other dtype": (lambda obs: obs.double(), r"torch.float64 \[2, 4, 5, 5\], not torch.float32"),
+    "half precision": (lambda obs: obs.half(), "torch.float16"),
+    "other shape": (lambda obs: obs[:1], r"\[1, 4, 5, 5\], not torch.float32 \[2, 4, 5, 5\]"),
+}
+
+
+@pytest.mark.parametrize("frames", ["all", "newest"])
+@pytest.mark.parametrize("observation", ["float", "uint8"])
+@pytest.mark.parametrize("cheat", CHEATS)
+def test_cheats_are_caught_with_their_number(
+    cheat: str, observation: Any, frames: Any, grey: Tensor
+) -> None:
+    tamper, message = CHEATS[cheat]
+    with pytest.raises(ThreatViolation, match=message):
+        run(tamper, Threat(4, frames, observation), grey)
+
+
+@pytest.mark.parametrize("pixel", [254, 1])
+def test_out_of_range_is_caught_within_the_budget(pixel: int, grey: Tensor) -> None:
+    """2 pixels beyond white are within lambda 4 and would vanish in a clamp."""
+    grey[:] = pixel
+    beyond = set_pixel(257 if pixel > 100 else -2)
+    for observation in ("float", "uint8"):
+        with pytest.raises(ThreatViolation, match=r"outside 0\.\.255"):
+            run(beyond, Threat(4, observation=observation), grey)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("observation", ["float", "uint8"])
+def test_an_older_frame_is_not_the_camera_attackers(observation: Any, grey: Tensor) -> None:
+    def cheat(obs: Tensor) -> Tensor:
+        adv = obs.clone()
+        adv[0, 2, 1, 1] += 2 / 255
+        return adv
+
+    with pytest.raises(ThreatViolation, match="an older frame changed by 2"):
+        run(cheat, Threat(4, "newest", observation), grey)
+    run(cheat, Threat(4, "all", observation), grey)
+
+
+def test_the_referee_allows_float_rounding_only(grey: Tensor) -> None:
+    threat = Threat(4)
+    run(lambda obs: obs + 4.0005 / 255, threat, grey)
+    with pytest.raises(ThreatViolation, match=r"distance 4.002 exceeds lambda 4"):
+        run(lambda obs: obs + 4.002 / 255, threat, grey)
+    with pytest.raises(ThreatViolation):
+        run(lambda obs: obs + 0.002 / 255, Threat(0), grey)
+
+
+def test_check_judges_what_the_agent_receives(grey: Tensor) -> None:
+    threat = Threat(4)
+    received = grey.float()
+    received[1, 0, 0, 0] += 3
+    assert threat.check(received, grey, grey).tolist() == [0.0, 3.0]
+    for broken, message in (
+        (grey, "frames are torch.uint8, the threat model says torch.float32"),
+        (received / 0, "200 pixels are not finite"),
+        (received + 200, r"pixels reach 300..303, outside 0..255"),
+        (received - 101, r"pixels reach -1..2, outside 0..255"),
+        (received + 2, "distance 5 exceeds lambda 4"),
+    ):
+        with pytest.raises(ThreatViolation, match=message):
+            threat.check(broken, grey, grey)
+    with pytest.raises(ThreatViolation, match=r"frames are torch\.float32"):
+        Threat(4, observation="uint8").check(received, grey, grey)
+
+
+def test_one_frame_can_be_the_newest() -> None:
+    pixels = torch.full((2, 1, 5, 5), 100, dtype=torch.uint8)
+    adv = run(lambda obs: obs + 2 / 255, Threat(2, "newest", "uint8"), pixels)
+    assert torch.equal(adv, pixels + 2)
+
+
+ALL_PIXELS = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).expand(2, 4, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("lam", "whole"), [(1, 1), (1.5, 1), (2, 2), (3.9995, 3), (4, 4), (4.4, 4), (8, 8), (255, 255)]
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_uint8_rounds_towards_the_clean_frame(lam: float, whole: int, sign: int) -> None:
+    threat = Threat(lam, observation="uint8")
+    received = run(
+        lambda obs: threat.project(obs + sign * threat.eps, obs), threat, ALL_PIXELS.clone()
+    )
+    expected = (ALL_PIXELS.int() + sign * whole).clamp(0, 255)
+    assert received.dtype == torch.uint8
+    assert torch.equal(received.int(), expected)
+
+
+def test_uint8_never_moves_a_pixel_further_than_asked() -> None:
+    threat = Threat(6.5, observation="uint8")
+    asked = torch.empty(ALL_PIXELS.shape).uniform_(
+        -6.5, 6.5, generator=torch.Generator().manual_seed(5)
+    )
+    received = run(lambda obs: (obs + asked / 255).clamp(0, 1), threat, ALL_PIXELS.clone())
+    moved = received.float() - ALL_PIXELS.float()
+    inner = (ALL_PIXELS > 6) & (ALL_PIXELS < 249)
+    near = asked - asked.round()
+    plain = inner & (near.abs() > 0.002)  # within 0.001 of a whole pixel, the whole one is meant
+    assert torch.equal(moved[plain], asked[plain].trunc())
+    assert float((moved.abs() - asked.abs()).max()) < 0.001
+
+
+def test_steps_of_whole_pixels_stay_whole() -> None:
+    """After a step of 1 inside lambda 1.5 float rounding may leave 0.99999; that is 1."""
+    threat = Threat(1.5, observation="uint8")
+    received = run(lambda obs: (obs - 1 / 255).clamp(0, 1), threat, ALL_PIXELS.clone())
+    assert torch.equal(received.int(), (ALL_PIXELS.int() - 1).clamp(0, 255))
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_untouched_pixels_stay_bit_for_bit(dtype: torch.dtype) -> None:
+    pixels = ALL_PIXELS.to(dtype)
+    if dtype == torch.float32:
+        pixels = (pixels * 0.98 + 0.123).contiguous()
+    adv = run(set_pixel(float(pixels[1, -1, 2, 3]) + 1), Threat(2), pixels)
+    changed = (adv != pixels.float()).nonzero().tolist()
+    assert changed == [[1, 3, 2, 3]]
+
+
+@pytest.mark.parametrize(
+    ("lam", "options", "message"),
+    [
+        (-1, {}, "lambda must be a number of at least 0 pixel units, got -1"),
+        (math.nan, {}, "lambda must be a number of at least 0 pixel units, got nan"),
+        (math.inf, {}, "lambda must be a number of at least 0 pixel units, got inf"),
+        (0.5, {"observation": "uint8"}, "lambda 0.5 changes no uint8 pixel; use at least 1, or "
+         'observation="float"'),
+    ],
+)  # fmt: skip
+def test_budgets_refused(lam: float, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as refusal:
+        Threat(lam, **options)
+    assert str(refusal.value).startswith(message)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("field", ["frames", "observation"])
+def test_choices_refused(field: str) -> None:
+    threat = Threat(4)
+    object.__setattr__(threat, field, "newer")  # past the annotations, which tests check first
+    with pytest.raises(UsageError, match=f"unknown {field} 'newer'; choose from \\w+, \\w+$"):
+        threat.__post_init__()
+
+
+def test_budgets_accepted() -> None:
+    assert Threat(0, observation="uint8").eps == 0
+    assert Threat(0.5).eps == 0.5 / 255
+    assert Threat(1, observation="uint8").lam == 1
