@@ -18,11 +18,11 @@ from sap_rl.atari.pixels import to_unit
 from sap_rl.atari.protocol import Preprocess, Protocol
 from sap_rl.attacks.gradients import mean_values
 from sap_rl.defenses import DEFENSES, parse_defense
-from sap_rl.defenses.activations import shared_copy
+from sap_rl.defenses.activations import reseed_parts, shared_copy
 from sap_rl.errors import UsageError, unknown
 from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.loaders import LOADERS
-from sap_rl.seeds import numpy_stream, stream_seed
+from sap_rl.seeds import numpy_stream
 from sap_rl.types import ActionArray, QValues
 
 AGENTS_VARIABLE = "SAP_RL_AGENTS"
@@ -59,9 +59,8 @@ class Agent:
         The mean over `policy_samples` passes; without a graph, on the agent's device.
         """
         if isinstance(pixels, np.ndarray):
-            pixels = torch.from_numpy(
-                np.array(pixels, order="C")
-            )  # torch warns of read-only arrays
+            # A copy: torch warns of read-only arrays.
+            pixels = torch.from_numpy(np.array(pixels, order="C"))
         obs = pixels.to(self.device)
         if obs.ndim != 4 or tuple(obs.shape[1:]) != self.preprocess.shape:
             raise UsageError(
@@ -128,9 +127,7 @@ class Agent:
         module = self.module
         if any(hasattr(part, "reseed") for part in module.modules()):
             module = shared_copy(module)
-            for name, part in module.named_modules():
-                if hasattr(part, "reseed"):
-                    part.reseed(stream_seed(seed, name))
+            reseed_parts(module, seed)
         return replace(self, module=module, explorer=_explorer(seed))
 
     def _channels_first(self, pixels: np.ndarray) -> np.ndarray:

@@ -97,6 +97,7 @@ EVAL_OPTIONS: dict[str, Option] = {
     "epsilon": Option(_number, "share of random actions [0.01]"),
     "seed": Option(_whole, "everything random follows from it [0]"),
     "device": Option(str, "where networks compute, e.g. cpu or cuda [cpu]"),
+    "threads": Option(_whole, "threads of torch and of the emulators [torch's]"),
     "controls": Option(_switch, "play the random and matched controls [true]"),
 }
 ATTACK_KEYS = ("objective", "temperature", "steps", "momentum", "restarts")

@@ -13,7 +13,8 @@ from torch import Tensor
 def stream_seed(seed: int, *path: str | int) -> int:
     """A 63-bit seed for the stream named by `path`, e.g. `stream_seed(0, "env", 17)`.
 
-    Streams in use: env, policy, meter, victim, attack, epsilon, match, bootstrap.
+    Streams in use: env, policy, meter, victim, attack, epsilon, match, bootstrap, and in
+    training train-env, train-policy, train-replay, train-init.
     """
     text = "/".join(str(part) for part in (seed, *path)).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1

@@ -22,7 +22,7 @@ BACKWARDS: tuple[Backward, ...] = ("mask", "full", "identity")
 P_RANGE = (2.0**-60, 1 - 2.0**-24)
 """Scales are computed for p in it: 1 / keep^2 and the derivative of log(1 - p) stay finite."""
 
-CACHE = 2**18
+CACHE = 2**17
 """Values pruned at once on a CPU: the temporaries of more would not stay in its cache."""
 
 
@@ -151,7 +151,8 @@ def _scale(flat: Tensor, draws: int, sampler: Sampler, stream: Stream) -> Tensor
         raise UsageError("an activation map to be pruned holds NaN, infinity or too large values")
     p = weights.div_(torch.where(total > 0, total, 1.0))
     keep = keep_probability(p.clamp(*P_RANGE), draws)
-    return sampler(p.detach(), keep.detach(), draws, stream) / keep
+    kept = sampler(p.detach(), keep.detach(), draws, stream)
+    return kept.to(keep.dtype).div_(keep)
 
 
 class _Prune:

@@ -13,12 +13,15 @@ from sap_rl.agents import Agent
 from sap_rl.atari.pixels import to_unit
 from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks import attack_options, make_attack
-from sap_rl.attacks.adversary import Adversary
+from sap_rl.attacks.adversary import Adversary, Attacked
 from sap_rl.attacks.gradients import default_grad_samples, is_random, repeat_rows
 from sap_rl.attacks.threat import Threat
 from sap_rl.evaluation.rollout import Decision
 from sap_rl.seeds import numpy_stream, stream_seed
-from sap_rl.types import PixelArray
+from sap_rl.types import ActionArray, PixelArray
+
+METER_EVERY = 4
+"""Steps of a random agent between those on which its flips are measured: each costs two passes."""
 
 ArmName = Literal["original", "defended", "random", "matched"]
 Victim = Literal["self", "original"]
@@ -71,47 +74,51 @@ class Contestant:
     """An agent under attack, measured as it plays.
 
     meter: a second player of a random agent, with a stream of its own, so that measuring moves
-    nothing; None for a deterministic agent. adversary: None for clean play.
+    nothing; it looks on every METER_EVERY-th step. None for a deterministic agent, whose flips are
+    known on every step. adversary: None for clean play.
     """
 
     agent: Agent
     meter: Agent | None = None
     adversary: Adversary | None = None
+    steps: int = field(default=0, init=False)
 
     def decide(self, pixels: PixelArray, first: np.ndarray, rows: np.ndarray) -> Decision:
         clean = torch.as_tensor(pixels).to(self.agent.device)
-        if self.adversary is None:
-            actions = self.agent.act(clean)
-            return Decision(actions, self_flipped=self._self_flips(clean)[1])
-        attacked = self.adversary.perturb(clean, torch.as_tensor(first), rows.tolist())
-        actions = self.agent.act(attacked.pixels)
-        on_clean, self_flipped = self._self_flips(clean, known=self._label(attacked.label))
+        attacked = None
+        if self.adversary is not None:
+            attacked = self.adversary.perturb(clean, torch.as_tensor(first), rows.tolist())
+        actions = self.agent.act(clean if attacked is None else attacked.pixels)
+        on_clean, self_flipped = self._look_at(clean, attacked)
+        self.steps += 1
         return Decision(
             actions,
-            flipped=actions != on_clean,
+            flipped=None if attacked is None or on_clean is None else actions != on_clean,
             self_flipped=self_flipped,
-            linf=attacked.linf.cpu().numpy(),
-            mean=attacked.mean.cpu().numpy(),
+            linf=None if attacked is None else attacked.linf.cpu().numpy(),
+            mean=None if attacked is None else attacked.mean.cpu().numpy(),
         )
 
-    def _label(self, label: Tensor) -> np.ndarray | None:
-        """The victim's label where it is this agent's own action on the clean frame."""
-        assert self.adversary is not None
-        own = self.adversary.victim is self.agent.q_function
-        whole = self.adversary.threat.frames == "all"
-        return label.cpu().numpy() if own and whole and self.meter is None else None
-
-    def _self_flips(
-        self, clean: Tensor, known: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The action on the clean frames, and whether a second look chose another."""
+    def _look_at(
+        self, clean: Tensor, attacked: Attacked | None
+    ) -> tuple[ActionArray | None, np.ndarray | None]:
+        """The action on the clean frames, and whether a second look chose another; None where it
+        is not measured."""
         if self.meter is None:
-            no_flips = np.zeros(len(clean), dtype=np.bool_)
-            if known is None and self.adversary is not None:
-                known = self.agent.act(clean)
-            return (no_flips if known is None else known), no_flips
+            action = None if attacked is None else self._own_action(clean, attacked.label)
+            return action, np.zeros(len(clean), dtype=np.bool_)
+        if self.steps % METER_EVERY:
+            return None, None
         twice = self.meter.act(repeat_rows(clean, 2)).reshape(2, -1)
         return twice[0], twice[0] != twice[1]
+
+    def _own_action(self, clean: Tensor, label: Tensor) -> ActionArray:
+        """A deterministic agent's action on the clean frames; the victim's label if that is it."""
+        assert self.adversary is not None
+        own = self.adversary.victim is self.agent.q_function
+        if own and self.adversary.threat.frames == "all":
+            return label.cpu().numpy()
+        return self.agent.act(clean)
 
 
 @dataclass

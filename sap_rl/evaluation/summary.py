@@ -37,17 +37,35 @@ class ArmFacts:
 
 
 @dataclass
+class Share:
+    """A running average over the steps on which something was measured."""
+
+    total: float = 0.0
+    count: int = 0
+
+    def add(self, values: np.ndarray | None) -> None:
+        """Count the values of one step; None where it was not measured."""
+        if values is not None:
+            self.total += float(values.sum())
+            self.count += len(values)
+
+    @property
+    def average(self) -> float | None:
+        """None where it was never measured."""
+        return self.total / self.count if self.count else None
+
+
+@dataclass
 class Tally:
     """Counts what an arm's steps and episodes showed."""
 
     episodes: list[Episode] = field(default_factory=list)
     steps: int = 0
-    flipped: int = 0
-    self_flipped: int = 0
-    linf_max: float = 0.0
-    linf_sum: float = 0.0
-    mean_sum: float = 0.0
-    measured: set[str] = field(default_factory=set)
+    flipped: Share = field(default_factory=Share)
+    self_flipped: Share = field(default_factory=Share)
+    linf: Share = field(default_factory=Share)
+    mean: Share = field(default_factory=Share)
+    linf_max: float | None = None
     seconds: float = 0.0
 
     def add(self, event: Step | Episode) -> None:
@@ -57,21 +75,12 @@ class Tally:
             return
         decision = event.decision
         self.steps += len(decision.actions)
-        if decision.flipped is not None:
-            self.measured.add("flip")
-            self.flipped += int(decision.flipped.sum())
-        if decision.self_flipped is not None:
-            self.measured.add("self_flip")
-            self.self_flipped += int(decision.self_flipped.sum())
-        if decision.linf is not None and decision.mean is not None:
-            self.measured.add("distance")
-            self.linf_max = max(self.linf_max, float(decision.linf.max()))
-            self.linf_sum += float(decision.linf.sum())
-            self.mean_sum += float(decision.mean.sum())
-
-    def per_step(self, total: float, what: str) -> float | None:
-        """Average over steps; None where it was never measured."""
-        return total / self.steps if what in self.measured and self.steps else None
+        self.flipped.add(decision.flipped)
+        self.self_flipped.add(decision.self_flipped)
+        self.linf.add(decision.linf)
+        self.mean.add(decision.mean)
+        if decision.linf is not None:
+            self.linf_max = max(self.linf_max or 0.0, float(decision.linf.max()))
 
 
 def make_row(settings: Settings, arm: Arm, facts: ArmFacts, tally: Tally) -> Row:
@@ -101,11 +110,11 @@ def make_row(settings: Settings, arm: Arm, facts: ArmFacts, tally: Tally) -> Row
         ci_low=interval.low if interval else None,
         ci_high=interval.high if interval else None,
         normalised=score,
-        flip_rate=tally.per_step(tally.flipped, "flip"),
-        self_flip_rate=tally.per_step(tally.self_flipped, "self_flip"),
-        linf_max=tally.linf_max if "distance" in tally.measured else None,
-        linf_mean=tally.per_step(tally.linf_sum, "distance"),
-        change_mean=tally.per_step(tally.mean_sum, "distance"),
+        flip_rate=tally.flipped.average,
+        self_flip_rate=tally.self_flipped.average,
+        linf_max=tally.linf_max,
+        linf_mean=tally.linf.average,
+        change_mean=tally.mean.average,
         flags=interval.flags if interval else (),
         seconds=tally.seconds,
         steps_per_second=tally.steps / tally.seconds if tally.seconds else 0.0,

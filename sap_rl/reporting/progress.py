@@ -1,4 +1,4 @@
-"""A live line about a running evaluation."""
+"""A live line about what is running: an evaluation or a training run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sap_rl.evaluation.arms import Arm
 from sap_rl.evaluation.evaluate import ArmEnded, ArmPlayed, ArmStarted, Event
 from sap_rl.evaluation.rollout import Episode
+from sap_rl.training.events import CheckpointWritten, Evaluated, Started, TrainEvent, Updated
 
 
 class ProgressBar:
@@ -81,3 +82,53 @@ def _expected_cost(arm: Arm) -> float:
     return {"original": 6.0, "defended": 55.0 if arm.victim == "self" else 18.0}.get(
         arm.name, 30.0 if arm.victim == "self" else 12.0
     )
+
+
+class TrainingBar:
+    """Listens to a training run: a live bar on a terminal, else a line per evaluation."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self.task = self.bar.add_task("warming up", total=None, note="")
+
+    def __enter__(self) -> TrainingBar:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bar.stop()
+
+    def __call__(self, event: TrainEvent) -> None:
+        """Show one event."""
+        self.bar.update(self.task, completed=event.steps)
+        if isinstance(event, Started):
+            self.bar.update(self.task, total=event.total_steps)
+            self._say(
+                f"{event.game}: {event.steps:,} of {event.total_steps:,} steps, {event.num_envs} "
+                f"games at once, {event.precision}, {event.threads} thread(s)"
+            )
+        elif isinstance(event, Updated):
+            mean = "-" if event.mean_return is None else f"{event.mean_return:.1f}"
+            note = f"return {mean}  {event.fps:.0f} steps/s"
+            self.bar.update(self.task, description=f"{event.steps:,} steps", note=note)
+        elif isinstance(event, Evaluated):
+            self._say(f"{event.steps:,} steps: return {event.mean:.1f} at lambda {event.lam:g}")
+        elif isinstance(event, CheckpointWritten):
+            self._say(f"{event.steps:,} steps: checkpoint {event.path}")
+
+    def _say(self, line: str) -> None:
+        self.console.print(line, markup=False)

@@ -1,13 +1,18 @@
-"""An evaluation in TensorBoard; needs the extra `tensorboard`."""
+"""Evaluations and training runs in TensorBoard; needs the extra `tensorboard`."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.evaluate import ArmEnded, Event
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.reporting.plots import return_lambda_figure
+from sap_rl.training.events import EpisodeEnded, Evaluated, Finished, TrainEvent, Updated
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard.writer import SummaryWriter
 
 
 class TensorBoardWriter:
@@ -19,11 +24,7 @@ class TensorBoardWriter:
     """
 
     def __init__(self, folder: Path) -> None:
-        try:
-            from torch.utils.tensorboard.writer import SummaryWriter
-        except ImportError as error:
-            raise UsageError("--tensorboard needs: pip install 'sap-rl[tensorboard]'") from error
-        self.writer = SummaryWriter(str(folder))
+        self.writer = _summary_writer(folder)
 
     def __call__(self, event: Event) -> None:
         """Write the episodes of a finished arm."""
@@ -39,3 +40,41 @@ class TensorBoardWriter:
             tag = f"eval/{evaluation.config['game']}/return_lambda"
             self.writer.add_figure(tag, return_lambda_figure(evaluation))
         self.writer.close()
+
+
+class TrainingWriter:
+    """Listens to a training run; Stable-Baselines3's tag names where the concept is the same.
+
+    `rollout/ep_rew_mean`, `rollout/ep_len_mean`, `rollout/exploration_rate`, `train/loss`,
+    `train/learning_rate`, `train/q_mean`, `train/grad_norm`, `time/fps`, `eval/lambda_<x>/return`,
+    all against agent steps.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.writer = _summary_writer(folder)
+
+    def __call__(self, event: TrainEvent) -> None:
+        """Write one event."""
+        if isinstance(event, EpisodeEnded):
+            self._add("rollout/ep_rew_mean", event.mean_return, event.steps)
+            self._add("rollout/ep_len_mean", event.mean_length, event.steps)
+        elif isinstance(event, Updated):
+            self._add("rollout/exploration_rate", event.epsilon, event.steps)
+            self._add("time/fps", event.fps, event.steps)
+            for name in ("loss", "learning_rate", "q_mean", "grad_norm"):
+                self._add(f"train/{name}", getattr(event, name), event.steps)
+        elif isinstance(event, Evaluated):
+            self._add(f"eval/lambda_{event.lam:g}/return", event.mean, event.steps)
+        elif isinstance(event, Finished):
+            self.writer.close()
+
+    def _add(self, tag: str, value: float, step: int) -> None:
+        self.writer.add_scalar(tag, value, step)
+
+
+def _summary_writer(folder: Path) -> SummaryWriter:
+    try:
+        from torch.utils.tensorboard.writer import SummaryWriter
+    except ImportError as error:
+        raise UsageError("--tensorboard needs: pip install 'sap-rl[tensorboard]'") from error
+    return SummaryWriter(str(folder))

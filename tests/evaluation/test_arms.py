@@ -149,6 +149,16 @@ def test_self_flips_of_a_random_agent_are_two_looks_at_the_clean_frame() -> None
     assert decision.self_flipped.any()  # type: ignore[union-attr]
 
 
+def test_flips_of_a_random_agent_are_measured_on_every_fourth_step() -> None:
+    contestant = cast().contestant(Arm("defended", 4.0, "original"))
+    first = np.zeros(5, dtype=np.bool_)
+    found = [contestant.decide(frames(s), first, np.arange(5)) for s in range(6)]
+    measured = [decision.flipped is not None for decision in found]
+    assert measured == [True, False, False, False, True, False]
+    assert measured == [decision.self_flipped is not None for decision in found]
+    assert all(decision.linf is not None for decision in found), "the referee looks at every step"
+
+
 @pytest.mark.parametrize("rate", [0.05, 0.2, 0.45])
 def test_matching_sigma_in_closed_form(rate: float) -> None:
     """Two actions with gap g: a look is wrong with q = Phi(-g / (sigma sqrt 2)), two looks differ

@@ -15,7 +15,7 @@ from sap_rl.evaluation.evaluate import ArmEnded, ArmPlayed, ArmStarted, Stage
 from sap_rl.evaluation.settings import Settings
 from sap_rl.networks.nature import nature_network
 
-SHORT = Protocol(max_frames=400, grad_samples=2)
+SHORT = Protocol(max_frames=240, grad_samples=2)
 
 
 def run(**options: Any) -> Evaluation:
@@ -88,7 +88,7 @@ def test_what_the_rows_state(evaluation: Evaluation) -> None:
 
 
 def test_the_matched_control_flips_as_often_in_clean_play() -> None:
-    """Both see their own games, here the first 100 steps: they agree to 0.15, unmatched noise
+    """Both see their own games, here the first 60 steps: they agree to 0.15, unmatched noise
     (sigma off by a factor of 3) does not."""
     found = run(lam=0, episodes=8, num_envs=8)
     defended, matched = found.row("defended"), found.row("matched")

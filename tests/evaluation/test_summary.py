@@ -156,6 +156,16 @@ def test_tally_counts_shares_of_steps() -> None:
     assert made.steps_per_second == 2.0
 
 
+def test_steps_without_a_measurement_are_no_part_of_the_share() -> None:
+    tally = Tally(seconds=1.0)
+    pixels, actions = np.zeros((2, 4, 84, 84), np.uint8), np.zeros(2, dtype=np.int64)
+    both = np.array([True, True])
+    for flipped in (both, None, None, None, ~both):
+        tally.add(Step(pixels, Decision(actions, flipped, flipped)))
+    made = make_row(SETTINGS, Arm("defended", 4.0, "self"), ArmFacts(), tally)
+    assert (made.flip_rate, made.self_flip_rate) == (0.5, 0.5)
+
+
 def test_what_was_not_measured_is_none() -> None:
     tally = Tally(seconds=1.0)
     tally.add(Step(np.zeros((1, 4, 84, 84), np.uint8), Decision(np.zeros(1, dtype=np.int64))))

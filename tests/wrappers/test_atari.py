@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 import pytest
 from ale_py.vector_env import AtariVectorEnv
+from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation
 
 from sap_rl import (
@@ -122,3 +123,13 @@ def test_real_networks_differ_by_rounding_only(agent: Agent) -> None:
         labels.append([step[-1]["adversary"]["label"][0] for step in stepped])
         assert labels[-1] == info["adversary"]["label"].tolist()
     assert max(differ) <= 1e-3  # measured: 0
+
+
+def test_modes_do_not_leak_through_shared_metadata(exact_q: Any) -> None:
+    """ale-py writes the mode into one dict for all environments: the last one made wins there."""
+    modes = [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP]
+    made = [AtariVectorEnv("pong", 1, autoreset_mode=mode, num_threads=1) for mode in modes]
+    assert len({id(envs.metadata) for envs in made}) == 1
+    for envs, mode in zip(made, modes, strict=True):
+        assert AdversarialVectorObservation(envs, exact_q((4, 84, 84)))._mode == mode
+        envs.close()

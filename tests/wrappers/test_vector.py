@@ -89,13 +89,6 @@ def test_a_vector_equals_singles(
     assert ended >= 10
 
 
-def test_modes_do_not_leak_through_shared_metadata(flicker: Any, exact_q: Any) -> None:
-    """Gymnasium's `metadata` is one dict for several environments; the last one made wins there."""
-    made = [SyncVectorEnv([flicker], autoreset_mode=mode) for mode in MODES]
-    for envs, mode in zip(made, MODES, strict=True):
-        assert AdversarialVectorObservation(envs, exact_q(SHAPE))._mode == mode
-
-
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED])
 def test_partial_resets_leave_the_others_alone(mode: Any, flicker: Any, exact_q: Any) -> None:
     clean = SyncVectorEnv([flicker] * N, autoreset_mode=mode)

@@ -1,0 +1,1 @@
+"""Training Q-networks: a loop that yields events; nothing here prints or logs."""

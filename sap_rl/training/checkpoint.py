@@ -1,0 +1,179 @@
+"""Checkpoints: a folder each, whole or not there; one file per part, each under 8 MB."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from sap_rl.errors import UsageError
+
+STATE = "state.json"
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass
+class Progress:
+    """Where a run stands; with weights, moments and replay all that a resumed run needs.
+
+    number: of the last checkpoint, from which every random stream after it is seeded; owed:
+    transitions not yet answered by updates; warmup: transitions before updates begin; explored:
+    epsilon is at its final value whatever `steps` says; lr_origin: see Learner; returns, lengths:
+    of the last 100 games; evaluated: steps at the last evaluation.
+    """
+
+    steps: int = 0
+    updates: int = 0
+    episodes: int = 0
+    seconds: float = 0.0
+    number: int = 0
+    owed: int = 0
+    warmup: int = 0
+    explored: bool = False
+    lr_origin: int | None = None
+    evaluated: int = 0
+    returns: list[float] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint as read: parts as in Learner.parts; replay as in Replay.state, or None."""
+
+    path: Path
+    progress: Progress
+    run: dict[str, Any]
+    parts: dict[str, dict[str, Tensor]]
+    replay: dict[str, np.ndarray] | None
+
+
+def write_checkpoint(
+    folder: Path,
+    progress: Progress,
+    run: dict[str, Any],
+    parts: dict[str, dict[str, Tensor]],
+    replay: dict[str, np.ndarray] | None,
+) -> Path:
+    """Write `folder`/NNNNNN beside its place, flush it to disk, then rename it there.
+
+    run: what identifies the run (game, seed, settings). UsageError if the disk refuses; earlier
+    checkpoints are not touched.
+    """
+    final = folder / f"{progress.number:06d}"
+    beside = folder / f".{progress.number:06d}.tmp"
+    try:
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        sizes = _write_parts(beside, parts, replay)
+        state = {"progress": asdict(progress), "run": run, "files": sizes}
+        _write(beside / STATE, json.dumps(state, indent=1, allow_nan=False).encode())
+        _flush_folder(beside)
+        shutil.rmtree(final, ignore_errors=True)  # an incomplete one: complete ones are not redone
+        beside.rename(final)
+        _flush_folder(folder)
+    except OSError as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        last = latest_checkpoint(folder)
+        raise UsageError(
+            f"checkpoint {progress.number} at step {progress.steps} cannot be written: "
+            f"{error.strerror or error}; last good checkpoint: {last or 'none'}"
+        ) from error
+    return final
+
+
+def latest_checkpoint(folder: Path) -> Path | None:
+    """The newest complete checkpoint below `folder`."""
+    complete = [path for path in _numbered(folder) if _complete(path)]
+    return complete[-1] if complete else None
+
+
+def read_checkpoint(path: Path) -> Saved:
+    """Everything in a checkpoint; UsageError if it is unusable. The replay is mapped, not read."""
+    try:
+        state = json.loads((path / STATE).read_text(encoding="utf-8"))
+        progress = Progress(**state["progress"])
+        files = [path / name for name in state["files"]]
+        parts = {f.stem: load(f.read_bytes()) for f in files if f.suffix == ".safetensors"}
+        arrays = {
+            f.stem.removeprefix("replay-"): np.load(f, mmap_mode="c")
+            for f in files
+            if f.suffix == ".npy"
+        }
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"checkpoint '{path}' cannot be read: {reason}") from error
+    return Saved(path, progress, state["run"], parts, arrays or None)
+
+
+def prune_checkpoints(folder: Path, keep: int, snapshots: Path) -> None:
+    """Delete all but the newest `keep`; their weights stay as snapshots/STEPS.safetensors."""
+    complete = [path for path in _numbered(folder) if _complete(path)]
+    for path in complete[:-keep]:
+        steps = json.loads((path / STATE).read_text(encoding="utf-8"))["progress"]["steps"]
+        snapshots.mkdir(exist_ok=True)
+        (path / WEIGHTS).replace(snapshots / f"{steps:010d}.safetensors")
+    for path in complete[:-keep]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Delete what a killed run left half written or half deleted."""
+    for path in [*_numbered(folder), *folder.glob(".*.tmp")]:
+        if not _complete(path):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _numbered(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("[0-9]*") if path.is_dir())
+
+
+def _complete(path: Path) -> bool:
+    try:
+        sizes = json.loads((path / STATE).read_text(encoding="utf-8"))["files"]
+        return all((path / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, KeyError, AttributeError):
+        return False
+
+
+def _write_parts(
+    folder: Path, parts: dict[str, dict[str, Tensor]], replay: dict[str, np.ndarray] | None
+) -> dict[str, int]:
+    """The size in bytes of every file, by name."""
+    for part, tensors in parts.items():
+        _write(folder / f"{part}.safetensors", save(tensors))
+    for name, array in (replay or {}).items():
+        with _flushed(folder / f"replay-{name}.npy") as file:
+            np.save(file, array)
+    return {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+
+
+def _write(path: Path, data: bytes) -> None:
+    with _flushed(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def _flushed(path: Path) -> Iterator[BinaryIO]:
+    """A file that is on the disk when the block ends."""
+    with path.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

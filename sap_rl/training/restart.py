@@ -1,0 +1,119 @@
+"""Where a run begins: from nothing, from its last checkpoint, or from an agent's weights."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from sap_rl.agents import Agent
+from sap_rl.errors import UsageError
+from sap_rl.networks.nature import nature_network
+from sap_rl.seeds import stream_seed
+from sap_rl.training.checkpoint import (
+    Progress,
+    Saved,
+    clear_unfinished,
+    latest_checkpoint,
+    read_checkpoint,
+)
+from sap_rl.training.learner import Learner
+from sap_rl.training.replay import Replay
+from sap_rl.training.settings import CHANGEABLE, TrainSettings
+
+
+def fresh_network(num_actions: int, seed: int) -> nn.Module:
+    """A Nature network with torch's initial weights drawn from the run's seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream_seed(seed, "train-init"))
+        return nature_network(num_actions)
+
+
+def run_identity(game: str, seed: int, settings: TrainSettings) -> dict[str, Any]:
+    """What must be equal for a run to be resumed, and what may change."""
+    return {"game": game, "seed": seed, "settings": asdict(settings)}
+
+
+def prepare_folder(folder: Path, *, resume: bool) -> None:
+    """Make the run's folder; refuse to begin anew over checkpoints, or to resume without any."""
+    checkpoints = folder / "checkpoints"
+    try:
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        clear_unfinished(checkpoints)
+    except OSError as error:
+        raise UsageError(f"cannot write to '{folder}': {error.strerror}") from error
+    last = latest_checkpoint(checkpoints)
+    if resume and last is None:
+        raise UsageError(f"nothing to resume: no complete checkpoint in '{checkpoints}'")
+    if not resume and last is not None:
+        raise UsageError(f"'{folder}' already holds a run ({last.name}); resume it or take another")
+
+
+def begin_from_checkpoint(
+    folder: Path, run: dict[str, Any], learner: Learner, replay: Replay, settings: TrainSettings
+) -> Progress:
+    """Fill learner and replay from the last checkpoint below `folder`.
+
+    Where no replay was saved, `restart_warmup_steps` transitions are played before updates go on.
+    """
+    last = latest_checkpoint(folder)
+    assert last is not None
+    saved = read_checkpoint(last)
+    _check_identity(saved, run)
+    try:
+        learner.load_parts(saved.parts)
+        if saved.replay is not None:
+            replay.load(saved.replay)
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise UsageError(f"checkpoint '{last}' does not fit: {error}") from error
+    progress = saved.progress
+    learner.updates, learner.lr_origin = progress.updates, progress.lr_origin
+    if saved.replay is None:
+        progress.owed = 0
+        if progress.updates:
+            progress.warmup = min(settings.restart_warmup_steps, settings.replay_frames // 2)
+    return progress
+
+
+def begin_from_agent(learner: Learner, agent: Agent, settings: TrainSettings) -> Progress:
+    """Take weights and target from an agent of the same game, with a fresh optimiser.
+
+    Epsilon is at its final value, the learning rate rises over `restart_lr_updates`, and steps and
+    updates count on from what the agent's card states.
+    """
+    weights = {name: value.float() for name, value in agent.module.state_dict().items()}
+    wanted = {name: value.shape for name, value in learner.network.state_dict().items()}
+    if {name: value.shape for name, value in weights.items()} != wanted:
+        raise UsageError(
+            f"agent '{agent.name}' is not a Nature network with this game's actions: "
+            "training cannot go on from it"
+        )
+    learner.load_parts({"weights": weights})
+    stated = agent.facts.get("training", {})
+    steps, updates = int(stated.get("agent_steps", 0)), int(stated.get("updates", 0))
+    learner.updates = learner.lr_origin = updates
+    return Progress(
+        steps=steps,
+        updates=updates,
+        seconds=60.0 * float(stated.get("minutes", 0)),
+        warmup=min(settings.restart_warmup_steps, settings.replay_frames // 2),
+        explored=True,
+        lr_origin=updates,
+        evaluated=steps,
+    )
+
+
+def _check_identity(saved: Saved, run: dict[str, Any]) -> None:
+    was, now = saved.run, run
+    pairs = [("game", was["game"], now["game"]), ("seed", was["seed"], now["seed"])]
+    for name, value in now["settings"].items():
+        if name not in CHANGEABLE:
+            pairs.append((name, was["settings"].get(name), value))
+    for name, before, after in pairs:
+        if before != after:
+            raise UsageError(
+                f"'{saved.path}' was made with {name}={before}, not {after}: a resumed run keeps it"
+            )

@@ -1,0 +1,136 @@
+"""What a training run is asked to do, checked before anything is played."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+from sap_rl.errors import UsageError, require_positive, unknown
+from sap_rl.training.targets import TARGETS
+
+Optimizer = Literal["adam", "rmsprop"]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """One training run; the YAMLs of `configs/train/` have exactly these fields.
+
+    steps: agent steps in all (4 emulator frames each), those before a restart included; num_envs:
+    games at once. target: double or dqn; n_step, gamma: of the return; batch_size;
+    update_period: agent steps per update (replay ratio = batch_size / update_period); warmup_steps:
+    transitions before the first update; target_period: updates between copies to the target
+    network; replay_frames: capacity. optimizer: adam or rmsprop (centred); learning_rate,
+    optimizer_eps; max_grad_norm: 0 for none. epsilon_start, epsilon_final, epsilon_steps: share of
+    random actions; life_loss: a lost life ends the bootstrap; sign_rewards: the learner sees the
+    sign. sticky_actions, max_frames: of the training games. precision: of the passes, bfloat16
+    where the CPU has it with auto. restart_warmup_steps: transitions before the first update where
+    weights but no replay survived; restart_lr_updates: of the learning rate's rise after
+    `init_from`. checkpoint_steps: a boundary for every run, so part of what is computed;
+    save_replay: make resuming exact; keep_checkpoints; log_updates: updates per `Updated` event.
+    eval_steps: agent steps between evaluations, 0 for none, played after a checkpoint;
+    eval_episodes, eval_lambda (0: clean only), eval_seed.
+    """
+
+    steps: int = 2_500_000
+    num_envs: int = 16
+    target: str = "double"
+    n_step: int = 3
+    gamma: float = 0.99
+    batch_size: int = 32
+    update_period: int = 4
+    warmup_steps: int = 20_000
+    target_period: int = 2_000
+    replay_frames: int = 400_000
+    optimizer: Optimizer = "adam"
+    learning_rate: float = 1e-4
+    optimizer_eps: float = 1.5e-4
+    max_grad_norm: float = 10.0
+    epsilon_start: float = 1.0
+    epsilon_final: float = 0.01
+    epsilon_steps: int = 250_000
+    life_loss: bool = True
+    sign_rewards: bool = True
+    sticky_actions: float = 0.0
+    max_frames: int = 108_000
+    precision: Precision = "auto"
+    restart_warmup_steps: int = 50_000
+    restart_lr_updates: int = 1_000
+    checkpoint_steps: int = 200_000
+    save_replay: bool = False
+    keep_checkpoints: int = 2
+    log_updates: int = 1_000
+    eval_steps: int = 200_000
+    eval_episodes: int = 10
+    eval_lambda: float = 0.25
+    eval_seed: int = 2_000_000
+
+    def __post_init__(self) -> None:
+        for name in (
+            "steps", "num_envs", "n_step", "batch_size", "update_period", "warmup_steps",
+            "target_period", "replay_frames", "max_frames", "checkpoint_steps",
+            "keep_checkpoints", "log_updates", "eval_episodes",
+        ):  # fmt: skip
+            require_positive(name, getattr(self, name))
+        for name in ("gamma", "epsilon_start", "epsilon_final", "sticky_actions"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise UsageError(f"{name} must lie in 0..1, got {getattr(self, name)}")
+        for name in ("learning_rate", "optimizer_eps"):
+            if not 0.0 < getattr(self, name) < 1.0:
+                raise UsageError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")
+        for name in (
+            "epsilon_steps", "restart_warmup_steps", "restart_lr_updates", "eval_steps",
+            "max_grad_norm", "eval_lambda",
+        ):  # fmt: skip
+            if getattr(self, name) < 0:
+                raise UsageError(f"{name} must be at least 0, got {getattr(self, name)}")
+        for name, known in (
+            ("target", tuple(TARGETS)),
+            ("optimizer", get_args(Optimizer)),
+            ("precision", get_args(Precision)),
+        ):
+            if getattr(self, name) not in known:
+                raise unknown(name, str(getattr(self, name)), known)
+        if self.replay_frames < self.warmup_steps:
+            raise UsageError(
+                f"replay_frames {self.replay_frames} cannot hold warmup_steps {self.warmup_steps}"
+            )
+
+
+CHANGEABLE = frozenset(
+    {"steps", "keep_checkpoints", "log_updates", "eval_steps", "eval_episodes", "eval_lambda",
+     "eval_seed", "save_replay"}
+)  # fmt: skip
+"""Fields that may differ when a run is resumed: they change no update."""
+
+
+def train_settings(options: Mapping[str, Any]) -> TrainSettings:
+    """Settings from options by name, as a YAML or a command line gives them.
+
+    Numbers may be spelled 2.5e6. UsageError for an unknown name or an unusable value.
+    """
+    kinds = {field.name: type(field.default) for field in fields(TrainSettings)}
+    found = {}
+    for name, value in options.items():
+        if name not in kinds:
+            raise unknown("training option", name, kinds)
+        found[name] = _read(name, value, kinds[name])
+    return TrainSettings(**found)
+
+
+def _read(name: str, value: Any, kind: type) -> Any:
+    refusal = UsageError(f"{name}: cannot use {value!r}")
+    if isinstance(value, bool) != (kind is bool):
+        raise refusal
+    if kind in (bool, str):
+        if not isinstance(value, kind):
+            raise refusal
+        return value
+    try:
+        number = float(value)
+        if kind is int and number != int(number):
+            raise refusal
+        return kind(number)
+    except (TypeError, ValueError, OverflowError):
+        raise refusal from None
