@@ -99,8 +99,8 @@ def stable_baselines(game: str, steps: int) -> dict[str, float]:
 
 def bound(game: str, steps: int) -> dict[str, float]:
     """Emulation and bare passes, measured apart and added."""
-    from sap_rl.training.crew import Crew, single_threaded
-    from sap_rl.training.precision import keep_freed_memory
+    from sap_rl.machine import keep_freed_memory, single_threaded
+    from sap_rl.training.crew import Crew
     from sap_rl.training.replay import Batch
 
     keep_freed_memory()
@@ -156,7 +156,7 @@ def make_learner() -> Any:
 
 def optimizer_seconds() -> tuple[float, float]:
     """Of clipping, Adam and the working copy's refresh, as the loop runs them."""
-    from sap_rl.training.crew import single_threaded
+    from sap_rl.machine import single_threaded
 
     learner = make_learner()
     gradient = [torch.zeros_like(p) for p in learner.online.parameters]

@@ -13,6 +13,7 @@ from sap_rl.defenses.activations import activation_names, reseed_parts, shared_c
 from sap_rl.defenses.first_pass import watched_pass
 from sap_rl.defenses.sampling import SAMPLER_VERSIONS, SAMPLERS, Sampler, keep_probability
 from sap_rl.errors import UsageError, unknown
+from sap_rl.machine import single_threaded
 from sap_rl.seeds import Stream
 
 SamplerName = Literal["exact", "bernoulli"]
@@ -133,10 +134,11 @@ def prune(
     flat = h.flatten(1).to(torch.promote_types(h.dtype, torch.float32)).contiguous()
     rows = max(1, CACHE // flat.shape[1]) if h.device.type == "cpu" else max(1, len(flat))
     parts = []
-    for part in torch.split(flat, rows):
-        with torch.set_grad_enabled(backward == "full" and torch.is_grad_enabled()):
-            scale = _scale(part, draws, SAMPLERS[sampler], stream)
-        parts.append(part * scale)
+    with single_threaded():  # two threads would wait for each other after every short operation
+        for part in torch.split(flat, rows):
+            with torch.set_grad_enabled(backward == "full" and torch.is_grad_enabled()):
+                scale = _scale(part, draws, SAMPLERS[sampler], stream)
+            parts.append(part * scale)
     pruned = torch.cat(parts).view_as(h).to(h.dtype)
     if backward == "identity":
         return pruned.detach() + (h - h.detach())

@@ -24,6 +24,7 @@ from sap_rl.evaluation.results import Evaluation, Row
 from sap_rl.evaluation.rollout import Episode, Player, Step, rollout
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.summary import ArmFacts, Tally, make_changes, make_row
+from sap_rl.machine import keep_freed_memory
 from sap_rl.seeds import numpy_stream
 
 MATCH_EVERY = 8
@@ -127,6 +128,7 @@ class Stage:
     def play(self) -> Iterator[Event]:
         """Play all arms, yielding what happens; may be abandoned at any moment."""
         s = self.settings
+        keep_freed_memory()
         envs = make_atari(
             s.game, s.parallel, protocol=s.protocol, preprocess=self.agent.preprocess
         )  # fmt: skip

@@ -16,6 +16,7 @@ from sap_rl.agents import Agent
 from sap_rl.atari.env import make_atari
 from sap_rl.atari.protocol import Preprocess, Protocol
 from sap_rl.errors import UsageError
+from sap_rl.machine import keep_freed_memory, single_threaded
 from sap_rl.seeds import numpy_stream
 from sap_rl.training.checkpoint import (
     Progress,
@@ -24,12 +25,10 @@ from sap_rl.training.checkpoint import (
     write_checkpoint,
 )
 from sap_rl.training.collect import Collector, Explorer, Game
-from sap_rl.training.crew import single_threaded
 from sap_rl.training.events import CheckpointWritten, Evaluated, Finished, Started, TrainEvent
 from sap_rl.training.learner import Diverged, Learner
 from sap_rl.training.log import Log
 from sap_rl.training.periodic import play_evaluation
-from sap_rl.training.precision import keep_freed_memory
 from sap_rl.training.replay import Replay
 from sap_rl.training.restart import (
     begin_from_agent,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import ctypes
-import sys
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +10,6 @@ from torch import Tensor, nn
 from sap_rl.atari.pixels import lam_to_eps, to_unit
 from sap_rl.training.settings import Precision
 from sap_rl.types import Pixels, UnitFrames
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""Parameters of glibc's mallopt."""
 
 
 def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
@@ -27,21 +22,6 @@ def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
 
 def _cpu_has_bfloat16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-
-
-def keep_freed_memory() -> bool:
-    """Let glibc keep freed blocks: fresh pages cost an update up to 40% of its time.
-
-    Every pass allocates megabytes, which glibc otherwise maps, faults in and unmaps each time.
-    Whether it could be done; other C libraries are left alone.
-    """
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError):
-        return False
-    return bool(mallopt(M_MMAP_THRESHOLD, 1 << 30) and mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
 
 
 def network_input(pixels: Pixels, dtype: torch.dtype) -> UnitFrames:
