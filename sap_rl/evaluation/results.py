@@ -60,7 +60,9 @@ class Change:
     """The defended agent against the original one, under one lambda and one victim.
 
     headline: this victim's attack is the stronger one, the lower mean; percent, ci_low, ci_high:
-    None where flagged; paper_percent: what Dhillon et al. 2018 print for SAP-100.
+    None where flagged; difference, difference_low, difference_high: defended - original in points
+    of return, paired, known where the percentage is not; paper_percent: what Dhillon et al. 2018
+    print for SAP-100.
     """
 
     game: str
@@ -70,15 +72,19 @@ class Change:
     percent: float | None
     ci_low: float | None
     ci_high: float | None
+    difference: float
+    difference_low: float | None
+    difference_high: float | None
     flags: tuple[str, ...]
     paper_percent: float | None
 
     @property
     def verdict(self) -> Literal["helps", "harms", "unclear"]:
-        """Helps only where the whole interval is above 0 and nothing is flagged."""
-        if self.ci_low is not None and self.ci_low > 0 and not self.flags:
+        """By the interval of the difference: helps only where, besides, nothing is flagged."""
+        if self.difference_low is not None and self.difference_low > 0 and not self.flags:
             return "helps"
-        return "harms" if self.ci_high is not None and self.ci_high < 0 else "unclear"
+        below = self.difference_high is not None and self.difference_high < 0
+        return "harms" if below else "unclear"
 
 
 @dataclass(frozen=True)

@@ -153,6 +153,11 @@ def _change(
         clean_gap=_clean_gap(settings, done),
         rng=_bootstrap(settings, "change", lam, victim or "clean"),
     )
+    gain = difference_interval(
+        defended.returns,
+        original.returns,
+        rng=_bootstrap(settings, "difference", lam, victim or "clean"),
+    )
     facts = game_facts(settings.game)
     as_in_paper = settings.defense == "sap-100" and settings.attack in ("fgsm", "none")
     return Change(
@@ -163,6 +168,9 @@ def _change(
         found.percent,
         found.low,
         found.high,
+        gain.mean,
+        gain.low,
+        gain.high,
         found.flags + _claim_flags(settings, done, original, defended),
         facts.paper_percent.get(lam) if as_in_paper else None,
     )

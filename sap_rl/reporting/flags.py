@@ -6,8 +6,8 @@ FLAGS = {
     "at_floor": "both players' intervals reach the random policy's: there is nothing left to keep",
     "no_better_than_noise": "not above Gaussian noise on the action values that flips as many "
     "actions: flipping alone would do",
-    "unstable_denominator": "the original keeps too little for a percentage to mean anything; "
-    "compare the returns",
+    "unstable_denominator": "the original keeps too little for a percentage to mean anything; the "
+    "difference in points of return stands instead",
     "no_variance": "all returns are equal, so there is no interval",
     "degenerate_bootstrap": "the bootstrap has no interval here; compare the returns",
     "too_few_episodes": "one episode has no interval",

@@ -91,14 +91,16 @@ def _returns(rows: Iterable[Row]) -> Table:
 def _changes(changes: Iterable[Change], defense: str, marks: dict[str, str]) -> Table:
     table = _table("lambda", "gradient", f"{defense} against original", "paper", "verdict", "flags")
     for change in changes:
-        percent = "-" if change.percent is None else f"{change.percent:+.1f}%"
-        if change.ci_low is not None and change.ci_high is not None:
-            percent += f" [{change.ci_low:+.1f}, {change.ci_high:+.1f}]"
+        if change.percent is not None:
+            shown = _signed(change.percent, change.ci_low, change.ci_high, unit="%")
+        else:
+            bounds = change.difference_low, change.difference_high
+            shown = _signed(change.difference, *bounds, unit=" points")
         victim = {None: "-", "self": "own"}.get(change.victim, change.victim)
         table.add_row(
             f"{change.lam:g}",
             f"{victim}{' *' if change.headline and change.victim else ''}",
-            percent,
+            shown,
             "-" if change.paper_percent is None else f"{change.paper_percent:+.1f}%",
             change.verdict,
             " ".join(sorted(marks[flag] for flag in change.flags)) or "-",
@@ -168,6 +170,11 @@ def _number(value: float | None) -> str:
 
 def _interval(low: float | None, high: float | None) -> str:
     return "-" if low is None or high is None else f"{_number(low)}..{_number(high)}"
+
+
+def _signed(value: float, low: float | None, high: float | None, *, unit: str) -> str:
+    interval = "" if low is None or high is None else f" [{low:+.1f}, {high:+.1f}]"
+    return f"{value:+.1f}{unit}{interval}"
 
 
 def _percent(share: float | None) -> str:

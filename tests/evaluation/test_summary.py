@@ -83,6 +83,9 @@ def test_a_small_denominator_gives_no_percentage() -> None:
     change = by_victim(table(original=30, own=100, transfer=100))["self"]
     assert (change.percent, change.ci_low, change.ci_high) == (None, None, None)
     assert change.flags[0] == "unstable_denominator"
+    assert change.difference == pytest.approx(70.0, abs=1.0)
+    worse = by_victim(table(original=30, own=12, transfer=12, random=-50))["self"]
+    assert (worse.percent, worse.verdict) == (None, "harms"), "no percentage hides a loss"
     assert by_victim(table(original=60, own=100, transfer=100))["self"].percent is not None
 
 

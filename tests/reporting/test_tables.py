@@ -43,7 +43,18 @@ ROW = Row(
     steps_per_second=12345.0,
 )
 CHANGE = Change(
-    "BattleZone", 0.25, "original", True, 12345.6, -10000.1, 23456.7, tuple(FLAGS), 3425.9
+    "BattleZone",
+    0.25,
+    "original",
+    headline=True,
+    percent=12345.6,
+    ci_low=-10000.1,
+    ci_high=23456.7,
+    difference=5.0,
+    difference_low=-10000.1,
+    difference_high=20000.2,
+    flags=tuple(FLAGS),
+    paper_percent=3425.9,
 )
 CONFIG = {
     "game": "BattleZone", "agent": "BattleZone", "attack": "fgsm", "defense": "sap-100",
@@ -89,6 +100,7 @@ def test_what_is_null_is_a_dash_not_a_number() -> None:
     change = replace(CHANGE, percent=None, ci_low=None, ci_high=None, paper_percent=None)
     row = replace(ROW, ci_low=None, ci_high=None, flip_rate=None, normalised=None)
     text = show(of(row, changes=(change,)))
+    assert "+5.0 points [-10000.1, +20000.2]" in text
     assert "None" not in text
     assert "nan" not in text
 
@@ -107,7 +119,7 @@ def test_what_is_null_is_a_dash_not_a_number() -> None:
 def test_verdict(
     low: float | None, high: float | None, flags: tuple[str, ...], verdict: str
 ) -> None:
-    change = replace(CHANGE, ci_low=low, ci_high=high, flags=flags)
+    change = replace(CHANGE, difference_low=low, difference_high=high, flags=flags)
     assert change.verdict == verdict
     assert verdict in show(of(ROW, changes=(change,)))
 
