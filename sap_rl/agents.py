@@ -162,7 +162,7 @@ def load_agent(
     kind = format or "native"
     if kind not in LOADERS:
         raise unknown("format", kind, LOADERS)
-    checkpoint = LOADERS[kind](find_agent(str(ref)))
+    checkpoint = LOADERS[kind](find_agent(ref))
     return _from_checkpoint(checkpoint, preprocess, place)
 
 
@@ -192,8 +192,12 @@ def _device(device: str | torch.device) -> torch.device:
     return place
 
 
-def find_agent(ref: str) -> Path:
+def find_agent(ref: str | Path) -> Path:
     """The folder of an agent: a path, or a name below $SAP_RL_AGENTS, the checkout, the wheel."""
+    if isinstance(ref, Path):
+        if not ref.exists():
+            raise UsageError(f"there is no agent's folder '{ref}'")
+        return ref
     if "/" in ref and Path(ref).exists():
         return Path(ref)
     known = shipped_agents()

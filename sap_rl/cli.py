@@ -27,6 +27,7 @@ from sap_rl.training.events import Finished, TrainEvent
 from sap_rl.training.loop import Training
 from sap_rl.training.settings import train_settings
 
+MAX_THREADS = 1024
 USAGE_STATUS = 2
 INTERRUPTED_STATUS = 130
 
@@ -45,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
         status: int = args.run(args)
         return status
     except UsageError as error:
-        print(f"sap-rl: {error}", file=sys.stderr)  # noqa: T201
+        print(f"sap-rl: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
         return USAGE_STATUS
     except KeyboardInterrupt:
         print("sap-rl: interrupted", file=sys.stderr)  # noqa: T201
@@ -76,7 +77,7 @@ def _add_eval(parser: argparse.ArgumentParser) -> None:
         "--no-controls", dest="controls", action="store_false", default=argparse.SUPPRESS,
         help="skip the random and matched controls: no claim can then be made",
     )  # fmt: skip
-    parser.add_argument("--config", type=Path, help="YAML with these options; flags go before it")
+    parser.add_argument("--config", type=Path, help="YAML with these options; flags win over it")
     parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="write TensorBoard events")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as one object")
     parser.add_argument("--quiet", action="store_true", help="no progress, only the table")
@@ -113,11 +114,11 @@ def _play(stage: Stage, request: EvalRequest, args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         interrupted = True
     evaluation = stage.result()
-    if args.json:
+    console().print(evaluation_report(evaluation))
+    if args.json and any(row.episodes for row in evaluation.rows):
         write_atomically(args.json, evaluation.to_json())
     if board is not None:
         board.close(evaluation)
-    console().print(evaluation_report(evaluation))
     return INTERRUPTED_STATUS if interrupted else 0
 
 
@@ -139,7 +140,9 @@ def _check_folder(folder: Path) -> None:
 def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run_train)
     parser.add_argument("--game", required=True, help="the game to learn")
-    parser.add_argument("--config", type=Path, help="YAML of training options [the fast recipe]")
+    parser.add_argument(
+        "--config", type=Path, help="YAML of training options [defaults: the fast recipe]"
+    )
     parser.add_argument("--steps", default=None, help="agent steps in all, e.g. 2.5e6")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder [runs/GAME]")
     start = parser.add_mutually_exclusive_group()
@@ -191,6 +194,8 @@ def _set_threads(threads: str | None) -> None:
     if threads is not None:
         count = read_option("threads", threads)
         require_positive("threads", count)
+        if count > MAX_THREADS:
+            raise UsageError(f"threads must be at most {MAX_THREADS}, got {count}")
         torch.set_num_threads(count)
 
 

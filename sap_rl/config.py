@@ -27,6 +27,16 @@ class Option:
     help: str
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(value)
+    return value
+
+
+def _game(value: Any) -> str:
+    return canonical_game(_text(value))
+
+
 def _number(value: Any) -> float:
     if isinstance(value, bool):
         raise ValueError(value)
@@ -34,6 +44,8 @@ def _number(value: Any) -> float:
 
 
 def _whole(value: Any) -> int:
+    if isinstance(value, str) and value.strip().lstrip("-").isdecimal():
+        return int(value)  # a float would round large seeds
     number = _number(value)
     if number != int(number):
         raise ValueError(value)
@@ -61,8 +73,8 @@ def _switch(value: Any) -> bool:
 
 
 EVAL_OPTIONS: dict[str, Option] = {
-    "game": Option(canonical_game, "the game: BankHeist, bank_heist or ALE/BankHeist-v5"),
-    "agent": Option(str, "who plays: an agent's name or folder [the game's shipped agent]"),
+    "game": Option(_game, "the game: BankHeist, bank_heist or ALE/BankHeist-v5"),
+    "agent": Option(_text, "who plays: an agent's name or folder [the game's shipped agent]"),
     "lambda": Option(_lambdas, "attack budget in pixel units 0..255, one or several"),
     "attack": Option(_one_of("attack", ATTACKS), "none, noise, fgsm or pgd [fgsm]"),
     "objective": Option(
@@ -82,7 +94,7 @@ EVAL_OPTIONS: dict[str, Option] = {
         _one_of("observation", get_args(Observation)),
         "dtype in which they arrive: float or uint8 [float]",
     ),
-    "defense": Option(str, "sap-100 (any sap-K), q-noise-S, or none [sap-100]"),
+    "defense": Option(_text, "sap-100 (any sap-K), q-noise-S, or none [sap-100]"),
     "sampler": Option(_one_of("sampler", SAMPLERS), "SAP's draws: exact or bernoulli [exact]"),
     "backward": Option(
         _one_of("backward mode", BACKWARDS), "SAP's gradient: mask, full or identity [mask]"
@@ -96,7 +108,7 @@ EVAL_OPTIONS: dict[str, Option] = {
     "max_frames": Option(_whole, "cap in emulator frames; 108000 is 30 minutes [18000]"),
     "epsilon": Option(_number, "share of random actions [0.01]"),
     "seed": Option(_whole, "everything random follows from it [0]"),
-    "device": Option(str, "where networks compute, e.g. cpu or cuda [cpu]"),
+    "device": Option(_text, "where networks compute, e.g. cpu or cuda [cpu]"),
     "threads": Option(_whole, "threads of torch and of the emulators [torch's]"),
     "controls": Option(_switch, "play the random and matched controls [true]"),
 }
@@ -121,7 +133,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """An experiment's file as a mapping of options; UsageError if it is not one."""
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise UsageError(f"config '{path}' cannot be read: {reason}") from error
     if not isinstance(loaded, dict):

@@ -13,7 +13,11 @@ class UsageError(ValueError):
 def unknown(kind: str, value: str, choices: Iterable[str]) -> UsageError:
     """The error for a name that is not in a registry: nearest known names first, at most twelve."""
     names = list(choices)
-    near = difflib.get_close_matches(value, names, n=3, cutoff=0.5)
+    lower = {name.lower(): name for name in names}
+    near = [
+        lower[name]
+        for name in difflib.get_close_matches(value.lower(), list(lower), n=3, cutoff=0.5)
+    ]
     ordered = near + [name for name in names if name not in near]
     shown = ", ".join(ordered[:12]) + (", ..." if len(ordered) > 12 else "")
     return UsageError(f"unknown {kind} '{value}'; choose from {shown}")

@@ -100,7 +100,7 @@ def main() -> None:
 def play(folder: Path, args: argparse.Namespace, *, max_frames: int) -> Row:
     """The agent's clean games, no defence, no controls."""
     found = evaluate(
-        load_agent(str(folder)),
+        load_agent(folder),
         args.game,
         lam=0,
         controls=False,

@@ -139,7 +139,7 @@ def test_unwritable_output_is_found_before_anything_is_played(
         "sap_rl.evaluation.evaluate.rollout", lambda *_, **__: pytest.fail("played")
     )
     assert main([*FAST, "--json", str(tmp_path)]) == 2
-    assert "is a folder" in capsys.readouterr().err
+    assert "it is a folder or a device" in capsys.readouterr().err
 
 
 def test_ctrl_c_shows_what_was_finished_and_spares_old_files(tmp_path: Path) -> None:

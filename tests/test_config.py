@@ -91,6 +91,11 @@ def test_no_defence() -> None:
         ({"episodes": float("inf")}, "episodes: cannot use inf"),
         ({"lambda": "four"}, "lambda: cannot use 'four'"),
         ({"lambda": []}, "at least one lambda"),
+        ({"game": None}, "game: cannot use None"),
+        ({"agent": None}, "agent: cannot use None"),
+        ({"lambda": 1e40}, "lambda is in pixel units, at most 255, got 1e+40"),
+        ({"max_frames": 10**12}, "max_frames must be at most"),
+        ({"attack": "FGMS"}, "choose from fgsm"),
         ({"controls": "yes"}, "controls: cannot use 'yes'"),
         ({"victim": "slef"}, "unknown victim 'slef'; choose from self"),
         ({"game": "BankHiest"}, "unknown game 'BankHiest'; choose from BankHeist"),
@@ -136,3 +141,7 @@ def test_yaml_keys_may_be_spelled_like_flags(tmp_path: Path) -> None:
 
 def test_every_option_has_its_line_of_help() -> None:
     assert all(option.help and "\n" not in option.help for option in EVAL_OPTIONS.values())
+
+
+def test_large_seeds_are_not_rounded() -> None:
+    assert eval_request(MAIN_JOB | {"seed": "9007199254740993"}).settings.seed == 9007199254740993

@@ -11,6 +11,10 @@ Observation = Literal["float", "uint8"]
 Frames = Literal["all", "newest"]
 
 
+MAX_FRAMES = 10_000_000
+"""46 hours of play; ale-py counts in 32 bits and every step's random action is drawn beforehand."""
+
+
 @dataclass(frozen=True)
 class Preprocess:
     """What a network sees of the game; travels with the agent and builds its environment.
@@ -64,6 +68,8 @@ class Protocol:
         if self.noop_max < 0:
             raise UsageError(f"noop_max must be at least 0, got {self.noop_max}")
         require_positive("max_frames", self.max_frames)
+        if self.max_frames > MAX_FRAMES:
+            raise UsageError(f"max_frames must be at most {MAX_FRAMES}, got {self.max_frames}")
         require_positive("policy_samples", self.policy_samples)
         if self.grad_samples is not None:
             require_positive("grad_samples", self.grad_samples)

@@ -40,6 +40,8 @@ class Threat:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.lam) and self.lam >= 0):
             raise UsageError(f"lambda must be a number of at least 0 pixel units, got {self.lam}")
+        if self.lam > PIXEL_MAX:
+            raise UsageError(f"lambda is in pixel units, at most 255, got {self.lam:g}")
         if self.frames not in get_args(Frames):
             raise unknown("frames", self.frames, get_args(Frames))
         if self.observation not in get_args(Observation):

@@ -23,6 +23,9 @@ BACKWARDS: tuple[Backward, ...] = ("mask", "full", "identity")
 P_RANGE = (2.0**-60, 1 - 2.0**-24)
 """Scales are computed for p in it: 1 / keep^2 and the derivative of log(1 - p) stay finite."""
 
+MAX_PERCENT = 1e6
+"""10,000 draws per value keep everything but the smallest; more only overflows."""
+
 CACHE = 2**17
 """Values pruned at once on a CPU: the temporaries of more would not stay in its cache."""
 
@@ -113,6 +116,8 @@ def sap(
     """
     if not (math.isfinite(percent) and percent > 0):
         raise UsageError(f"percent must be a positive number, got {percent}")
+    if percent > MAX_PERCENT:
+        raise UsageError(f"percent must be at most {MAX_PERCENT:g}, got {percent:g}")
     if sampler not in SAMPLERS:
         raise unknown("sampler", sampler, SAMPLERS)
     if backward not in BACKWARDS:

@@ -141,7 +141,7 @@ class Stage:
     def result(self) -> Evaluation:
         """What is known by now; an arm in progress is a row marked incomplete."""
         rows = list(self.rows)
-        if self._open is not None:
+        if self._open is not None and len(rows) == self.arms.index(self._open[0]):
             rows.append(make_row(self.settings, *self._open))
         config = asdict(self.settings) | {
             "num_envs": self.settings.parallel,
@@ -181,8 +181,8 @@ class Stage:
                 watched.append(self.cast.original.q_values(event.pixels).cpu().numpy())
             yield ArmPlayed(arm, event, tally)
         row = make_row(s, arm, facts, tally)
-        self._open = None
         self.rows.append(row)
+        self._open = None
         if calibrates:
             self._match(np.concatenate(watched), row.self_flip_rate or 0.0)
         yield ArmEnded(arm, row)
@@ -190,6 +190,8 @@ class Stage:
     def _match(self, values: np.ndarray, rate: float) -> None:
         """Cast the `matched` control: noise that flips as often as the defended agent."""
         sigma = matching_sigma(values, rate, rng=numpy_stream(self.settings.seed, "match"))
+        # Its action values are a mean over passes too, which shrinks the noise.
+        sigma *= self.settings.protocol.policy_samples**0.5
         self.cast.matched = self.cast.original.defend(
             f"q-noise-{sigma:.4g}", seed=self.settings.seed
         )
@@ -209,6 +211,7 @@ class Stage:
             grad_samples=self.cast.grad_samples(arm) if gradient else None,
             policy_samples=agent.policy_samples,
             epsilon=s.protocol.epsilon,
+            precision=_precision(agent),
             sampler=getattr(agent.module, "sampler_version", None),
         )
 
@@ -224,6 +227,13 @@ class Stage:
                 f"agent '{agent.name}' has {found} actions but {self.settings.game} has {wanted}; "
                 "it was trained on another game or action set"
             )
+
+
+def _precision(agent: Agent) -> str:
+    """What the network's products are computed in."""
+    dtypes = sorted({str(p.dtype).removeprefix("torch.") for p in agent.module.parameters()})
+    tf32 = agent.device.type == "cuda" and torch.backends.cudnn.allow_tf32
+    return "+".join(dtypes or ["float32"]) + (" (TF32 convolutions)" if tf32 else "")
 
 
 def versions() -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +17,8 @@ class Row:
 
     returns, lengths: per finished episode, by index (lengths in agent steps); complete: all
     episodes were finished; mean, ci_low, ci_high: BCa 95% over episodes; normalised: (mean -
-    random) / (human - random); flip_rate, self_flip_rate: shares of steps; linf_max, linf_mean,
+    random) / (human - random), as published; flip_rate, self_flip_rate: shares of the steps on
+    which they were measured (every 4th for a random agent); linf_max, linf_mean,
     change_mean: distance to the clean frame in pixels as the referee measured it, the largest, the
     average over steps, and the mean absolute change per pixel; truncated: episodes cut by the cap;
     flags: why there is no interval.
@@ -120,21 +120,23 @@ class Evaluation:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write beside the target, then rename: a file that was there stays whole until the end."""
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as file:
-        file.write(text)
+    """Write beside the target, then rename: a file that was there stays whole until the end.
+
+    Raises UsageError if the disk refuses; nothing is left beside the target then.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        os.replace(file.name, path)  # noqa: PTH105
-    except OSError:
-        Path(file.name).unlink(missing_ok=True)
-        raise
+        beside.write_text(text, encoding="utf-8")
+        os.replace(beside, path)  # noqa: PTH105
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise UsageError(f"cannot write '{path}': {error.strerror or error}") from error
 
 
 def check_writable(path: Path) -> None:
     """Refuse, before games are played, a file that could not be written afterwards."""
     folder = path.parent
-    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        reason = "is a folder" if path.is_dir() else f"folder '{folder}' is missing or read-only"
-        raise UsageError(f"cannot write '{path}': {reason}")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"cannot write '{path}': it is a folder or a device, not a file")
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise UsageError(f"cannot write '{path}': folder '{folder}' is missing or read-only")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sap_rl.atari.games import game_facts
+from sap_rl.defenses import parse_defense
 from sap_rl.evaluation.arms import Arm
 from sap_rl.evaluation.results import Change, Row
 from sap_rl.evaluation.rollout import Episode, Step
@@ -159,7 +160,6 @@ def _change(
         rng=_bootstrap(settings, "difference", lam, victim or "clean"),
     )
     facts = game_facts(settings.game)
-    as_in_paper = settings.defense == "sap-100" and settings.attack in ("fgsm", "none")
     return Change(
         settings.game,
         lam,
@@ -172,8 +172,21 @@ def _change(
         gain.low,
         gain.high,
         found.flags + _claim_flags(settings, done, original, defended),
-        facts.paper_percent.get(lam) if as_in_paper else None,
+        facts.paper_percent.get(lam) if _as_in_paper(settings, lam, victim) else None,
     )
+
+
+def _as_in_paper(settings: Settings, lam: float, victim: str | None) -> bool:
+    """Whether the paper's number belongs beside this change: its protocol, as far as published."""
+    assert settings.defense is not None
+    name, options = parse_defense(settings.defense)
+    options |= settings.defense_options
+    if (name, options.pop("percent", 100)) != ("sap", 100) or options:
+        return False
+    protocol = settings.protocol
+    whole = (protocol.frames, protocol.observation) == ("all", "float")
+    plain = settings.attack == "fgsm" and not settings.attack_options
+    return lam == 0 or (plain and victim == "self" and whole)
 
 
 def _claim_flags(
@@ -194,6 +207,8 @@ def _claim_flags(
             flags.append("no_better_than_noise")
     if floor is None or matched is None:
         flags.append("no_controls")
+    if defended.victim == "original" and "self" not in settings.victims:
+        flags.append("weak_attack_only")
     return tuple(flags)
 
 

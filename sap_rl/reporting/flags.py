@@ -8,12 +8,14 @@ FLAGS = {
     "actions: flipping alone would do",
     "unstable_denominator": "the original keeps too little for a percentage to mean anything; the "
     "difference in points of return stands instead",
+    "weak_attack_only": "the defended player was not attacked on its own gradient: no claim can be "
+    "made",
     "no_variance": "all returns are equal, so there is no interval",
     "degenerate_bootstrap": "the bootstrap has no interval here; compare the returns",
     "too_few_episodes": "one episode has no interval",
     "no_controls": "the random and matched controls were not played: no claim can be made",
 }
-"""Flag -> its meaning; `SAP helps here` needs neither of the first two."""
+"""Flag -> its meaning; a verdict `helps` needs a change without any."""
 
 ONE_NETWORK = (
     "One trained network per game: the intervals (BCa 95% over episodes) say nothing about other "

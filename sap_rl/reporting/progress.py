@@ -29,6 +29,7 @@ class ProgressBar:
             TextColumn("{task.fields[note]}"),
             TimeRemainingColumn(),
             console=console,
+            speed_estimate_period=600,  # games end in bunches, minutes apart
             transient=True,
             disable=not console.is_terminal,
         )
@@ -95,6 +96,7 @@ class TrainingBar:
             TextColumn("{task.fields[note]}"),
             TimeRemainingColumn(),
             console=console,
+            speed_estimate_period=600,  # games end in bunches, minutes apart
             transient=True,
             disable=not console.is_terminal,
         )

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sap_rl.agents import Agent
+from sap_rl.evaluation.arms import METER_EVERY
 from sap_rl.evaluation.results import Change, Evaluation, Row
 from sap_rl.reporting.flags import COVERAGE, FLAGS, ONE_NETWORK
 
@@ -103,7 +104,7 @@ def _changes(changes: Iterable[Change], defense: str, marks: dict[str, str]) -> 
             shown,
             "-" if change.paper_percent is None else f"{change.paper_percent:+.1f}%",
             change.verdict,
-            " ".join(sorted(marks[flag] for flag in change.flags)) or "-",
+            "".join(sorted(marks[flag] for flag in change.flags)) or "-",
         )
     return table
 
@@ -124,18 +125,27 @@ def _flags(evaluation: Evaluation) -> list[str]:
 def _notes(evaluation: Evaluation) -> Iterable[str]:
     rows = evaluation.rows
     if any(change.headline and change.victim for change in evaluation.changes):
-        yield "* the stronger of the attacks on the defended player: the headline."
+        several = len(evaluation.config["victims"]) > 1
+        yield "* the headline: " + (
+            "the stronger of the attacks on the defended player."
+            if several
+            else "the only attack played on the defended player; others may be stronger."
+        )
+    if any(change.paper_percent is not None for change in evaluation.changes):
+        yield "paper: beside the row that follows its protocol, as far as it is published."
     if any(row.victim for row in rows):
         yield (
             "gradient: whose gradient the attacker uses. flips: actions changed against the clean "
-            "frame; self: two looks of the same player at the same clean frame disagree."
+            "frame; self: two looks of the same player at the same clean frame disagree (random "
+            f"players: measured on every {METER_EVERY}th step)."
         )
         largest = max(row.linf_max or 0.0 for row in rows)
         change = [row.change_mean for row in rows if row.change_mean is not None]
-        yield (
-            f"Perturbation as the referee measured it: at most {largest:.4g} pixels, "
-            f"{min(change):.2f} to {max(change):.2f} per pixel on average."
-        )
+        if change:
+            yield (
+                f"Perturbation as the referee measured it: at most {largest:.4g} pixels, "
+                f"{min(change):.2f} to {max(change):.2f} per pixel on average."
+            )
     if any(row.arm == "matched" for row in rows):
         yield "noise: the original with Gaussian noise on Q that flips as often in clean play."
     samples = {row.grad_samples for row in rows if row.grad_samples}
@@ -143,7 +153,8 @@ def _notes(evaluation: Evaluation) -> Iterable[str]:
         yield f"Gradients average {' or '.join(map(str, sorted(samples)))} pass(es) per step."
     played = sum(row.episodes for row in rows)
     cut = sum(row.truncated for row in rows)
-    yield f"norm: (return - random) / (human - random). {cut} of {played} episodes were cut short."
+    yield "norm: (return - random) / (human - random), both as published."
+    yield f"{cut} of {played} episodes were cut short."
     if any(row.arm == "original" for row in rows):
         yield ONE_NETWORK
         yield COVERAGE

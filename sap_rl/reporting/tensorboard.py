@@ -74,6 +74,7 @@ class TrainingWriter:
 
 def _summary_writer(folder: Path) -> SummaryWriter:
     try:
+        import matplotlib.figure  # noqa: F401  (needed at the end: missed here, not then)
         from torch.utils.tensorboard.writer import SummaryWriter
     except ImportError as error:
         raise UsageError("--tensorboard needs: pip install 'sap-rl[tensorboard]'") from error

@@ -83,7 +83,7 @@ class TrainSettings:
             "epsilon_steps", "restart_warmup_steps", "restart_lr_updates", "eval_steps",
             "max_grad_norm", "eval_lambda",
         ):  # fmt: skip
-            if getattr(self, name) < 0:
+            if not 0 <= getattr(self, name) < float("inf"):
                 raise UsageError(f"{name} must be at least 0, got {getattr(self, name)}")
         for name, known in (
             ("target", tuple(TARGETS)),

@@ -21,7 +21,7 @@ def test_a_failed_write_leaves_the_old_file_whole(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", broken)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(UsageError, match="No space"):
         write_atomically(target, "new")
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"], "nothing is left beside it"
@@ -36,8 +36,10 @@ def test_write_replaces(tmp_path: Path) -> None:
 
 def test_check_writable_names_what_is_wrong(tmp_path: Path) -> None:
     check_writable(tmp_path / "new.json")
-    with pytest.raises(UsageError, match="is a folder"):
+    with pytest.raises(UsageError, match="it is a folder or a device"):
         check_writable(tmp_path)
+    with pytest.raises(UsageError, match="it is a folder or a device"):
+        check_writable(Path("/dev/null"))
     with pytest.raises(UsageError, match="missing or read-only"):
         check_writable(tmp_path / "no" / "x.json")
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sap_rl.atari.protocol import Protocol
 from sap_rl.evaluation.arms import Arm
 from sap_rl.evaluation.results import Change, Row
 from sap_rl.evaluation.rollout import Decision, Episode, Step
@@ -100,6 +101,17 @@ def test_no_controls_is_flagged_and_never_helps() -> None:
     assert change.verdict == "unclear"
 
 
+def test_without_its_own_gradient_the_defended_player_cannot_be_helped() -> None:
+    rows = [
+        r
+        for r in table(original=200, own=500, transfer=500)
+        if r.victim != "self" or r.arm == "original"
+    ]
+    change = by_victim(rows, replace(SETTINGS, victims=("original",)))["original"]
+    assert change.flags == ("weak_attack_only",)
+    assert change.verdict == "unclear"
+
+
 def test_incomplete_arms_enter_no_change() -> None:
     rows = table(original=200, own=500, transfer=300)
     rows[4] = replace(rows[4], complete=False)
@@ -119,7 +131,16 @@ def test_pairing_is_by_episode_index() -> None:
 
 def test_papers_number_stands_only_beside_its_own_setting() -> None:
     rows = table(original=200, own=500, transfer=300)
-    assert by_victim(rows)["self"].paper_percent == 131.7
+    changes = by_victim(rows)
+    assert (changes["self"].paper_percent, changes["original"].paper_percent) == (131.7, None)
+    same = replace(SETTINGS, defense="sap")
+    assert by_victim(rows, same)["self"].paper_percent == 131.7
+    for other in (
+        replace(SETTINGS, attack_options={"objective": "margin"}),
+        replace(SETTINGS, defense_options={"backward": "full"}),
+        replace(SETTINGS, protocol=Protocol(frames="newest")),
+    ):
+        assert by_victim(rows, other)["self"].paper_percent is None
     other = replace(SETTINGS, defense="sap-50")
     assert by_victim(rows, other)["self"].paper_percent is None
     other = replace(SETTINGS, attack="pgd")

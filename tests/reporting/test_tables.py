@@ -58,7 +58,7 @@ CHANGE = Change(
 )
 CONFIG = {
     "game": "BattleZone", "agent": "BattleZone", "attack": "fgsm", "defense": "sap-100",
-    "episodes": 30, "seed": 0, "arms": 1,
+    "episodes": 30, "seed": 0, "arms": 1, "victims": ["self", "original"],
 }  # fmt: skip
 PROTOCOL = {"frames": "all", "observation": "float", "max_frames": 18_000, "epsilon": 0.01}
 
@@ -90,9 +90,9 @@ def test_the_widest_numbers_fit_80_columns_uncut() -> None:
 
 def test_every_flag_is_explained_where_it_is_shown() -> None:
     text = " ".join(show(of(ROW, changes=(CHANGE,))).split())
-    for mark, (flag, meaning) in zip("abcdefg", FLAGS.items(), strict=True):
+    for mark, (flag, meaning) in zip("abcdefgh", FLAGS.items(), strict=True):
         assert f"{mark} {flag}: {meaning}." in text
-    assert "unclear a b c d e f g" in text
+    assert "unclear abcdefgh" in text
     assert "at_floor" not in show(of(ROW, changes=(replace(CHANGE, flags=()),)))
 
 

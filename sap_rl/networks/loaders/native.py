@@ -40,7 +40,12 @@ def load_native(folder: Path) -> Checkpoint:
         module = _empty_network(num_actions, preprocess)
     except KeyError as error:
         raise _refusal(path, f"entry {error} is missing") from error
-    except (TypeError, ValueError, RuntimeError) as error:  # Runtime: sizes beyond 2^63
+    except (
+        TypeError,
+        ValueError,
+        OverflowError,
+        RuntimeError,
+    ) as error:  # Runtime: sizes beyond 2^63
         raise _refusal(path, error) from error
     _fill(module, _read_weights(weights, sha256), weights)
     return Checkpoint(module.eval(), num_actions, preprocess, folder.name, game, sha256, facts=card)
