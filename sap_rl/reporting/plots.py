@@ -35,7 +35,9 @@ def return_lambda_figure(evaluation: Evaluation) -> Figure:
             (m if row.ci_high is None else row.ci_high) - m
             for m, row in zip(mean, line, strict=True)
         ]
-        axes.errorbar([r.lam for r in line], mean, yerr=[low, high], capsize=3, label=label)
+        axes.errorbar(
+            [r.lam for r in line], mean, yerr=[low, high], capsize=3, marker="o", label=label
+        )
     if "random" in clean and clean["random"].mean is not None:
         axes.axhline(clean["random"].mean, linestyle=":", color="0.4", label="random policy")
     axes.set_xlabel("lambda (pixels)")
