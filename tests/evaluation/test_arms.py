@@ -93,6 +93,14 @@ def test_measuring_never_moves_the_players_draws() -> None:
     assert np.array_equal(decide(unmeasured), decide(fresh))
 
 
+def test_player_meter_and_victim_draw_from_three_streams() -> None:
+    contestant = cast().contestant(Arm("defended", 4.0, "self"))
+    assert contestant.meter is not None
+    assert contestant.adversary is not None
+    modules = (contestant.agent.module, contestant.meter.module, contestant.adversary.victim)
+    assert len({module.stream.seed for module in modules}) == 3  # type: ignore[union-attr]
+
+
 def test_the_original_gradient_is_the_undefended_networks() -> None:
     here = cast()
     assert here.victim(Arm("defended", 4.0, "original")).module is here.original.module
