@@ -2,8 +2,9 @@
 
 import os
 
-# Before torch is loaded: its idle threads would spin on the cores that the emulators need. On two
-# cores an evaluation is 4 to 10 times slower then (measured). Set it yourself to choose otherwise.
+# Before torch is loaded: its idle threads would spin on the cores that the emulators need. An
+# evaluation on two cores gains 1.1 times, with one of them busy otherwise 1.6 times
+# (benchmarks/thread_waiting.py). Set the variable yourself to choose otherwise.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from sap_rl.agents import Agent, load_agent
