@@ -13,18 +13,18 @@ from sap_rl.evaluation.rollout import Episode
 from sap_rl.training.events import CheckpointWritten, Evaluated, Started, TrainEvent, Updated
 
 
-class ProgressBar:
-    """Listens to an evaluation's events: a live bar on a terminal, else a line per finished arm.
+class _LiveBar:
+    """A bar on a terminal while the block lasts, nothing elsewhere.
 
-    Arms weigh what they are expected to cost, so that the time left is of the right order.
+    width: of the description, in characters at least; total: None while it is not known.
     """
 
-    def __init__(self, arms: list[Arm], episodes: int, console: Console) -> None:
+    def __init__(
+        self, console: Console, description: str, *, width: int, total: float | None
+    ) -> None:
         self.console = console
-        self.weights = {(arm.title, arm.lam): _expected_cost(arm) for arm in arms}
-        self.arms, self.ended = len(arms), 0
         self.bar = Progress(
-            TextColumn("{task.description:<26}"),
+            TextColumn(f"{{task.description:<{width}}}"),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[note]}"),
             TimeRemainingColumn(),
@@ -33,10 +33,9 @@ class ProgressBar:
             transient=True,
             disable=not console.is_terminal,
         )
-        total = episodes * sum(self.weights.values())
-        self.task = self.bar.add_task("starting", total=total, note="")
+        self.task = self.bar.add_task(description, total=total, note="")
 
-    def __enter__(self) -> ProgressBar:
+    def __enter__(self) -> _LiveBar:
         self.bar.start()
         return self
 
@@ -47,6 +46,19 @@ class ProgressBar:
         trace: TracebackType | None,
     ) -> None:
         self.bar.stop()
+
+
+class ProgressBar(_LiveBar):
+    """Listens to an evaluation's events: a live bar on a terminal, else a line per finished arm.
+
+    Arms weigh what they are expected to cost, so that the time left is of the right order.
+    """
+
+    def __init__(self, arms: list[Arm], episodes: int, console: Console) -> None:
+        self.weights = {(arm.title, arm.lam): _expected_cost(arm) for arm in arms}
+        self.arms, self.ended = len(arms), 0
+        total = episodes * sum(self.weights.values())
+        super().__init__(console, "starting", width=26, total=total)
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
@@ -85,34 +97,11 @@ def _expected_cost(arm: Arm) -> float:
     )
 
 
-class TrainingBar:
+class TrainingBar(_LiveBar):
     """Listens to a training run: a live bar on a terminal, else a line per evaluation."""
 
     def __init__(self, console: Console) -> None:
-        self.console = console
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(),
-            console=console,
-            speed_estimate_period=600,  # games end in bunches, minutes apart
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self.task = self.bar.add_task("warming up", total=None, note="")
-
-    def __enter__(self) -> TrainingBar:
-        self.bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.bar.stop()
+        super().__init__(console, "warming up", width=1, total=None)
 
     def __call__(self, event: TrainEvent) -> None:
         """Show one event."""
