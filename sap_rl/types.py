@@ -1,4 +1,4 @@
-"""Names for shapes: B batch, K frame stack, H height, W width, A actions."""
+"""Names for shapes: B batch, K frame stack, H height, W width, A actions, N quantiles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ Pixels: TypeAlias = UInt8[Tensor, "B K H W"] | Float32[Tensor, "B K H W"]
 UnitFrames: TypeAlias = Float[Tensor, "B K H W"]
 """Frames in 0..1, what a Q-function takes."""
 
+Features: TypeAlias = Float[Tensor, "B F"]
 QValues: TypeAlias = Float[Tensor, "B A"]
+Quantiles: TypeAlias = Float[Tensor, "B A N"]
+ChosenQuantiles: TypeAlias = Float[Tensor, "B M"]
 Actions: TypeAlias = Int64[Tensor, "B"]
 PerExample: TypeAlias = Float[Tensor, "B"]
 Flags: TypeAlias = Bool[Tensor, "B"]

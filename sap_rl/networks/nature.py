@@ -10,6 +10,10 @@ from sap_rl.errors import UsageError, require_positive
 
 FRAME_SIZE = 84
 """Height and width of the frames it sees, in pixels."""
+FEATURES = 3136
+"""What its convolutions make of them."""
+HIDDEN = 512
+"""Width of the dense layer."""
 
 
 def nature_network(num_actions: int, *, frames: int = 4) -> nn.Sequential:
@@ -17,20 +21,24 @@ def nature_network(num_actions: int, *, frames: int = 4) -> nn.Sequential:
 
     Three convolutions (32@8x8/4, 64@4x4/2, 64@3x3/1), a dense layer of 512, ReLU after each.
     """
+    layers = nature_body(num_actions, frames=frames)
+    layers["dense"] = nn.Linear(FEATURES, HIDDEN)
+    layers["relu4"] = nn.ReLU()
+    layers["q"] = nn.Linear(HIDDEN, num_actions)
+    return nn.Sequential(layers)
+
+
+def nature_body(num_actions: int, *, frames: int) -> OrderedDict[str, nn.Module]:
+    """The layers up to the features [B, 3136], by name; refuses sizes that make no Q-network."""
     if num_actions < 2:
         raise UsageError(f"a Q-network needs at least 2 actions, got {num_actions}")
     require_positive("frames", frames)
-    return nn.Sequential(
-        OrderedDict(
-            conv1=nn.Conv2d(frames, 32, 8, stride=4),
-            relu1=nn.ReLU(),
-            conv2=nn.Conv2d(32, 64, 4, stride=2),
-            relu2=nn.ReLU(),
-            conv3=nn.Conv2d(64, 64, 3, stride=1),
-            relu3=nn.ReLU(),
-            flatten=nn.Flatten(),
-            dense=nn.Linear(3136, 512),
-            relu4=nn.ReLU(),
-            q=nn.Linear(512, num_actions),
-        )
+    return OrderedDict(
+        conv1=nn.Conv2d(frames, 32, 8, stride=4),
+        relu1=nn.ReLU(),
+        conv2=nn.Conv2d(32, 64, 4, stride=2),
+        relu2=nn.ReLU(),
+        conv3=nn.Conv2d(64, 64, 3, stride=1),
+        relu3=nn.ReLU(),
+        flatten=nn.Flatten(),
     )

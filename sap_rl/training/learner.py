@@ -14,7 +14,14 @@ from sap_rl.training.precision import WorkingCopy, choose_dtype, network_input
 from sap_rl.training.replay import Batch
 from sap_rl.training.schedules import warmup
 from sap_rl.training.settings import TrainSettings
-from sap_rl.training.targets import TARGETS, huber_loss
+from sap_rl.training.targets import (
+    TARGETS,
+    Loss,
+    action_values,
+    huber_loss,
+    quantile_huber_loss,
+    take,
+)
 
 
 class Diverged(UsageError):  # noqa: N818
@@ -24,9 +31,10 @@ class Diverged(UsageError):  # noqa: N818
 class Learner:
     """An online network, its target network and an optimiser.
 
-    network: unit frames [B, K, H, W] -> [B, A], float32, is trained in place; threads: slices of a
-    batch, torch's thread count by default. updates counts `update` calls; lr_origin: the count at
-    which the learning rate starts to rise, None for never.
+    network: unit frames [B, K, H, W] -> [B, A], or quantiles [B, A, N] where settings.network says
+    so; float32, is trained in place. threads: slices of a batch, torch's thread count by default.
+    updates counts `update` calls; lr_origin: the count at which the learning rate starts to rise,
+    None for never.
     """
 
     def __init__(
@@ -43,6 +51,8 @@ class Learner:
         self.online = WorkingCopy(self.network, self.dtype)
         self.target = _frozen(self.online.module)
         self.target_rule = TARGETS[settings.target]
+        quantiles = settings.network == "quantile"
+        self.loss: Loss = quantile_huber_loss if quantiles else huber_loss
         self.crew = Crew(threads or (torch.get_num_threads() if self.device.type == "cpu" else 1))
         masters = {name: value.detach() for name, value in self.network.named_parameters()}
         self.optimizer = ClippedOptimizer(masters, self.online.copies, settings, self.crew)
@@ -55,8 +65,7 @@ class Learner:
     def values(self, pixels: Tensor) -> Tensor:
         """The online network's action values [B, A], float32, of uint8 frames [B, K, H, W]."""
         obs = network_input(pixels.to(self.device), self.dtype)
-        out: Tensor = self.online.module(obs)
-        return out.float()
+        return action_values(self.online.module(obs).float())
 
     def update(self, batch: Batch) -> None:
         """One gradient step, and the target network's copy every `target_period` updates."""
@@ -78,8 +87,8 @@ class Learner:
         action = part.action_tm1.to(self.device)
         target = self._targets(part)
         q_tm1 = self.online.module(self._input(part.obs_tm1)).float()
-        loss = huber_loss(q_tm1, action, target) * share
-        q_mean = q_tm1.detach().gather(1, action.unsqueeze(1)).mean() * share
+        loss = self.loss(q_tm1, action, target) * share
+        q_mean = take(q_tm1.detach(), action).mean() * share
         return self.online.gradient(loss), torch.stack([loss.detach(), q_mean])
 
     def _targets(self, batch: Batch) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,6 +33,7 @@ from sap_rl.training.restart import (
     begin_from_agent,
     begin_from_checkpoint,
     fresh_network,
+    playable,
     prepare_folder,
     run_identity,
 )
@@ -42,8 +42,8 @@ from sap_rl.training.settings import TrainSettings
 
 MakeEnvs = Callable[[str, TrainSettings], Any]
 """(game, settings) -> a vector environment as AtariVectorEnv."""
-MakeNetwork = Callable[[int, int], nn.Module]
-"""(number of actions, seed) -> a Q-network in its initial state."""
+MakeNetwork = Callable[[int, int, TrainSettings], nn.Module]
+"""(number of actions, seed, settings) -> a Q-network in its initial state."""
 
 
 def training_envs(game: str, settings: TrainSettings) -> Any:
@@ -86,7 +86,7 @@ class Training:
         self.envs = make_envs(game, settings)
         self.num_actions = int(self.envs.single_action_space.n)
         self.learner = Learner(
-            make_network(self.num_actions, seed), settings, device, threads=threads
+            make_network(self.num_actions, seed, settings), settings, device, threads=threads
         )
         self.replay = Replay(
             settings.replay_frames,
@@ -139,9 +139,7 @@ class Training:
 
     def agent(self) -> Agent:
         """A copy of the network as it is now, in float32."""
-        module = copy.deepcopy(self.learner.network).cpu().eval()
-        for parameter in module.parameters():
-            parameter.data = parameter.data.contiguous()
+        module = playable(self.learner.network, self.settings)
         return Agent(module, Preprocess(), self.folder.name, game=self.game)
 
     def _segment(self) -> Iterator[TrainEvent]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import copy
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from torch import nn
 
 from sap_rl.agents import Agent
 from sap_rl.errors import UsageError
-from sap_rl.networks.nature import nature_network
+from sap_rl.networks import NETWORKS
+from sap_rl.networks.quantile import fold_quantiles, quantile_network
 from sap_rl.seeds import stream_seed
 from sap_rl.training.checkpoint import (
     Progress,
@@ -25,11 +27,25 @@ from sap_rl.training.replay import Replay
 from sap_rl.training.settings import CHANGEABLE, TrainSettings
 
 
-def fresh_network(num_actions: int, seed: int) -> nn.Module:
-    """A Nature network with torch's initial weights drawn from the run's seed."""
+def fresh_network(num_actions: int, seed: int, settings: TrainSettings) -> nn.Sequential:
+    """The network of the settings, with torch's initial weights drawn from the run's seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(seed, "train-init"))
-        return nature_network(num_actions)
+        if settings.network == "quantile":
+            return quantile_network(num_actions, num_quantiles=settings.num_quantiles)
+        return NETWORKS[settings.network](num_actions)
+
+
+def playable(network: nn.Module, settings: TrainSettings) -> nn.Module:
+    """A copy in float32 whose outputs are action values [B, A]: a quantile network folds."""
+    if settings.network == "quantile":
+        assert isinstance(network, nn.Sequential)
+        module: nn.Module = fold_quantiles(network)
+    else:
+        module = copy.deepcopy(network)
+    for parameter in module.parameters():
+        parameter.data = parameter.data.contiguous().cpu()
+    return module.eval()
 
 
 def run_identity(game: str, seed: int, settings: TrainSettings) -> dict[str, Any]:
@@ -88,7 +104,7 @@ def begin_from_agent(learner: Learner, agent: Agent, settings: TrainSettings) ->
     wanted = {name: value.shape for name, value in learner.network.state_dict().items()}
     if {name: value.shape for name, value in weights.items()} != wanted:
         raise UsageError(
-            f"agent '{agent.name}' is not a Nature network with this game's actions: "
+            f"agent '{agent.name}' is not a {settings.network} network with this game's actions: "
             "training cannot go on from it"
         )
     learner.load_parts({"weights": weights})
@@ -108,10 +124,12 @@ def begin_from_agent(learner: Learner, agent: Agent, settings: TrainSettings) ->
 
 def _check_identity(saved: Saved, run: dict[str, Any]) -> None:
     was, now = saved.run, run
+    # An option that is younger than the run did what its default does.
+    settings = {field.name: field.default for field in fields(TrainSettings)} | was["settings"]
     pairs = [("game", was["game"], now["game"]), ("seed", was["seed"], now["seed"])]
     for name, value in now["settings"].items():
         if name not in CHANGEABLE:
-            pairs.append((name, was["settings"].get(name), value))
+            pairs.append((name, settings[name], value))
     for name, before, after in pairs:
         if before != after:
             raise UsageError(

@@ -7,8 +7,10 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from sap_rl.errors import UsageError, require_positive, unknown
+from sap_rl.networks.quantile import NUM_QUANTILES
 from sap_rl.training.targets import TARGETS
 
+Network = Literal["nature", "dueling", "quantile"]
 Optimizer = Literal["adam", "rmsprop"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -18,23 +20,29 @@ class TrainSettings:
     """One training run; the YAMLs of `configs/train/` have exactly these fields.
 
     steps: agent steps in all (4 emulator frames each), those before a restart included; num_envs:
-    games at once. target: double or dqn; n_step, gamma: of the return; batch_size;
-    update_period: agent steps per update (replay ratio = batch_size / update_period); warmup_steps:
-    transitions before the first update; target_period: updates between copies to the target
-    network; replay_frames: capacity. optimizer: adam or rmsprop (centred); learning_rate,
-    optimizer_eps; max_grad_norm: 0 for none. epsilon_start, epsilon_final, epsilon_steps: share of
-    random actions; life_loss: a lost life ends the bootstrap; sign_rewards: the learner sees the
-    sign. sticky_actions, max_frames: of the training games. precision: of the passes, bfloat16
-    where the CPU has it with auto. restart_warmup_steps: transitions before the first update where
-    weights but no replay survived; restart_lr_updates: of the learning rate's rise after
-    `init_from`. checkpoint_steps: a boundary for every run, so part of what is computed;
-    save_replay: make resuming exact; keep_checkpoints; log_updates: updates per `Updated` event.
+    games at once; sticky_actions, max_frames: of these games.
+    network: nature, dueling (Wang et al. 2016), or quantile with num_quantiles per action (QR-DQN;
+    exported as the nature network it folds into); precision: of the passes, bfloat16 where the
+    hardware has it with auto.
+    target: double or dqn; n_step, gamma: of the return; life_loss: a lost life ends the bootstrap;
+    sign_rewards: the learner sees the sign.
+    batch_size; update_period: agent steps per update (replay ratio = batch_size / update_period);
+    target_period: updates between copies to the target network; warmup_steps: transitions before
+    the first update; replay_frames: capacity.
+    optimizer: adam or rmsprop (centred); learning_rate, optimizer_eps; max_grad_norm: 0 for none.
+    epsilon_start, epsilon_final, epsilon_steps: share of random actions.
+    restart_warmup_steps: transitions before the first update where weights but no replay survived;
+    restart_lr_updates: of the learning rate's rise after `init_from`.
+    checkpoint_steps: a boundary for every run, so part of what is computed; save_replay: make
+    resuming exact; keep_checkpoints; log_updates: updates per `Updated` event.
     eval_steps: agent steps between evaluations, 0 for none, played after a checkpoint;
     eval_episodes, eval_lambda (0: clean only), eval_seed.
     """
 
     steps: int = 2_500_000
     num_envs: int = 16
+    network: Network = "nature"
+    num_quantiles: int = NUM_QUANTILES
     target: str = "double"
     n_step: int = 3
     gamma: float = 0.99
@@ -68,8 +76,8 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         for name in (
-            "steps", "num_envs", "n_step", "batch_size", "update_period", "warmup_steps",
-            "target_period", "replay_frames", "max_frames", "checkpoint_steps",
+            "steps", "num_envs", "num_quantiles", "n_step", "batch_size", "update_period",
+            "warmup_steps", "target_period", "replay_frames", "max_frames", "checkpoint_steps",
             "keep_checkpoints", "log_updates", "eval_episodes",
         ):  # fmt: skip
             require_positive(name, getattr(self, name))
@@ -86,6 +94,7 @@ class TrainSettings:
             if not 0 <= getattr(self, name) < float("inf"):
                 raise UsageError(f"{name} must be at least 0, got {getattr(self, name)}")
         for name, known in (
+            ("network", get_args(Network)),
             ("target", tuple(TARGETS)),
             ("optimizer", get_args(Optimizer)),
             ("precision", get_args(Precision)),

@@ -108,7 +108,7 @@ def refusal(folder: Path) -> str:
 
 
 BROKEN_WEIGHTS: dict[str, tuple[dict[str, Tensor | None], str]] = {
-    "too few actions": ({"q__weight": torch.zeros(1, 512)}, "not a Nature network's weights"),
+    "too few actions": ({"q__weight": torch.zeros(1, 512)}, "not a nature network's weights"),
     "wrong shape": ({"conv2__weight": torch.zeros(64, 32, 3, 3)}, "size mismatch for conv2.weight"),
     "missing": ({"dense__bias": None}, 'Missing key(s) in state_dict: "dense.bias"'),
     "superfluous": ({"more": torch.zeros(1)}, 'Unexpected key(s) in state_dict: "more"'),
@@ -177,7 +177,7 @@ BROKEN_CARDS: dict[str, tuple[str, str, str]] = {
     "frames in part": ("frames = 4", "frames = 4.0", "agent.toml: "),
     "all actions in words": ("_space = false", '_space = "no"', "agent.toml: "),
     "unknown preprocessing": ("frames = 4", "colour = true", "'colour'"),
-    "other size": ("frames = 4", "height = 96", "a Nature network sees 84x84 frames, got 96x84"),
+    "other size": ("frames = 4", "height = 96", "a nature network sees 84x84 frames, got 96x84"),
 }  # fmt: skip
 
 

@@ -85,7 +85,7 @@ def optimal_values(gamma: float) -> np.ndarray:
     return np.stack([gamma * value[np.maximum(np.arange(CELLS) - 1, 0)], value], axis=1)
 
 
-def small_network(num_actions: int, seed: int) -> nn.Module:
+def small_network(num_actions: int, seed: int, _settings: object = None) -> nn.Module:
     """Sees bands; trains in a millisecond."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)

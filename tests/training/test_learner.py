@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -146,11 +147,19 @@ def test_a_value_that_is_not_finite_stops_training_at_once(bad: float) -> None:
         other.check_weights()
 
 
-@pytest.mark.parametrize("rule", ["double", "dqn"])
-def test_learns_the_corridors_optimal_values(rule: str) -> None:
+@pytest.mark.parametrize(
+    ("rule", "head"), [("double", "nature"), ("dqn", "nature"), ("double", "quantile")]
+)
+def test_learns_the_corridors_optimal_values(rule: str, head: Any) -> None:
     settings = TrainSettings(
-        target=rule, n_step=1, gamma=0.8, learning_rate=2e-3, target_period=50, precision="float32"
-    )
+        network=head,
+        target=rule,
+        n_step=1,
+        gamma=0.8,
+        learning_rate=2e-3,
+        target_period=50,
+        precision="float32",
+    )  # fmt: skip
     replay = Replay(4000, 8, n_step=1, gamma=0.8)
     collector = Collector(Corridor(8), replay, life_loss=True)
     explorer = Explorer(2, np.random.default_rng(0))
@@ -160,7 +169,10 @@ def test_learns_the_corridors_optimal_values(rule: str) -> None:
         shown.append(collector.obs.copy())
         collector.send(explorer.replace(np.zeros(8, np.int64), 1.0))
         collector.receive()
-    learner = Learner(small_network(2, 0), settings)
+    network = small_network(2 * (8 if head == "quantile" else 1), 0)
+    if head == "quantile":
+        network = nn.Sequential(network, nn.Unflatten(1, (2, 8)))
+    learner = Learner(network, settings)
     rng = np.random.default_rng(1)
     for _ in range(800):
         learner.update(replay.sample(32, rng))

@@ -257,7 +257,7 @@ def test_folders_that_do_not_fit_are_refused(whole: tuple[Path, list[Any]], tmp_
         make_training(tmp_path / "none", resume=True)
     with pytest.raises(UsageError, match="are already made"):
         make_training(whole[0], resume=True)
-    with pytest.raises(UsageError, match="not a Nature network with this game's actions"):
+    with pytest.raises(UsageError, match="not a nature network with this game's actions"):
         make_training(tmp_path, init_from=load_agent("BankHeist"))
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot write"):

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from sap_rl.atari.games import canonical_game
 from sap_rl.atari.protocol import Preprocess
 from sap_rl.errors import UsageError
+from sap_rl.networks import NETWORKS
 from sap_rl.networks.checkpoint import Checkpoint
-from sap_rl.networks.nature import FRAME_SIZE, nature_network
+from sap_rl.networks.nature import FRAME_SIZE
 
 MAX_BYTES = 64 * 2**20
 """No Q-network of this format comes near it; a larger file is refused unread."""
@@ -37,7 +38,7 @@ def load_native(folder: Path) -> Checkpoint:
         preprocess = _read_preprocess(card["preprocess"])
         weights = folder / Path(card["weights"]["file"]).name
         sha256 = str(card["weights"]["sha256"])
-        module = _empty_network(num_actions, preprocess)
+        module = _empty_network(card["network"]["kind"], num_actions, preprocess)
     except KeyError as error:
         raise _refusal(path, f"entry {error} is missing") from error
     except (
@@ -47,7 +48,7 @@ def load_native(folder: Path) -> Checkpoint:
         RuntimeError,
     ) as error:  # Runtime: sizes beyond 2^63
         raise _refusal(path, error) from error
-    _fill(module, _read_weights(weights, sha256), weights)
+    _fill(module, _read_weights(weights, sha256), weights, card["network"]["kind"])
     return Checkpoint(module.eval(), num_actions, preprocess, folder.name, game, sha256, facts=card)
 
 
@@ -69,11 +70,11 @@ def _read_card(path: Path) -> dict[str, Any]:
         raise _refusal(path, f"cannot be read as an agent's card: {error}") from error
     network = card.get("network")
     kind = network.get("kind") if isinstance(network, dict) else None
-    if card.get("format") != "native" or kind != "nature":
+    if card.get("format") != "native" or str(kind) not in NETWORKS:
         raise _refusal(
             path,
             f"format '{card.get('format')}' with network '{kind}' is not known; "
-            "known: native with nature",
+            f"known: native with {', '.join(NETWORKS)}",
         )
     return card
 
@@ -87,15 +88,15 @@ def _read_preprocess(entries: dict[str, Any]) -> Preprocess:
     return preprocess
 
 
-def _empty_network(num_actions: int, preprocess: Preprocess) -> nn.Module:
-    """A Nature network without memory behind it, so that absurd sizes cost nothing."""
+def _empty_network(kind: str, num_actions: int, preprocess: Preprocess) -> nn.Module:
+    """A network without memory behind it, so that absurd sizes cost nothing."""
     if (preprocess.height, preprocess.width) != (FRAME_SIZE, FRAME_SIZE):
         raise UsageError(
-            f"a Nature network sees {FRAME_SIZE}x{FRAME_SIZE} frames, "
+            f"a {kind} network sees {FRAME_SIZE}x{FRAME_SIZE} frames, "
             f"got {preprocess.height}x{preprocess.width}"
         )
     with torch.device("meta"):
-        return nature_network(num_actions, frames=preprocess.frames)
+        return NETWORKS[kind](num_actions, frames=preprocess.frames)
 
 
 def _read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
@@ -126,8 +127,8 @@ def _read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
     return weights
 
 
-def _fill(module: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+def _fill(module: nn.Module, weights: dict[str, Tensor], path: Path, kind: str) -> None:
     try:
         module.load_state_dict(weights, assign=True)
     except RuntimeError as error:
-        raise _refusal(path, f"not a Nature network's weights: {error}") from error
+        raise _refusal(path, f"not a {kind} network's weights: {error}") from error
