@@ -145,8 +145,18 @@ def read_option(name: str, value: Any) -> Any:
     """The value of one option, checked; UsageError names the option and the value."""
     if name not in EVAL_OPTIONS:
         raise unknown("option", name, EVAL_OPTIONS)
+    return _read(name, EVAL_OPTIONS[name].read, value)
+
+
+def read_whole(name: str, value: Any) -> int:
+    """A whole number that is no option of an experiment; UsageError names it and the value."""
+    found: int = _read(name, _whole, value)
+    return found
+
+
+def _read(name: str, read: Callable[[Any], Any], value: Any) -> Any:
     try:
-        return EVAL_OPTIONS[name].read(value)
+        return read(value)
     except UsageError:
         raise
     except (TypeError, ValueError, OverflowError):

@@ -11,6 +11,7 @@ from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtrit
 
 Array = npt.NDArray[np.float64]
 Returns = Sequence[float | int] | npt.NDArray[np.floating] | npt.NDArray[np.integer]
@@ -103,6 +104,36 @@ def relative_change(
         return Change(None, None, None, ("unstable_denominator",))
     percent = float(_percent_change(columns.mean(axis=1, keepdims=True))[0])
     return Change(percent, *_bounds(columns, means, statistic=_percent_change, level=level))
+
+
+@dataclass(frozen=True)
+class Moments:
+    """A sample by its mean, its standard deviation (n - 1) and its size."""
+
+    mean: float
+    sd: float
+    count: int
+
+
+def welch_interval(a: Moments, b: Moments, *, level: float = 0.99) -> Interval:
+    """Interval of the difference a - b of two independent means with variances of their own.
+
+    Flag `no_variance` where neither sample varies: the bounds are the difference then. ValueError
+    for fewer than two values in a sample, or `level` outside (0, 1). Source: Welch, Biometrika 34
+    (1947), with Satterthwaite's degrees of freedom.
+    """
+    if min(a.count, b.count) < 2:
+        raise ValueError(f"each sample needs 2 values, got {a.count} and {b.count}")
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"level must lie between 0 and 1, got {level}")
+    difference = a.mean - b.mean
+    share_a, share_b = a.sd**2 / a.count, b.sd**2 / b.count
+    variance = share_a + share_b
+    if variance == 0.0:
+        return Interval(difference, difference, difference, ("no_variance",))
+    freedom = variance**2 / (share_a**2 / (a.count - 1) + share_b**2 / (b.count - 1))
+    margin = float(stdtrit(freedom, 0.5 + level / 2)) * variance**0.5
+    return Interval(difference, difference - margin, difference + margin)
 
 
 def reaches(interval: Interval, floor: Interval) -> bool:

@@ -11,6 +11,7 @@ from sap_rl.evaluation.arms import Arm
 from sap_rl.evaluation.evaluate import ArmEnded, ArmPlayed, ArmStarted, Event
 from sap_rl.evaluation.rollout import Episode
 from sap_rl.training.events import CheckpointWritten, Evaluated, Started, TrainEvent, Updated
+from sap_rl.training.export import CandidatePlayed, ExportEvent, GamePlayed, Scored
 
 
 class _LiveBar:
@@ -47,6 +48,9 @@ class _LiveBar:
     ) -> None:
         self.bar.stop()
 
+    def _say(self, line: str) -> None:
+        self.console.print(line, markup=False)
+
 
 class ProgressBar(_LiveBar):
     """Listens to an evaluation's events: a live bar on a terminal, else a line per finished arm.
@@ -78,10 +82,9 @@ class ProgressBar(_LiveBar):
         self.ended += 1
         if not self.console.is_terminal:
             row = event.row
-            self.console.print(
+            self._say(
                 f"[{self.ended}/{self.arms}] {event.arm.title} at lambda {row.lam:g}: return "
-                f"{row.mean:.1f} over {row.episodes} episodes, {row.seconds:.0f} s",
-                markup=False,
+                f"{row.mean:.1f} over {row.episodes} episodes, {row.seconds:.0f} s"
             )
 
 
@@ -121,5 +124,24 @@ class TrainingBar(_LiveBar):
         elif isinstance(event, CheckpointWritten):
             self._say(f"{event.steps:,} steps: checkpoint {event.path}")
 
-    def _say(self, line: str) -> None:
-        self.console.print(line, markup=False)
+
+class ExportBar(_LiveBar):
+    """Listens to an export: a live bar over its games, and a line per checkpoint and score."""
+
+    def __init__(self, total: int, console: Console) -> None:
+        super().__init__(console, "playing", width=1, total=total)
+
+    def __call__(self, event: ExportEvent) -> None:
+        """Show one event."""
+        if isinstance(event, GamePlayed):
+            self.bar.update(self.task, completed=event.done, note=f"{event.done} games")
+        elif isinstance(event, CandidatePlayed):
+            self._say(
+                f"checkpoint at {event.steps:,} steps: return {event.score:.1f} over "
+                f"{event.episodes} episodes"
+            )
+        elif isinstance(event, Scored):
+            self._say(
+                f"chosen: {event.steps:,} steps; return {event.row.mean:.1f} over "
+                f"{event.row.episodes} other episodes of at most {event.max_frames} frames"
+            )

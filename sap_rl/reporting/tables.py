@@ -13,7 +13,9 @@ from rich.text import Text
 from sap_rl.agents import Agent
 from sap_rl.evaluation.arms import METER_EVERY
 from sap_rl.evaluation.results import Change, Evaluation, Row
-from sap_rl.reporting.flags import COVERAGE, FLAGS, ONE_NETWORK
+from sap_rl.evaluation.score import Check
+from sap_rl.evaluation.settings import Settings
+from sap_rl.reporting.flags import CHECK_FAILED, COVERAGE, FLAGS, ONE_NETWORK
 
 WIDTH = 80
 
@@ -53,6 +55,27 @@ def agents_table(agents: Iterable[tuple[Agent, Path]]) -> RenderableType:
             f"{agent.facts.get('training', {}).get('agent_steps', 0):,}",
         )
     return table
+
+
+def check_report(name: str, check: Check, settings: Settings) -> RenderableType:
+    """A stated score beside one measured anew, and the verdict."""
+    minutes = settings.protocol.max_frames / 3600
+    table = _table("score", "return", "sd", "episodes")
+    for label, sample in (("stated", check.stated), ("measured", check.measured)):
+        table.add_row(label, _number(sample.mean), _number(sample.sd), str(sample.count))
+    found = check.difference
+    verdict = "contains 0: passed" if check.passed else "does not contain 0: FAILED"
+    lines = [
+        f"difference {_signed(found.mean, found.low, found.high, unit='')} "
+        f"(99% Welch interval), which {verdict}."
+    ]
+    if not check.passed:
+        lines.append(CHECK_FAILED)
+    return Group(
+        Text(f"{name}: at most {minutes:.3g} minutes per episode, seed {settings.seed}"),
+        table,
+        *(Text(line) for line in lines),
+    )
 
 
 def _headline(evaluation: Evaluation) -> str:
@@ -167,7 +190,7 @@ def _notes(evaluation: Evaluation) -> Iterable[str]:
 
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    left = ("player", "gradient", "agent", "game", "verdict", "flags")
+    left = ("score", "player", "gradient", "agent", "game", "verdict", "flags")
     for name in columns:
         table.add_column(name, justify="left" if name in left else "right", no_wrap=True)
     return table

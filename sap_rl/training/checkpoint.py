@@ -66,8 +66,8 @@ def write_checkpoint(
 ) -> Path:
     """Write `folder`/NNNNNN beside its place, flush it to disk, then rename it there.
 
-    run: what identifies the run (game, seed, settings). UsageError if the disk refuses; earlier
-    checkpoints are not touched.
+    run: what identifies the run (game, seed, settings) and what made it. UsageError if the disk
+    refuses; earlier checkpoints are not touched.
     """
     final = folder / f"{progress.number:06d}"
     beside = folder / f".{progress.number:06d}.tmp"

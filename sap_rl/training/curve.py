@@ -9,6 +9,9 @@ from pathlib import Path
 from sap_rl.evaluation.results import write_atomically
 from sap_rl.training.events import Evaluated, Started, TrainEvent, Updated
 
+CURVE = "curve.csv"
+"""Its name in the folder of a run, and of an agent."""
+
 COLUMNS = ("steps", "updates", "seconds", "episodes", "mean_return", "loss", "event", "value")
 """mean_return: of the last 100 training games. event: empty, resume, init, or eval-LAMBDA, whose
 mean is the value."""
@@ -17,12 +20,14 @@ mean is the value."""
 class CurveWriter:
     """Called with every event of a run, keeps `folder`/curve.csv.
 
-    After a resume, lines beyond the checkpoint are dropped (they are played again) and a line
-    marks the restart.
+    parent: folder of the agent from which training goes on; its curve is this one's beginning.
+    After a resume, lines beyond the checkpoint are dropped (they are played again). A line marks
+    the restart.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "curve.csv"
+    def __init__(self, folder: Path, parent: Path | None = None) -> None:
+        self.path = folder / CURVE
+        self.parent = parent
 
     def __call__(self, event: TrainEvent) -> None:
         """Note what belongs into the curve."""
@@ -35,24 +40,32 @@ class CurveWriter:
             self._append(event, "", "", "", f"eval-{event.lam:g}", f"{event.mean:.2f}")
 
     def _start(self, event: Started) -> None:
-        kept = [line for line in self._lines() if int(line[0]) <= event.steps]
+        earlier = {"resume": self.path.parent, "init": self.parent}.get(event.restart)
+        lines = _lines(earlier / CURVE) if earlier is not None else []
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(
-            [COLUMNS, *(kept if event.restart == "resume" else [])]
+            [COLUMNS, *(line for line in lines if int(line[0]) <= event.steps)]
         )
         write_atomically(self.path, text.getvalue())
         if event.restart:
             self._append(event, "", "", "", event.restart, "")
 
-    def _lines(self) -> list[list[str]]:
-        if not self.path.exists():
-            return []
-        with self.path.open(newline="", encoding="utf-8") as file:
-            lines = list(csv.reader(file))[1:]
-        # A kill may have torn the last line.
-        return [line for line in lines if len(line) == len(COLUMNS) and line[0].isdigit()]
-
     def _append(self, event: Started | Updated | Evaluated, *values: object) -> None:
         with self.path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow([event.steps, event.updates, f"{event.seconds:.1f}", *values])
+
+
+def curve_line(folder: Path, steps: int) -> dict[str, str] | None:
+    """The last line of a folder's curve up to that step, by column; None if there is none."""
+    before = [line for line in _lines(folder / CURVE) if int(line[0]) <= steps]
+    return dict(zip(COLUMNS, before[-1], strict=True)) if before else None
+
+
+def _lines(path: Path) -> list[list[str]]:
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        lines = list(csv.reader(file))[1:]
+    # A kill may have torn the last line.
+    return [line for line in lines if len(line) == len(COLUMNS) and line[0].isdigit()]

@@ -33,6 +33,7 @@ from sap_rl.training.restart import (
     begin_from_agent,
     begin_from_checkpoint,
     fresh_network,
+    made_with,
     playable,
     prepare_folder,
     run_identity,
@@ -108,6 +109,7 @@ class Training:
                 f"steps {settings.steps} are cumulative and {self.progress.steps} are already made"
             )
         self.log = Log(self.progress, self.learner, settings.log_updates)
+        self.made_with = made_with(self.learner)
 
     @property
     def checkpoints(self) -> Path:
@@ -221,9 +223,8 @@ class Training:
         self.progress.number += 1
         now = self.log.now
         state = self.replay.state() if self.settings.save_replay else None
-        path = write_checkpoint(
-            self.checkpoints, self.progress, self._identity, self.learner.parts(), state
-        )
+        run = self._identity | {"made_with": self.made_with}
+        path = write_checkpoint(self.checkpoints, self.progress, run, self.learner.parts(), state)
         prune_checkpoints(
             self.checkpoints, self.settings.keep_checkpoints, self.folder / "snapshots"
         )

@@ -12,6 +12,8 @@ from torch import nn
 
 from sap_rl.agents import Agent
 from sap_rl.errors import UsageError
+from sap_rl.evaluation.evaluate import versions
+from sap_rl.machine import commit, describe_hardware
 from sap_rl.networks import NETWORKS
 from sap_rl.networks.quantile import fold_quantiles, quantile_network
 from sap_rl.seeds import stream_seed
@@ -51,6 +53,18 @@ def playable(network: nn.Module, settings: TrainSettings) -> nn.Module:
 def run_identity(game: str, seed: int, settings: TrainSettings) -> dict[str, Any]:
     """What must be equal for a run to be resumed, and what may change."""
     return {"game": game, "seed": seed, "settings": asdict(settings)}
+
+
+def made_with(learner: Learner) -> dict[str, Any]:
+    """Where and with what a run is made, for its checkpoints and its agent's card."""
+    found = {
+        "hardware": describe_hardware(learner.device),
+        "threads": learner.crew.size,
+        "dtype": str(learner.dtype).removeprefix("torch."),
+        "commit": commit(),
+        "versions": versions(),
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def prepare_folder(folder: Path, *, resume: bool) -> None:

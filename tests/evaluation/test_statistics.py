@@ -14,11 +14,13 @@ from sap_rl.evaluation import statistics
 from sap_rl.evaluation.statistics import (
     Change,
     Interval,
+    Moments,
     difference_interval,
     mean_interval,
     normalised,
     reaches,
     relative_change,
+    welch_interval,
 )
 
 Array = npt.NDArray[np.float64]
@@ -502,3 +504,30 @@ def test_coverage_nears_95_percent_at_500_episodes() -> None:
     ):
         covered = 1 - sum(misses(interval, truth, trials=2000))
         assert covered == pytest.approx(0.935, abs=0.015)  # a standard error is 0.0055
+
+
+def moments(values: Array) -> Moments:
+    return Moments(float(values.mean()), float(values.std(ddof=1)), len(values))
+
+
+@pytest.mark.parametrize("level", [0.9, 0.99])
+@pytest.mark.parametrize(("sizes", "scales"), [((100, 30), (1.0, 9.0)), ((2, 5), (3.0, 0.1))])
+def test_welch_interval_is_scipys(
+    level: float, sizes: tuple[int, int], scales: tuple[float, float]
+) -> None:
+    rng = seeded()
+    a, b = (rng.normal(3.0, scale, size) for size, scale in zip(sizes, scales, strict=True))
+    found = welch_interval(moments(a), moments(b), level=level)
+    twin = stats.ttest_ind(a, b, equal_var=False).confidence_interval(level)
+    assert (found.low, found.high) == pytest.approx((twin.low, twin.high), rel=1e-9)
+    assert found.mean == pytest.approx(a.mean() - b.mean())
+    assert found.flags == ()
+
+
+def test_welch_interval_without_variance_and_refusals() -> None:
+    same = welch_interval(Moments(3.0, 0.0, 5), Moments(1.0, 0.0, 9))
+    assert same == Interval(2.0, 2.0, 2.0, ("no_variance",))
+    with pytest.raises(ValueError, match="needs 2 values, got 5 and 1"):
+        welch_interval(Moments(3.0, 0.0, 5), Moments(1.0, 0.0, 1))
+    with pytest.raises(ValueError, match="between 0 and 1, got 1"):
+        welch_interval(Moments(3.0, 0.0, 5), Moments(1.0, 0.0, 5), level=1.0)

@@ -12,8 +12,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from sap_rl import LOADERS, Preprocess, UsageError
+from sap_rl.networks import NETWORKS
 from sap_rl.networks.loaders import native
-from sap_rl.networks.loaders.native import encode_weights, load_native
+from sap_rl.networks.loaders.native import encode_weights, load_native, write_native
 from sap_rl.networks.nature import nature_network
 
 CARD = """format = "native"
@@ -73,6 +74,30 @@ def test_round_trip(dtype: torch.dtype, write: Write, weights: dict[str, Tensor]
     assert checkpoint.facts["training"] == {"algorithm": "none"}
     assert not checkpoint.module.training
     assert all(p.requires_grad and p.device.type == "cpu" for p in checkpoint.module.parameters())
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_what_is_written_is_read(kind: str, tmp_path: Path, frames: Tensor) -> None:
+    network = NETWORKS[kind](3)
+    folder = tmp_path / "Mine"
+    facts = {"training": {"minutes": 1.5}, "licence": {"weights": "MIT"}}
+    write_native(
+        folder, network, kind=kind, num_actions=3, game="Pong", preprocess=Preprocess(), facts=facts
+    )
+    checkpoint = load_native(folder)
+    assert (checkpoint.game, checkpoint.num_actions, checkpoint.name) == ("Pong", 3, "Mine")
+    assert checkpoint.facts["training"] == facts["training"]
+    rounded = network.half().float()
+    assert torch.equal(checkpoint.module(frames / 255), rounded(frames / 255))
+
+
+def test_a_disk_that_refuses_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot write agent"):
+        write_native(
+            tmp_path / "file", nature_network(3), kind="nature", num_actions=3, game="Pong",
+            preprocess=Preprocess(), facts={},
+        )  # fmt: skip
 
 
 def test_the_network_is_whole(write: Write, weights: dict[str, Tensor], frames: Tensor) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import json
 import os
 import random
 import subprocess
@@ -22,7 +23,7 @@ from sap_rl import Agent, Preprocess, load_agent
 from sap_rl.errors import UsageError
 from sap_rl.training import checkpoint
 from sap_rl.training.checkpoint import latest_checkpoint, read_checkpoint
-from sap_rl.training.curve import CurveWriter
+from sap_rl.training.curve import COLUMNS, CurveWriter, curve_line
 from sap_rl.training.events import (
     CheckpointWritten,
     EpisodeEnded,
@@ -220,6 +221,38 @@ def test_init_from_goes_on_from_an_agent(tmp_path: Path) -> None:
         lines = list(csv.DictReader(file))
     assert lines[0]["event"] == "init"
     assert all(int(line["steps"]) >= 500 for line in lines)
+
+
+def test_the_curve_after_init_begins_with_the_parents(tmp_path: Path) -> None:
+    parent = tmp_path / "parent"
+    parent.mkdir()
+    rows = ["100,10,5.0,1,2.00,0.1,,", "400,60,9.0,3,4.00,0.1,,", "900,99,20.0,5,6.00,0.1,,"]
+    (parent / "curve.csv").write_text("\n".join([",".join(COLUMNS), *rows]) + "\n")
+    facts = {"training": {"agent_steps": 500, "updates": 70}}
+    agent = Agent(small_network(2, 9), Preprocess(), "old", game="Pong", facts=facts)
+    run = tmp_path / "run"
+    training = make_training(run, init_from=agent)
+    curve = CurveWriter(run, parent)
+    for event in training.run():
+        curve(event)
+    with curve.path.open() as file:
+        lines = list(csv.DictReader(file))
+    assert [line["steps"] for line in lines[:3]] == ["100", "400", "500"]
+    assert [line["event"] for line in lines[:3]] == ["", "", "init"]
+    assert curve_line(run, 450) == lines[1]
+    assert curve_line(run, 50) is None
+
+
+def test_a_run_older_than_an_option_is_resumed_with_its_default(tmp_path: Path) -> None:
+    list(make_training(tmp_path, replace(SETTINGS, steps=300)).run())
+    state = tmp_path / "checkpoints" / "000001" / "state.json"
+    saved = json.loads(state.read_text())
+    assert saved["run"]["made_with"]["threads"] == 1
+    del saved["run"]["settings"]["network"], saved["run"]["made_with"]
+    state.write_text(json.dumps(saved))
+    with pytest.raises(UsageError, match="network=nature, not dueling"):
+        make_training(tmp_path, replace(SETTINGS, network="dueling"), resume=True)
+    make_training(tmp_path, resume=True).envs.close()
 
 
 def test_the_curve_of_a_resumed_run_has_no_line_twice(tmp_path: Path) -> None:

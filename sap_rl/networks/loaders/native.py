@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+import tomli_w
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -56,6 +57,37 @@ def encode_weights(weights: dict[str, Tensor], dtype: torch.dtype) -> tuple[byte
     """Safetensors bytes in the given precision, and their sha256."""
     data = save({name: value.to(dtype).contiguous() for name, value in weights.items()})
     return data, hashlib.sha256(data).hexdigest()
+
+
+def write_native(
+    folder: Path,
+    module: nn.Module,
+    *,
+    kind: str,
+    num_actions: int,
+    game: str,
+    preprocess: Preprocess,
+    facts: dict[str, Any],
+) -> None:
+    """Make an agent's folder with weights in half precision.
+
+    kind: of `NETWORKS`; facts: tables of the card after what playing needs (training, score,
+    licence). UsageError if the disk refuses.
+    """
+    data, sha256 = encode_weights(module.state_dict(), torch.float16)
+    card = {
+        "format": "native",
+        "game": game,
+        "network": {"kind": kind, "num_actions": num_actions},
+        "preprocess": asdict(preprocess),
+        "weights": {"file": "weights.safetensors", "dtype": "float16", "sha256": sha256},
+    } | facts
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "weights.safetensors").write_bytes(data)
+        (folder / "agent.toml").write_text(tomli_w.dumps(card), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write agent '{folder}': {error.strerror or error}") from error
 
 
 def _refusal(path: Path, reason: object) -> UsageError:

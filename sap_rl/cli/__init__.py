@@ -1,0 +1,45 @@
+"""The command `sap-rl`: reads arguments, attaches listeners, prints what comes out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from sap_rl import __version__
+from sap_rl.cli.agents import add_agents
+from sap_rl.cli.evaluate import add_eval
+from sap_rl.cli.terminal import INTERRUPTED_STATUS, USAGE_STATUS, Parser
+from sap_rl.cli.train import add_train
+from sap_rl.errors import UsageError
+
+COMMANDS = {
+    "eval": (add_eval, "play an agent under attack and report returns"),
+    "train": (add_train, "train a Double-DQN agent"),
+    "agents": (add_agents, "list the agents that can be played by name; export, check"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run `sap-rl`; returns the exit status.
+
+    0, 1 where a check failed, 2 for bad input, 130 for Ctrl-C.
+    """
+    try:
+        args = _parser().parse_args(argv)
+        status: int = args.run(args)
+        return status
+    except UsageError as error:
+        print(f"sap-rl: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+        return USAGE_STATUS
+    except KeyboardInterrupt:
+        print("sap-rl: interrupted", file=sys.stderr)  # noqa: T201
+        return INTERRUPTED_STATUS
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(prog="sap-rl", description="Attack, defend and judge Atari agents.")
+    parser.add_argument("--version", action="version", version=f"sap-rl {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar=" | ".join(COMMANDS))
+    for name, (add, text) in COMMANDS.items():
+        add(commands.add_parser(name, help=text))
+    return parser

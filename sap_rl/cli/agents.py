@@ -1,0 +1,106 @@
+"""`sap-rl agents`: list, export, check."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from sap_rl.agents import load_agent, shipped_agents
+from sap_rl.cli.terminal import FAILED_STATUS, listen, set_threads
+from sap_rl.config import read_option, read_whole
+from sap_rl.errors import UsageError
+from sap_rl.evaluation.evaluate import Stage
+from sap_rl.evaluation.score import (
+    CAPS,
+    CHECK_SEED,
+    check_score,
+    score_settings,
+    stated_score,
+)
+from sap_rl.reporting.progress import ExportBar, ProgressBar
+from sap_rl.reporting.tables import agents_table, check_report, console
+from sap_rl.training.export import Export
+
+
+def add_agents(parser: argparse.ArgumentParser) -> None:
+    """Its arguments and those of its own commands."""
+    parser.set_defaults(run=run_list)
+    commands = parser.add_subparsers(dest="agents_command", metavar="export | check")
+    _add_export(commands.add_parser("export", help="make an agent of a training run"))
+    _add_check(commands.add_parser("check", help="play an agent and compare with its stated score"))
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=run_export)
+    parser.add_argument("source", type=Path, metavar="RUN", help="folder of `sap-rl train`")
+    parser.add_argument(
+        "--out", type=Path, default=Path("agents"), metavar="DIR", help="agents' folder [agents]"
+    )
+    parser.add_argument("--name", help="of the agent [the game]")
+    parser.add_argument("--replace", action="store_true", help="an agent of that name gives way")
+    parser.add_argument("--newest", default="5", help="latest checkpoints to choose among [5]")
+    parser.add_argument("--choice-episodes", default="30", help="each of them plays [30]")
+    parser.add_argument("--episodes", default="100", help="behind the stated score [100]")
+    parser.add_argument("--threads", help="threads of torch and of the emulators [torch's]")
+
+
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=run_check)
+    parser.add_argument("agent", metavar="AGENT", help="an agent's name or folder")
+    parser.add_argument("--episodes", default="100", help="episodes to play [100]")
+    parser.add_argument("--seed", default=str(CHECK_SEED), help=f"of these [{CHECK_SEED}]")
+    parser.add_argument(
+        "--max-frames", default=str(max(CAPS.values())), help="cap in emulator frames [108000]"
+    )
+    parser.add_argument("--threads", help="threads of torch and of the emulators [torch's]")
+
+
+def run_list(_args: argparse.Namespace) -> int:
+    """Print the agents that can be played by name."""
+    found = shipped_agents()
+    if not found:
+        raise UsageError("no agents found; set SAP_RL_AGENTS to a folder of agents")
+    loaded = [(load_agent(str(folder)), folder) for folder in found.values()]
+    console().print(agents_table(loaded))
+    return 0
+
+
+def run_export(args: argparse.Namespace) -> int:
+    """Choose a run's best checkpoint, measure it, write its folder."""
+    set_threads(args.threads)
+    export = Export(
+        args.source,
+        args.out,
+        name=args.name,
+        newest=read_whole("newest", args.newest),
+        choice_episodes=read_whole("choice_episodes", args.choice_episodes),
+        episodes=read_whole("episodes", args.episodes),
+        replace=args.replace,
+    )
+    bar = ExportBar(export.total, console(stderr=True))
+    with bar:
+        listen(export.run(), [bar])
+    console().print(agents_table([(load_agent(export.folder), export.folder)]))
+    return 0
+
+
+def run_check(args: argparse.Namespace) -> int:
+    """Play fresh episodes; status 0 if they agree with the stated score, 1 if not."""
+    set_threads(args.threads)
+    agent = load_agent(args.agent)
+    if agent.game is None:
+        raise UsageError(f"agent '{agent.name}' does not say its game")
+    settings = score_settings(
+        agent.game,
+        episodes=read_option("episodes", args.episodes),
+        seed=read_option("seed", args.seed),
+        max_frames=read_option("max_frames", args.max_frames),
+    )
+    stated = stated_score(agent.facts, settings.protocol.max_frames)
+    stage = Stage(agent, settings)
+    bar = ProgressBar(stage.arms, settings.episodes, console(stderr=True))
+    with bar:
+        listen(stage.play(), [bar])
+    check = check_score(stated, stage.rows[0])
+    console().print(check_report(agent.name, check, settings))
+    return 0 if check.passed else FAILED_STATUS

@@ -1,0 +1,76 @@
+"""`sap-rl eval`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sap_rl.agents import load_agent
+from sap_rl.cli.terminal import INTERRUPTED_STATUS, check_folder, listen, set_threads
+from sap_rl.config import EVAL_OPTIONS, EvalRequest, eval_request, read_yaml
+from sap_rl.evaluation.evaluate import Event, Stage
+from sap_rl.evaluation.results import check_writable, write_atomically
+from sap_rl.reporting.progress import ProgressBar
+from sap_rl.reporting.tables import console, evaluation_report
+from sap_rl.reporting.tensorboard import TensorBoardWriter
+
+
+def add_eval(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    parser.set_defaults(run=run_eval)
+    for name, option in EVAL_OPTIONS.items():
+        if name != "controls":
+            flag = f"--{name.replace('_', '-')}"
+            nargs = "+" if name == "lambda" else None
+            parser.add_argument(
+                flag, dest=name, nargs=nargs, default=argparse.SUPPRESS, help=option.help
+            )
+    parser.add_argument(
+        "--no-controls", dest="controls", action="store_false", default=argparse.SUPPRESS,
+        help="skip the random and matched controls: no claim can then be made",
+    )  # fmt: skip
+    parser.add_argument("--config", type=Path, help="YAML with these options; flags win over it")
+    parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="write TensorBoard events")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as one object")
+    parser.add_argument("--quiet", action="store_true", help="no progress, only the table")
+
+
+def run_eval(args: argparse.Namespace) -> int:
+    """Play the arms, print the table; Ctrl-C prints what is known."""
+    options = read_yaml(args.config) if args.config else {}
+    given = vars(args)
+    options |= {name: given[name] for name in EVAL_OPTIONS if name in given}
+    set_threads(options.get("threads"))
+    request = eval_request(options)
+    stage = Stage(load_agent(request.agent, device=request.device), request.settings)
+    return _play(stage, request, args)
+
+
+def _play(stage: Stage, request: EvalRequest, args: argparse.Namespace) -> int:
+    if args.json:
+        check_writable(args.json)
+    listeners: list[Callable[[Event], Any]] = []
+    board = None
+    if args.tensorboard:
+        check_folder(args.tensorboard)
+        board = TensorBoardWriter(args.tensorboard)
+        listeners.append(board)
+    interrupted = False
+    bar = ProgressBar(stage.arms, request.settings.episodes, console(stderr=True))
+    try:
+        if args.quiet:
+            listen(stage.play(), listeners)
+        else:
+            with bar:
+                listen(stage.play(), [*listeners, bar])
+    except KeyboardInterrupt:
+        interrupted = True
+    evaluation = stage.result()
+    console().print(evaluation_report(evaluation))
+    if args.json and any(row.episodes for row in evaluation.rows):
+        write_atomically(args.json, evaluation.to_json())
+    if board is not None:
+        board.close(evaluation)
+    return INTERRUPTED_STATUS if interrupted else 0

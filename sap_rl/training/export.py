@@ -1,0 +1,242 @@
+"""From a run's folder to an agent that others can load: chosen, rounded, and measured."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Generator, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from sap_rl.agents import Agent, load_agent
+from sap_rl.atari.protocol import Preprocess
+from sap_rl.errors import UsageError, require_positive
+from sap_rl.evaluation.evaluate import ArmPlayed, Stage
+from sap_rl.evaluation.results import Row
+from sap_rl.evaluation.rollout import Episode
+from sap_rl.evaluation.score import CAPS, CHOICE_SEED, SCORE_SEED, score_facts, score_settings
+from sap_rl.evaluation.settings import Settings
+from sap_rl.networks.loaders.native import write_native
+from sap_rl.training.checkpoint import WEIGHTS, Saved, latest_checkpoint, read_checkpoint
+from sap_rl.training.curve import CURVE, curve_line
+from sap_rl.training.restart import fresh_network, playable
+from sap_rl.training.settings import TrainSettings, train_settings
+
+LICENCE = {"weights": "MIT"}
+
+
+@dataclass(frozen=True)
+class GamePlayed:
+    """One game of an export is over: `done` of `total`."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class CandidatePlayed:
+    """A checkpoint's games are over; score: their mean."""
+
+    steps: int
+    score: float
+    episodes: int
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The chosen checkpoint's score under one cap, after rounding."""
+
+    steps: int
+    max_frames: int
+    row: Row
+
+
+ExportEvent = GamePlayed | CandidatePlayed | Scored
+
+
+class Export:
+    """The export of one run: iterate `run()`, then `folder` holds the agent.
+
+    run: folder of `sap-rl train`; out: where the agent's folder is made; name: of the agent, the
+    game by default; newest: so many of the latest checkpoints are candidates; choice_episodes: each
+    plays; episodes: behind the stated score. The candidate with the highest mean is taken; its
+    score comes from other games. Nothing is written before all were played. UsageError for a
+    folder that holds no run, or an agent of that name.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        out: Path,
+        *,
+        name: str | None = None,
+        newest: int = 5,
+        choice_episodes: int = 30,
+        episodes: int = 100,
+        replace: bool = False,
+    ) -> None:
+        for label, value in (
+            ("newest", newest), ("choice_episodes", choice_episodes), ("episodes", episodes - 1),
+        ):  # fmt: skip
+            require_positive(label, value)
+        self.source = run
+        self.saved = _last(run)
+        self.game = str(self.saved.run["game"])
+        self.settings = train_settings(self.saved.run["settings"])
+        self.folder = out / (name or self.game)
+        if self.folder.exists() and not replace:
+            raise UsageError(f"'{self.folder}' is there already; replace it or take another name")
+        self.choice_episodes, self.episodes = choice_episodes, episodes
+        self.candidates = self._candidates(newest)
+        self.done = 0
+
+    @property
+    def total(self) -> int:
+        """Games to be played, at most."""
+        rehearsals = len(self.candidates) * self.choice_episodes
+        return (rehearsals if len(self.candidates) > 1 else 0) + len(CAPS) * self.episodes
+
+    def run(self) -> Iterator[ExportEvent]:
+        """Choose, measure, write."""
+        steps = next(iter(self.candidates))
+        if len(self.candidates) > 1:
+            steps = yield from self._choose()
+        beside = self.folder.with_name(f".{self.folder.name}.export")
+        try:
+            agent = self._write(beside, steps, {})
+            scores = yield from self._measure(agent, steps)
+            self._write(beside, steps, scores)
+            if (self.source / CURVE).exists():
+                shutil.copy(self.source / CURVE, beside / CURVE)
+            shutil.rmtree(self.folder, ignore_errors=True)
+            beside.rename(self.folder)
+        except OSError as error:
+            raise UsageError(f"cannot write '{self.folder}': {error.strerror or error}") from error
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+    def _candidates(self, newest: int) -> dict[int, Path]:
+        """Weights by agent steps, the last first."""
+        found = {self.saved.progress.steps: self.saved.path / WEIGHTS}
+        for path in (self.source / "snapshots").glob("*.safetensors"):
+            found[int(path.stem)] = path
+        for folder in (self.source / "checkpoints").glob("[0-9]*"):
+            found.setdefault(read_checkpoint(folder).progress.steps, folder / WEIGHTS)
+        return {steps: found[steps] for steps in sorted(found, reverse=True)[:newest]}
+
+    def _choose(self) -> Generator[ExportEvent, None, int]:
+        """Play every candidate; returns the steps of the best."""
+        plan = score_settings(
+            self.game,
+            episodes=self.choice_episodes,
+            seed=CHOICE_SEED,
+            max_frames=max(CAPS.values()),
+        )
+        means: dict[int, float] = {}
+        for steps in self.candidates:
+            row = yield from self._play(self._rounded(steps), plan)
+            means[steps] = row.mean or 0.0
+            yield CandidatePlayed(steps, means[steps], row.episodes)
+        return max(means, key=lambda steps: means[steps])
+
+    def _measure(self, agent: Agent, steps: int) -> Generator[ExportEvent, None, dict[str, Any]]:
+        """Play for the score under every cap; returns the card's table."""
+        tables: dict[str, Any] = {}
+        row: Row | None = None
+        for name, cap in CAPS.items():  # the longer cap first
+            plan = score_settings(
+                self.game, episodes=self.episodes, seed=SCORE_SEED, max_frames=cap
+            )
+            frameskip = agent.preprocess.frameskip
+            if row is None or max(row.lengths) * frameskip > cap:  # else the same games
+                row = yield from self._play(agent, plan)
+            else:
+                self.done += self.episodes
+                yield GamePlayed(self.done, self.total)
+            yield Scored(steps, cap, row)
+            tables[name] = score_facts(self.folder.name, row, plan)
+        return {"score": tables}
+
+    def _play(self, agent: Agent, plan: Settings) -> Generator[ExportEvent, None, Row]:
+        stage = Stage(agent, plan)
+        for event in stage.play():
+            if isinstance(event, ArmPlayed) and isinstance(event.what, Episode):
+                self.done += 1
+                yield GamePlayed(self.done, self.total)
+        return stage.rows[0]
+
+    def _module(self, steps: int) -> torch.nn.Module:
+        weights = _read_weights(self.candidates[steps])
+        num_actions = self._num_actions(weights)
+        network = fresh_network(num_actions, 0, self.settings)
+        try:
+            network.load_state_dict(weights)
+        except RuntimeError as error:
+            raise UsageError(f"'{self.candidates[steps]}' does not fit: {error}") from error
+        return playable(network, self.settings)
+
+    def _rounded(self, steps: int) -> Agent:
+        """What is chosen is what is shipped."""
+        module = self._module(steps).half().float()
+        return Agent(module, Preprocess(), self.folder.name, game=self.game)
+
+    def _write(self, folder: Path, steps: int, scores: dict[str, Any]) -> Agent:
+        """The agent as whoever loads the folder will have it."""
+        module = self._module(steps)
+        write_native(
+            folder,
+            module,
+            kind="nature" if self._folds else self.settings.network,
+            num_actions=module(torch.zeros(1, *Preprocess().shape)).shape[1],
+            game=self.game,
+            preprocess=Preprocess(),
+            facts={"training": self._training(steps), "licence": LICENCE, **scores},
+        )
+        return load_agent(folder)
+
+    def _num_actions(self, weights: dict[str, Tensor]) -> int:
+        if self.settings.network == "dueling":
+            return len(weights["head.advantage.out.bias"])
+        return len(weights["q.bias"]) // (self.settings.num_quantiles if self._folds else 1)
+
+    @property
+    def _folds(self) -> bool:
+        return self.settings.network == "quantile"
+
+    def _training(self, steps: int) -> dict[str, Any]:
+        """What the card says about the run."""
+        facts = {"algorithm": _algorithm(self.settings), "agent_steps": steps}
+        line = curve_line(self.source, steps)
+        if line is not None:
+            facts |= {
+                "updates": int(line["updates"]),
+                "minutes": round(float(line["seconds"]) / 60),
+            }
+        run = self.saved.run
+        facts |= {"seed": run["seed"], "curve": CURVE} | run.get("made_with", {})
+        return facts | {"config": asdict(self.settings)}
+
+
+def _algorithm(settings: TrainSettings) -> str:
+    double = "Double " if settings.target == "double" else ""
+    kind = {"quantile": "QR-DQN folded into its mean", "dueling": "dueling DQN"}
+    return f"{double}{kind.get(settings.network, 'DQN')}, {settings.n_step}-step returns"
+
+
+def _last(run: Path) -> Saved:
+    last = latest_checkpoint(run / "checkpoints")
+    if last is None:
+        raise UsageError(f"'{run}' holds no run: there is no complete checkpoint in it")
+    return read_checkpoint(last)
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise UsageError(f"'{path}' cannot be read: {error}") from error

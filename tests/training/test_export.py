@@ -1,0 +1,138 @@
+"""From a run to an agent: what is chosen, what is written, what is refused."""
+
+from __future__ import annotations
+
+import csv
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from sap_rl import Protocol, UsageError, evaluate, load_agent
+from sap_rl.training import export as module
+from sap_rl.training.checkpoint import latest_checkpoint, read_checkpoint
+from sap_rl.training.curve import CurveWriter
+from sap_rl.training.export import CandidatePlayed, Export, GamePlayed, Scored
+from sap_rl.training.loop import Training
+from sap_rl.training.settings import TrainSettings
+
+SETTINGS = TrainSettings(
+    steps=480, num_envs=4, batch_size=4, update_period=16, warmup_steps=60, replay_frames=300,
+    checkpoint_steps=160, log_updates=3, eval_steps=0, num_quantiles=3, precision="float32",
+)  # fmt: skip
+SMALL_CAPS = {"cap_30_minutes": 400, "cap_5_minutes": 200}
+
+
+def train(folder: Path, settings: TrainSettings = SETTINGS) -> Path:
+    training = Training(settings, folder, game="BankHeist", threads=1)
+    curve = CurveWriter(folder)
+    for event in training.run():
+        curve(event)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(autouse=True)
+def _short_games(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CAPS", SMALL_CAPS)
+
+
+def card(folder: Path) -> dict[str, Any]:
+    return tomllib.loads((folder / "agent.toml").read_text(encoding="utf-8"))
+
+
+def test_an_export_from_end_to_end(run: Path, tmp_path: Path) -> None:
+    export = Export(run, tmp_path, newest=3, choice_episodes=2, episodes=4)
+    events = list(export.run())
+    played = [e for e in events if isinstance(e, CandidatePlayed)]
+    assert [e.steps for e in played] == [480, 320, 160]  # the last is a snapshot by now
+    scored = [e for e in events if isinstance(e, Scored)]
+    best = max(played, key=lambda e: e.score).steps
+    assert [e.steps for e in scored] == [best, best]
+    games = [e for e in events if isinstance(e, GamePlayed)]
+    assert games[-1].done == games[-1].total == export.total == 3 * 2 + 2 * 4
+
+    facts = card(tmp_path / "BankHeist")
+    training = facts["training"]
+    assert training["agent_steps"] == best
+    assert training["config"]["checkpoint_steps"] == 160
+    assert training["versions"]["torch"] == torch.__version__
+    with (run / "curve.csv").open() as file:
+        lines = [line for line in csv.DictReader(file) if int(line["steps"]) <= best]
+    assert training["updates"] == int(lines[-1]["updates"])
+    assert (tmp_path / "BankHeist" / "curve.csv").read_text() == (run / "curve.csv").read_text()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_the_card_repeats_what_was_measured(run: Path, tmp_path: Path) -> None:
+    list(Export(run, tmp_path, newest=1, episodes=4).run())
+    agent = load_agent(tmp_path / "BankHeist")
+    for name, cap in SMALL_CAPS.items():
+        table = agent.facts["score"][name]
+        assert table["max_frames"] == cap
+        again = evaluate(
+            agent, "BankHeist", lam=0, controls=False, episodes=4, seed=table["seed"],
+            protocol=Protocol(max_frames=cap),
+        )  # fmt: skip
+        assert again.rows[0].mean == pytest.approx(table["mean"], abs=0.005)
+
+
+def test_the_shipped_weights_are_the_checkpoints_rounded_once(run: Path, tmp_path: Path) -> None:
+    list(Export(run, tmp_path, newest=1, episodes=2).run())
+    last = latest_checkpoint(run / "checkpoints")
+    assert last is not None
+    kept = read_checkpoint(last).parts["weights"]
+    for name, value in load_agent(tmp_path / "BankHeist").module.named_parameters():
+        assert value.equal(kept[name].half().float())
+
+
+@pytest.mark.parametrize("network", ["quantile", "dueling"])
+def test_other_networks_play_alike_after_export(
+    network: Any, recorded: np.ndarray, tmp_path: Path
+) -> None:
+    settings = replace(SETTINGS, network=network, steps=160)
+    run = train(tmp_path / "run", settings)
+    list(Export(run, tmp_path / "agents", name="mine", newest=1, episodes=2).run())
+    agent = load_agent(tmp_path / "agents" / "mine")
+    assert card(tmp_path / "agents" / "mine")["network"]["kind"] == (
+        "nature" if network == "quantile" else "dueling"
+    )
+    trainer = Training(replace(settings, steps=320), run, game="BankHeist", resume=True, threads=1)
+    raw = trainer.learner.values(torch.from_numpy(recorded.copy()))
+    trainer.envs.close()
+    # Half precision of the weights; values lie within 0.2.
+    torch.testing.assert_close(agent.q_values(recorded), raw, rtol=0, atol=1e-3)
+
+
+def test_an_agent_gives_way_only_when_asked_and_only_to_a_whole_one(
+    run: Path, tmp_path: Path
+) -> None:
+    list(Export(run, tmp_path, newest=1, episodes=2).run())
+    before = card(tmp_path / "BankHeist")
+    with pytest.raises(UsageError, match="is there already"):
+        Export(run, tmp_path)
+    games = Export(run, tmp_path, newest=1, episodes=3, replace=True).run()
+    next(games)
+    games.close()  # type: ignore[attr-defined]
+    assert card(tmp_path / "BankHeist") == before
+    assert not list(tmp_path.glob(".*"))
+    list(Export(run, tmp_path, newest=1, episodes=3, replace=True).run())
+    assert card(tmp_path / "BankHeist")["score"]["cap_30_minutes"]["episodes"] == 3
+
+
+def test_refusals(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds no run"):
+        Export(tmp_path, tmp_path)
+    with pytest.raises(UsageError, match="newest must be at least 1, got 0"):
+        Export(run, tmp_path, newest=0)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot write"):
+        list(Export(run, tmp_path / "file", newest=1, episodes=2).run())
