@@ -95,6 +95,7 @@ class Training:
             n_step=settings.n_step,
             gamma=settings.gamma,
             sign_rewards=settings.sign_rewards,
+            device=self.learner.device,
         )
         self.collector = Collector(self.envs, self.replay, life_loss=settings.life_loss)
         self.progress = Progress(warmup=settings.warmup_steps)

@@ -47,7 +47,8 @@ class Replay:
     Row t holds for each environment the newest frame of obs_t, the action taken there and what it
     led to (reward, kind). Older frames of the stack are the rows before it, up to the episode's
     first; beyond that zeros, as the emulator gives. The final frame of an episode is a VOID row.
-    capacity: frames in all, 7,056 bytes each at 84x84 plus 14 bytes of facts.
+    capacity: frames in all, 7,056 bytes each at 84x84 plus 14 bytes of facts. Frames lie on
+    `device`, the facts by which they are chosen with the host: a sample never waits for a GPU.
     """
 
     def __init__(
@@ -59,13 +60,15 @@ class Replay:
         n_step: int = 3,
         gamma: float = 0.99,
         sign_rewards: bool = True,
+        device: torch.device | str = "cpu",
     ) -> None:
         self.num_envs, self.n_step, self.gamma = num_envs, n_step, float(gamma)
         self.stack, self.sign_rewards = shape[0], sign_rewards
         self.rows = max(capacity // num_envs, n_step + self.stack + 1)
         count = self.rows * num_envs
         # One frame more than there are rows: the zeros before an episode's start.
-        self._frames = torch.empty((count + 1, shape[1] * shape[2]), dtype=torch.uint8)
+        pixels = shape[1] * shape[2]
+        self._frames = torch.empty((count + 1, pixels), dtype=torch.uint8, device=device)
         self._frames[count] = 0
         self._shape = shape
         self._action = np.zeros(count, np.int64)
@@ -93,7 +96,8 @@ class Replay:
         row = self.written % self.rows
         at = slice(row * self.num_envs, (row + 1) * self.num_envs)
         self._ages = np.where(first, 0, np.minimum(self._ages + 1, self.stack - 1)).astype(np.uint8)
-        self._frames[at] = torch.from_numpy(frame.reshape(self.num_envs, -1))
+        newest = torch.from_numpy(frame.reshape(self.num_envs, -1))
+        self._frames[at].copy_(newest, non_blocking=True)
         self._action[at], self._reward[at] = action, reward
         self._age[at], self._kind[at] = self._ages, kind
         self.written += 1
@@ -121,9 +125,10 @@ class Replay:
         stacks = np.concatenate([self._stack(row, env), self._stack(row + steps, env)])
         if batch_size not in self._buffers:
             shape = (2 * batch_size * self.stack, self._frames.shape[1])
-            self._buffers[batch_size] = torch.empty(shape, dtype=torch.uint8)
+            self._buffers[batch_size] = self._frames.new_empty(shape)
         buffer = self._buffers[batch_size]
-        torch.index_select(self._frames, 0, torch.from_numpy(stacks.ravel()), out=buffer)
+        index = torch.from_numpy(stacks.ravel()).to(buffer.device, non_blocking=True)
+        torch.index_select(self._frames, 0, index, out=buffer)
         obs = buffer.view(2, batch_size, *self._shape)
         action = torch.from_numpy(self._action[self._index(row, env)])
         return Batch(obs[0], action, torch.from_numpy(reward), torch.from_numpy(discount), obs[1])
@@ -172,11 +177,11 @@ class Replay:
         return np.where(held, index, len(self._frames) - 1)
 
     def state(self) -> dict[str, np.ndarray]:
-        """Everything, as arrays that share memory with this replay; only rows that are held."""
+        """Everything, as arrays that on a CPU share memory with this replay; only held rows."""
         held = min(self.written, self.rows) * self.num_envs
         counts = np.array([self.written, self.transitions, self.rows, self.num_envs], np.int64)
         return {
-            "frames": self._frames[:held].numpy(),
+            "frames": self._frames[:held].cpu().numpy(),
             "action": self._action[:held],
             "reward": self._reward[:held],
             "age": self._age[:held],
