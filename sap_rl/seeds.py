@@ -55,6 +55,10 @@ class Stream:
             self._torch[key] = torch_stream(self.seed, key, device=device)
         return self._torch[key]
 
+    def key(self) -> np.uint64:
+        """64 random bits, for a kernel on the CPU that counts its own numbers from there."""
+        return self._numpy.integers(2**64, dtype=np.uint64)
+
     def uniform(self, shape: tuple[int, ...], device: torch.device) -> Tensor:
         """Float32 in [0, 1), multiples of 2^-24."""
         if device.type in NUMPY_DEVICES:

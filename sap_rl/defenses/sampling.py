@@ -1,4 +1,7 @@
-"""Which units survive: the set of distinct indices among r draws with replacement."""
+"""Which units survive: the set of distinct indices among r draws with replacement.
+
+In torch, for every device and precision; `kernel` holds the same laws compiled for the CPU.
+"""
 
 from __future__ import annotations
 
@@ -40,12 +43,17 @@ def exact(p: Shares, _keep: Shares, draws: int, stream: Stream) -> Kept:
     labels, so rejection leaves the law as it is. Probabilities are right to about 1e-7 in absolute
     value.
     """
-    horizon = max(draws - TOP_UP_SIGMAS * draws**0.5, 0.0)
-    kept, missing = _ring_until(p, horizon, draws, stream)
+    until = horizon(draws)
+    kept, missing = _ring_until(p, until, draws, stream)
     while bool((again := missing < 0).any()):
         rows = again.nonzero().squeeze(1)
-        kept[rows], missing[rows] = _ring_until(p[rows], horizon, draws, stream)
+        kept[rows], missing[rows] = _ring_until(p[rows], until, draws, stream)
     return _top_up(kept, p, missing, stream)
+
+
+def horizon(draws: int) -> float:
+    """The time until which units ring: a little below r, so that few rows are redone."""
+    return float(max(draws - TOP_UP_SIGMAS * draws**0.5, 0.0))
 
 
 def bernoulli(p: Shares, keep: Shares, _draws: int, stream: Stream) -> Kept:
@@ -63,9 +71,9 @@ SAMPLER_VERSIONS = {"exact": "exact/1", "bernoulli": "bernoulli/1"}
 """Written into every result; the number grows when a sampler's draws change."""
 
 
-def _ring_until(p: Shares, horizon: float, draws: int, stream: Stream) -> tuple[Kept, Counts]:
+def _ring_until(p: Shares, until: float, draws: int, stream: Stream) -> tuple[Kept, Counts]:
     """Units that rang at least once; rings missing from `draws`, negative where there are more."""
-    late = stream.exponential(tuple(p.shape), p.device).sub_(p, alpha=horizon)
+    late = stream.exponential(tuple(p.shape), p.device).sub_(p, alpha=until)
     repeats = stream.poisson(-late.clamp_max(0).sum(1))
     kept = late.lt_(-HALF_STEP)
     return kept, draws - kept.sum(1).long() - repeats

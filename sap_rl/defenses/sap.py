@@ -9,9 +9,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from sap_rl.defenses import kernel
 from sap_rl.defenses.activations import activation_names, reseed_parts, shared_copy
 from sap_rl.defenses.first_pass import watched_pass
-from sap_rl.defenses.sampling import SAMPLER_VERSIONS, SAMPLERS, Sampler, keep_probability
+from sap_rl.defenses.kernel import VERSIONS as KERNEL_VERSIONS
+from sap_rl.defenses.sampling import SAMPLER_VERSIONS, SAMPLERS, keep_probability
 from sap_rl.errors import UsageError, unknown
 from sap_rl.machine import single_threaded
 from sap_rl.seeds import Stream
@@ -71,8 +73,9 @@ class SAP(nn.Module):
 
     @property
     def sampler_version(self) -> str:
-        """The sampler with the version of its draws, e.g. exact/1."""
-        return SAMPLER_VERSIONS[self.sampler]
+        """The sampler with the version of its draws, e.g. exact/2."""
+        weight = next(self.module.parameters(), torch.empty(0))
+        return (KERNEL_VERSIONS if kernel.serves(weight) else SAMPLER_VERSIONS)[self.sampler]
 
     def reseed(self, seed: int | None) -> None:
         """Start a new stream, here and in every random module inside."""
@@ -137,29 +140,54 @@ def prune(
     or infinity.
     """
     flat = h.flatten(1).to(torch.promote_types(h.dtype, torch.float32)).contiguous()
-    rows = max(1, CACHE // flat.shape[1]) if h.device.type == "cpu" else max(1, len(flat))
-    parts = []
-    with single_threaded():  # two threads would wait for each other after every short operation
-        for part in torch.split(flat, rows):
-            with torch.set_grad_enabled(backward == "full" and torch.is_grad_enabled()):
-                scale = _scale(part, draws, SAMPLERS[sampler], stream)
-            parts.append(part * scale)
-    pruned = torch.cat(parts).view_as(h).to(h.dtype)
+    through = backward == "full" and torch.is_grad_enabled()
+    engine = _compiled_scale if kernel.serves(flat) else _torch_scale
+    pruned = (flat * engine(flat, draws, sampler, stream, through)).view_as(h).to(h.dtype)
     if backward == "identity":
         return pruned.detach() + (h - h.detach())
     return pruned
 
 
-def _scale(flat: Tensor, draws: int, sampler: Sampler, stream: Stream) -> Tensor:
-    """1 / (1 - (1 - p)^r) on the survivors, 0 elsewhere."""
+def _compiled_scale(
+    flat: Tensor, draws: int, sampler: SamplerName, stream: Stream, through: bool
+) -> Tensor:
+    """1 / (1 - (1 - p)^r) on the survivors, 0 elsewhere; through: with the gradient of p."""
+    scale = kernel.scale(flat, draws, sampler, stream)
+    if scale is None:
+        raise _not_finite()
+    if through:
+        slope = (scale > 0) / keep_probability(_shares(flat).clamp(*P_RANGE), draws)
+        scale = scale + (slope - slope.detach())
+    return scale
+
+
+def _torch_scale(
+    flat: Tensor, draws: int, sampler: SamplerName, stream: Stream, through: bool
+) -> Tensor:
+    """The same in torch, for every device and dtype."""
+    rows = max(1, CACHE // flat.shape[1]) if flat.device.type == "cpu" else max(1, len(flat))
+    parts = []
+    # Two threads would wait for each other after every short operation.
+    with single_threaded(), torch.set_grad_enabled(through):
+        for part in torch.split(flat, rows):
+            p = _shares(part)
+            keep = keep_probability(p.clamp(*P_RANGE), draws)
+            kept = SAMPLERS[sampler](p.detach(), keep.detach(), draws, stream)
+            parts.append(kept.to(keep.dtype).div_(keep))
+    return torch.cat(parts)
+
+
+def _shares(flat: Tensor) -> Tensor:
+    """Each value's share of its row's total [B, a]; UsageError where a row is not finite."""
     weights = flat.abs()
     total = weights.sum(1, keepdim=True)
     if not bool(total.isfinite().all()):
-        raise UsageError("an activation map to be pruned holds NaN, infinity or too large values")
-    p = weights.div_(torch.where(total > 0, total, 1.0))
-    keep = keep_probability(p.clamp(*P_RANGE), draws)
-    kept = sampler(p.detach(), keep.detach(), draws, stream)
-    return kept.to(keep.dtype).div_(keep)
+        raise _not_finite()
+    return weights.div_(torch.where(total > 0, total, 1.0))
+
+
+def _not_finite() -> UsageError:
+    return UsageError("an activation map to be pruned holds NaN, infinity or too large values")
 
 
 class _Prune:

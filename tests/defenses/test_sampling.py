@@ -1,7 +1,7 @@
 """The samplers' joint law against closed forms, enumeration and a naive twin; fixed seeds."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from scipy import stats
 from torch import Tensor
 
 from sap_rl import seeds
-from sap_rl.defenses import sampling
+from sap_rl.defenses import kernel, sampling
 from sap_rl.defenses.sampling import SAMPLER_VERSIONS, SAMPLERS, keep_probability
 from sap_rl.seeds import Stream
 from tests.defenses.naive_sap import (
@@ -43,38 +43,50 @@ SIGMAS = {"far below": 1e3, "as shipped": sampling.TOP_UP_SIGMAS, "at r": 0.0, "
 """Where the Poisson stage aims: only draws; both stages; every second row redone; most redone."""
 
 
-def draw(sampler: str, p: Tensor, draws: int, *, rows: int, seed: int = 1) -> Tensor:
-    """[rows, a] sets from one p [a]."""
-    batch = p.expand(rows, -1).contiguous()
-    return SAMPLERS[sampler](batch, keep_probability(batch, draws), draws, Stream(seed))
+Kept = Callable[[str, Tensor, int, Stream], Tensor]
 
 
-@pytest.fixture(params=["numpy", "torch"])
-def _both_generators(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Streams as on the CPU, and as on any other device."""
-    if request.param == "torch":
+def torch_kept(sampler: str, p: Tensor, draws: int, stream: Stream) -> Tensor:
+    return SAMPLERS[sampler](p, keep_probability(p, draws), draws, stream)
+
+
+def compiled_kept(sampler: str, p: Tensor, draws: int, stream: Stream) -> Tensor:
+    found = kernel.scale(p, draws, sampler, stream)
+    assert found is not None
+    return (found > 0).float()
+
+
+@pytest.fixture(params=["compiled", "torch", "torch, generators of torch"])
+def kept_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Kept:
+    """(sampler, p [B, a], draws, stream) -> 1 where kept [B, a], in every implementation."""
+    if "generators" in request.param:  # as on any other device
         monkeypatch.setattr(seeds, "NUMPY_DEVICES", ())
+    return compiled_kept if request.param == "compiled" else torch_kept
 
 
-@pytest.mark.usefixtures("_both_generators")
+def draw(kept_by: Kept, sampler: str, p: Tensor, draws: int, *, rows: int, seed: int = 1) -> Tensor:
+    """[rows, a] sets from one p [a]."""
+    return kept_by(sampler, p.expand(rows, -1).contiguous(), draws, Stream(seed))
+
+
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("aim", SIGMAS)
 def test_exact_sampler_has_the_multinomials_marginals_and_covariances(
-    case: str, aim: str, monkeypatch: pytest.MonkeyPatch
+    case: str, aim: str, kept_by: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sampling, "TOP_UP_SIGMAS", SIGMAS[aim])
     shares, draws = CASES[case]
     p = torch.tensor(shares)
-    kept = draw("exact", p, draws, rows=40_000)
+    kept = draw(kept_by, "exact", p, draws, rows=40_000)
     assert marginal_excess(kept, p, draws) < LIMIT
     assert covariance_excess(kept, p, draws) < LIMIT
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_bernoulli_has_the_marginals_and_fails_the_covariances(case: str) -> None:
+def test_bernoulli_has_the_marginals_and_fails_the_covariances(case: str, kept_by: Kept) -> None:
     shares, draws = CASES[case]
     p = torch.tensor(shares)
-    kept = draw("bernoulli", p, draws, rows=200_000)
+    kept = draw(kept_by, "bernoulli", p, draws, rows=200_000)
     assert marginal_excess(kept, p, draws) < LIMIT
     assert covariance_excess(kept, p, draws) > 1.5 * LIMIT
 
@@ -98,11 +110,11 @@ def test_inclusion_and_exclusion_agrees_with_walking_through_all_draws() -> None
     ("p", "draws"), [([0.5, 0.3, 0.2], 4), ([0.9, 0.07, 0.03], 16), ([0.98, 0.01, 0.01], 90)]
 )
 def test_law_of_the_set_of_three_units(
-    p: list[float], draws: int, aim: str, monkeypatch: pytest.MonkeyPatch
+    p: list[float], draws: int, aim: str, kept_by: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sampling, "TOP_UP_SIGMAS", SIGMAS[aim])
     rows = 100_000
-    kept = draw("exact", torch.tensor(p), draws, rows=rows, seed=3)
+    kept = draw(kept_by, "exact", torch.tensor(p), draws, rows=rows, seed=3)
     code = (kept.long() * torch.tensor([1, 2, 4])).sum(1)
     found = torch.bincount(code, minlength=8).double().numpy()
     law = set_law(p, draws)
@@ -122,23 +134,23 @@ def chi_square_p(found: object, wanted: object) -> float:
     return float(stats.chi2.sf(float(((seen - due) ** 2 / due).sum()), len(due) - 1))
 
 
-def test_number_of_survivors_has_the_law_of_the_naive_twin() -> None:
+def test_number_of_survivors_has_the_law_of_the_naive_twin(kept_by: Kept) -> None:
     p = torch.tensor(spread(100))
     rows = 30_000
-    fast = draw("exact", p, 100, rows=rows).sum(1).long()
+    fast = draw(kept_by, "exact", p, 100, rows=rows).sum(1).long()
     naive = naive_kept(p.expand(rows, -1), 100, torch.Generator().manual_seed(0)).sum(1).long()
     table = torch.stack([torch.bincount(counts, minlength=101) for counts in (fast, naive)])
     table = table[:, table.sum(0) > 20]
     assert stats.chi2_contingency(table.numpy()).pvalue > 1e-3
-    independent = draw("bernoulli", p, 100, rows=rows).sum(1)
+    independent = draw(kept_by, "bernoulli", p, 100, rows=rows).sum(1)
     assert float(independent.var()) > 1.3 * float(fast.double().var()), "the twins are told apart"
 
 
-def test_every_row_has_its_own_law_and_rows_are_independent() -> None:
+def test_every_row_has_its_own_law_and_rows_are_independent(kept_by: Kept) -> None:
     one, other = torch.tensor([0.7, 0.2, 0.1, 0.0]), torch.tensor([0.0, 0.05, 0.05, 0.9])
     draws, rows = 20, 40_000
     p = torch.stack([one, other]).repeat(rows, 1)
-    kept = SAMPLERS["exact"](p, keep_probability(p, draws), draws, Stream(5)).view(rows, 2, 4)
+    kept = kept_by("exact", p, draws, Stream(5)).view(rows, 2, 4)
     assert marginal_excess(kept[:, 0], one, draws) < LIMIT
     assert marginal_excess(kept[:, 1], other, draws) < LIMIT
     assert covariance_excess(kept[:, 0], one, draws) < LIMIT
@@ -149,13 +161,13 @@ def test_every_row_has_its_own_law_and_rows_are_independent() -> None:
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_empty_rows_and_empty_batches_keep_nothing(sampler: str) -> None:
+def test_empty_rows_and_empty_batches_keep_nothing(sampler: str, kept_by: Kept) -> None:
     p = torch.tensor([[0.0] * 50, [0.02] * 50])
-    kept = SAMPLERS[sampler](p, keep_probability(p, 50), 50, Stream(0))
+    kept = kept_by(sampler, p, 50, Stream(0))
     assert kept[0].sum() == 0
     assert 20 < kept[1].sum() < 45
     nobody = p[:0]
-    assert SAMPLERS[sampler](nobody, nobody, 50, Stream(0)).shape == (0, 50)
+    assert kept_by(sampler, nobody, 50, Stream(0)).shape == (0, 50)
 
 
 class Lowest(Stream):
@@ -175,16 +187,16 @@ def test_shares_below_the_random_numbers_steps_are_never_kept(sampler: str, draw
     assert kept[:, [3, 4]].any()
 
 
-def test_a_unit_with_all_the_mass_is_kept_and_no_other() -> None:
+def test_a_unit_with_all_the_mass_is_kept_and_no_other(kept_by: Kept) -> None:
     for draws in (1, 9, 10, 100, 12_800):
-        kept = draw("exact", torch.tensor([0.0, 1.0, 0.0]), draws, rows=1000)
+        kept = draw(kept_by, "exact", torch.tensor([0.0, 1.0, 0.0]), draws, rows=1000)
         assert torch.equal(kept.sum(0), torch.tensor([0.0, 1000.0, 0.0]))
 
 
-def test_large_maps_keep_what_the_closed_form_says() -> None:
+def test_large_maps_keep_what_the_closed_form_says(kept_by: Kept) -> None:
     p = torch.tensor(spread(12_800))
     rows = 200
-    kept = draw("exact", p, 12_800, rows=rows)
+    kept = draw(kept_by, "exact", p, 12_800, rows=rows)
     keep = keep_by_hand(p, 12_800)
     assert float(kept.mean(0).double().sub(keep).sum()) == pytest.approx(
         0, abs=LIMIT * math.sqrt(float((keep * (1 - keep)).sum()) / rows)
@@ -198,10 +210,10 @@ def test_large_maps_keep_what_the_closed_form_says() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("aim", ["as shipped", "at r"])
-def test_a_million_sets(aim: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_million_sets(aim: str, kept_by: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sampling, "TOP_UP_SIGMAS", SIGMAS[aim])
     p = torch.tensor(spread(40))
-    kept = torch.cat([draw("exact", p, 40, rows=100_000, seed=s) for s in range(10)])
+    kept = torch.cat([draw(kept_by, "exact", p, 40, rows=100_000, seed=s) for s in range(10)])
     assert marginal_excess(kept, p, 40) < LIMIT
     assert covariance_excess(kept, p, 40) < LIMIT
 
@@ -228,3 +240,4 @@ def test_the_plain_formula_would_not_do() -> None:
 def test_every_sampler_has_a_version() -> None:
     assert SAMPLERS.keys() == SAMPLER_VERSIONS.keys()
     assert SAMPLER_VERSIONS == {"exact": "exact/1", "bernoulli": "bernoulli/1"}
+    assert kernel.VERSIONS == {"exact": "exact/2", "bernoulli": "bernoulli/2"}

@@ -275,4 +275,4 @@ def test_keyword_inputs_and_other_outputs_pass_through() -> None:
 def test_what_prints() -> None:
     assert "percent=50, sampler='exact', backward='mask'" in repr(sap(mlp(), percent=50))
     assert sap(mlp()).stochastic
-    assert sap(mlp(), sampler="bernoulli").sampler_version == "bernoulli/1"
+    assert sap(mlp(), sampler="bernoulli").sampler_version == "bernoulli/2"

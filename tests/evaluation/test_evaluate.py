@@ -76,7 +76,7 @@ def test_what_the_rows_state(evaluation: Evaluation) -> None:
     )
     original, random = evaluation.row("original", 4.0, "self"), evaluation.row("random")
     assert own is not None and transfer is not None and original is not None and random is not None  # noqa: PT018
-    assert (own.defense, own.backward, own.sampler) == ("sap-100", "mask", "exact/1")
+    assert (own.defense, own.backward, own.sampler) == ("sap-100", "mask", "exact/2")
     assert (own.grad_samples, original.backward, original.sampler) == (2, None, None)
     assert (transfer.backward, original.defense, original.attack) == (None, None, "fgsm")
     assert (random.epsilon, random.attack, random.flip_rate) == (1.0, None, None)
@@ -215,7 +215,7 @@ def test_an_agent_that_is_random_already_is_played_as_it_is() -> None:
     )
     attacked = found.row("original", 4.0, "self")
     assert attacked is not None
-    assert (attacked.grad_samples, attacked.defense, attacked.sampler) == (10, "sap-100", "exact/1")
+    assert (attacked.grad_samples, attacked.defense, attacked.sampler) == (10, "sap-100", "exact/2")
     assert attacked.self_flip_rate
 
 
