@@ -104,9 +104,13 @@ class _Noting:
     def __init__(self, q: QFunction) -> None:
         self.q = q
         self.first: Tensor | None = None
+        own = getattr(q, "passes", None)
+        self.passes = None if own is None else lambda obs, samples: self._note(own(obs, samples))
 
     def __call__(self, obs: Any, /) -> Any:
-        values = self.q(obs)
+        return self._note(self.q(obs))
+
+    def _note(self, values: Tensor) -> Tensor:
         if self.first is None:
             self.first = values.detach()
         return values

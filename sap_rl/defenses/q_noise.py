@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
@@ -30,8 +31,20 @@ class QNoise(nn.Module):
         self.stream = Stream(seed)
         reseed_parts(self.module, self.stream.seed)
 
+    @property
+    def passes(self) -> Callable[[Tensor, int], Tensor] | None:
+        """(obs [B, ...], n) -> n passes folded into the batch [n * B, A], the network's part made
+        once; None where the network inside is random itself."""
+        random = any(getattr(part, "stochastic", False) for part in self.module.modules())
+        return None if random else self._passes
+
+    def _passes(self, obs: Tensor, samples: int) -> Tensor:
+        return self._noisy(self.module(obs).repeat(samples, 1))
+
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
-        q: Tensor = self.module(*args, **kwargs)
+        return self._noisy(self.module(*args, **kwargs))
+
+    def _noisy(self, q: Tensor) -> Tensor:
         return q + self.sigma * self.stream.normal(tuple(q.shape), q.device).to(q.dtype)
 
     def extra_repr(self) -> str:

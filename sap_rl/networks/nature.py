@@ -7,6 +7,7 @@ from collections import OrderedDict
 from torch import nn
 
 from sap_rl.errors import UsageError, require_positive
+from sap_rl.networks.strided import StridedConv2d
 
 FRAME_SIZE = 84
 """Height and width of the frames it sees, in pixels."""
@@ -34,7 +35,7 @@ def nature_body(num_actions: int, *, frames: int) -> OrderedDict[str, nn.Module]
         raise UsageError(f"a Q-network needs at least 2 actions, got {num_actions}")
     require_positive("frames", frames)
     return OrderedDict(
-        conv1=nn.Conv2d(frames, 32, 8, stride=4),
+        conv1=StridedConv2d(frames, 32, 8, stride=4),
         relu1=nn.ReLU(),
         conv2=nn.Conv2d(32, 64, 4, stride=2),
         relu2=nn.ReLU(),

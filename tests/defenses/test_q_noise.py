@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sap_rl import UsageError
 from sap_rl.defenses.q_noise import q_noise
+from sap_rl.defenses.sap import sap
 
 
 def network() -> nn.Sequential:
@@ -76,3 +77,20 @@ def test_what_prints() -> None:
     assert "sigma=0.5" in repr(defended)
     assert defended.stochastic
     assert defended.sampler_version == "gaussian/1"
+
+
+def test_many_passes_cost_one_of_the_network_and_are_the_folded_ones() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2))
+    calls: list[int] = []
+    network.register_forward_hook(lambda module, args, output: calls.append(len(output)))
+    obs = torch.randn(4, 3, requires_grad=True)
+    one, other = (q_noise(network, sigma=0.3, seed=1) for _ in range(2))
+    assert one.passes is not None
+    calls.clear()
+    cheap, folded = one.passes(obs, 5), other(obs.repeat(5, 1))
+    assert calls == [4, 20]
+    torch.testing.assert_close(cheap, folded)
+    slopes = [torch.autograd.grad(q.square().sum(), obs)[0] for q in (cheap, folded)]
+    torch.testing.assert_close(slopes[0], slopes[1], rtol=1e-5, atol=1e-5)
+    assert q_noise(sap(network, seed=0), sigma=0.3).passes is None

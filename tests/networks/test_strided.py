@@ -1,0 +1,93 @@
+"""The cheap gradient is the gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sap_rl import Agent
+from sap_rl.networks.strided import StridedConv2d, blockwise_input_gradient
+
+CASES: dict[str, dict[str, Any]] = {
+    "Nature's first": {"kernel_size": 8, "stride": 4},
+    "one block": {"kernel_size": 3, "stride": 3},
+    "three blocks": {"kernel_size": 6, "stride": 2},
+    "not a multiple": {"kernel_size": 5, "stride": 2},
+    "padded": {"kernel_size": 4, "stride": 2, "padding": 1},
+    "dilated": {"kernel_size": 4, "stride": 2, "dilation": 2},
+    "oblong": {"kernel_size": (4, 2), "stride": 2},
+    "stride 1": {"kernel_size": 3},
+}
+
+
+def pair(**options: Any) -> tuple[StridedConv2d, nn.Conv2d]:
+    torch.manual_seed(0)
+    ours = StridedConv2d(3, 5, dtype=torch.float64, **options)
+    twin = nn.Conv2d(3, 5, dtype=torch.float64, **options)
+    twin.load_state_dict(ours.state_dict())
+    return ours, twin
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("size", [(20, 24), (21, 27), (23, 22)])
+def test_gradients_are_torchs(case: str, size: tuple[int, int]) -> None:
+    ours, twin = pair(**CASES[case])
+    obs = torch.randn(2, 3, *size, dtype=torch.float64)
+    found, wanted = [], []
+    for layer, kept in ((ours, found), (twin, wanted)):
+        x = obs.clone().requires_grad_(True)
+        out = layer(x)
+        weighting = torch.linspace(-1, 1, out.numel(), dtype=torch.float64).view_as(out)
+        parameters = list(layer.parameters())
+        kept += [out, *torch.autograd.grad((out * weighting).sum(), [x, *parameters])]
+    assert torch.equal(found[0], wanted[0]), "the forward pass is the same bits"
+    for one, other in zip(found[1:], wanted[1:], strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+
+
+def test_second_derivatives() -> None:
+    layer, _ = pair(kernel_size=4, stride=2)
+    x = torch.randn(1, 3, 8, 8, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda x: layer(x).square(), (x,))
+
+
+def test_it_is_used_where_it_pays_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Tensor] = []
+
+    def spy(grad: Tensor, *rest: Any) -> Tensor:
+        calls.append(grad)
+        return blockwise_input_gradient(grad, *rest)
+
+    monkeypatch.setattr("sap_rl.networks.strided.blockwise_input_gradient", spy)
+    for case, options in CASES.items():
+        calls.clear()
+        layer, _ = pair(**options)
+        x = torch.randn(1, 3, 24, 24, dtype=torch.float64, requires_grad=True)
+        layer(x).sum().backward()
+        assert bool(calls) == (case in ("Nature's first", "one block", "three blocks")), case
+    calls.clear()
+    layer, _ = pair(kernel_size=8, stride=4)
+    layer(torch.randn(1, 3, 24, 24, dtype=torch.float64)).sum().backward()
+    assert not calls
+    assert layer.weight.grad is not None
+
+
+def test_no_gradient_of_weights_is_computed_for_an_attack(agent: Agent, frames: Tensor) -> None:
+    x = (frames[:2] / 255).requires_grad_(True)
+    torch.autograd.grad(agent.module(x).sum(), x)
+    assert all(parameter.grad is None for parameter in agent.module.parameters())
+
+
+def test_the_agents_gradient_is_torchs_to_rounding(agent: Agent, frames: Tensor) -> None:
+    found = []
+    for kind in (StridedConv2d, nn.Conv2d):
+        agent.module.conv1.__class__ = kind  # type: ignore[union-attr, assignment]
+        x = (frames / 255).requires_grad_(True)
+        found.append(torch.autograd.grad(agent.module(x).max(1).values.sum(), x)[0])
+    error = (found[0] - found[1]).abs().max() / found[1].abs().max()
+    assert error < 1e-5  # float32 sums of 128 terms in another order
+    signs = (found[0].sign() != found[1].sign()).float().mean()
+    assert signs < 1e-3
