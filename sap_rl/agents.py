@@ -22,6 +22,7 @@ from sap_rl.defenses.activations import reseed_parts, shared_copy
 from sap_rl.errors import UsageError, unknown
 from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.loaders import LOADERS
+from sap_rl.networks.precision import PRECISIONS, HalfPrecision
 from sap_rl.seeds import numpy_stream
 from sap_rl.types import ActionArray, QValues
 
@@ -118,6 +119,14 @@ class Agent:
         module = DEFENSES[kind](self.module, **options)
         spelled = f"{self.defense}+{name}" if self.defense else name
         return replace(self, module=module, defense=spelled, explorer=_explorer())
+
+    def in_precision(self, precision: str) -> Agent:
+        """The same agent computed in float32 (itself) or bfloat16 (a rounded copy)."""
+        if precision not in PRECISIONS:
+            raise unknown("precision", precision, PRECISIONS)
+        if precision == "float32":
+            return self
+        return replace(self, module=HalfPrecision(self.module, PRECISIONS[precision]))
 
     def reseeded(self, seed: int) -> Agent:
         """A second player: shares Parameters, every stream of its own starts from `seed`.

@@ -17,6 +17,7 @@ from sap_rl.defenses.sampling import SAMPLERS
 from sap_rl.defenses.sap import BACKWARDS
 from sap_rl.errors import UsageError, unknown
 from sap_rl.evaluation.settings import Settings
+from sap_rl.networks.precision import PRECISIONS
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,9 @@ EVAL_OPTIONS: dict[str, Option] = {
     "max_frames": Option(_whole, "cap in emulator frames; 108000 is 30 minutes [18000]"),
     "epsilon": Option(_number, "share of random actions [0.01]"),
     "seed": Option(_whole, "everything random follows from it [0]"),
+    "precision": Option(
+        _one_of("precision", PRECISIONS), "of the networks: float32 or bfloat16 [float32]"
+    ),
     "device": Option(_text, "where networks compute, e.g. cpu or cuda [cpu]"),
     "threads": Option(_whole, "threads of torch and of the emulators [torch's]"),
     "controls": Option(_switch, "play the random and matched controls [true]"),
@@ -117,7 +121,7 @@ DEFENSE_KEYS = ("sampler", "backward")
 PROTOCOL_KEYS = (
     "grad_samples", "policy_samples", "frames", "observation", "max_frames", "epsilon",
 )  # fmt: skip
-PLAIN_KEYS = ("game", "attack", "episodes", "num_envs", "seed", "controls")
+PLAIN_KEYS = ("game", "attack", "episodes", "num_envs", "seed", "controls", "precision")
 
 
 @dataclass(frozen=True)

@@ -37,9 +37,9 @@ WORTH_A_THREAD = 2**16
 """Values below which a second thread would cost more than it takes off."""
 
 
-def serves(flat: Tensor) -> bool:
-    """Whether a map [B, a] can be pruned here."""
-    return AVAILABLE and flat.device.type == "cpu" and flat.dtype == torch.float32
+def serves(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether maps of that kind are pruned here; half precision is widened before."""
+    return AVAILABLE and device.type == "cpu" and dtype != torch.float64
 
 
 def scale(flat: Tensor, draws: int, sampler: str, stream: Stream) -> Tensor | None:
@@ -48,6 +48,15 @@ def scale(flat: Tensor, draws: int, sampler: str, stream: Stream) -> Tensor | No
     flat [B, a] float32: p = |flat| / sum |flat| per row. None if a row is not finite. The laws are
     those of `sampling.exact` and `sampling.bernoulli`, the draws are not.
     """
+    return _run(flat, draws, sampler, stream, pruned=False)
+
+
+def pruned(flat: Tensor, draws: int, sampler: str, stream: Stream) -> Tensor | None:
+    """`flat` times its `scale`, the same bits, without another pass over memory."""
+    return _run(flat, draws, sampler, stream, pruned=True)
+
+
+def _run(flat: Tensor, draws: int, sampler: str, stream: Stream, *, pruned: bool) -> Tensor | None:
     values = flat.detach().numpy()
     out = np.empty_like(values)
     key = stream.key()
@@ -55,7 +64,7 @@ def scale(flat: Tensor, draws: int, sampler: str, stream: Stream) -> Tensor | No
     rows = len(values)
     threads = max(1, min(torch.get_num_threads(), values.size // WORTH_A_THREAD, rows))
     bounds = [rows * part // threads for part in range(threads + 1)]
-    calls = [(values, out, *span, draws, horizon, key) for span in pairwise(bounds)]
+    calls = [(values, out, *span, draws, horizon, key, pruned) for span in pairwise(bounds)]
     others: list[Future[bool]] = [_pool(getpid()).submit(lambda c: _rows(*c), c) for c in calls[1:]]
     finite = [_rows(*calls[0]), *(other.result() for other in others)]
     return torch.from_numpy(out) if all(finite) else None
@@ -277,8 +286,8 @@ if AVAILABLE:
 
     @_compiled
     @no_type_check
-    def _rows(values, out, low, high, draws, horizon, key):
-        """Fill rows low..high of `out`; whether all were finite."""
+    def _rows(values, out, low, high, draws, horizon, key, pruned):
+        """Fill rows low..high of `out` with scales or pruned values; whether all were finite."""
         width = values.shape[1]
         place = np.empty(width + 1, np.int32)
         share = np.empty(width + 1, np.float32)
@@ -294,5 +303,7 @@ if AVAILABLE:
             row_key = _mixed(_mixed(key, np.uint64(b) + np.uint64(1)), np.uint64(0))
             _survivors(share, factor, size, draws, horizon, row_key, late)
             for i in range(size):
-                out[b, place[i]] = factor[i] if late[i] < np.float32(0.0) else np.float32(0.0)
+                value = values[b, place[i]] if pruned else np.float32(1.0)
+                kept = late[i] < np.float32(0.0)
+                out[b, place[i]] = factor[i] * value if kept else np.float32(0.0)
         return True

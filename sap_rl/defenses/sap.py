@@ -75,7 +75,8 @@ class SAP(nn.Module):
     def sampler_version(self) -> str:
         """The sampler with the version of its draws, e.g. exact/2."""
         weight = next(self.module.parameters(), torch.empty(0))
-        return (KERNEL_VERSIONS if kernel.serves(weight) else SAMPLER_VERSIONS)[self.sampler]
+        compiled = kernel.serves(weight.device, weight.dtype)
+        return (KERNEL_VERSIONS if compiled else SAMPLER_VERSIONS)[self.sampler]
 
     def reseed(self, seed: int | None) -> None:
         """Start a new stream, here and in every random module inside."""
@@ -141,8 +142,13 @@ def prune(
     """
     flat = h.flatten(1).to(torch.promote_types(h.dtype, torch.float32)).contiguous()
     through = backward == "full" and torch.is_grad_enabled()
-    engine = _compiled_scale if kernel.serves(flat) else _torch_scale
-    pruned = (flat * engine(flat, draws, sampler, stream, through)).view_as(h).to(h.dtype)
+    compiled = kernel.serves(flat.device, flat.dtype)
+    if compiled and not (flat.requires_grad and torch.is_grad_enabled()):
+        found = _finite(kernel.pruned(flat, draws, sampler, stream))
+    else:
+        engine = _compiled_scale if compiled else _torch_scale
+        found = flat * engine(flat, draws, sampler, stream, through)
+    pruned = found.view_as(h).to(h.dtype)
     if backward == "identity":
         return pruned.detach() + (h - h.detach())
     return pruned
@@ -152,9 +158,7 @@ def _compiled_scale(
     flat: Tensor, draws: int, sampler: SamplerName, stream: Stream, through: bool
 ) -> Tensor:
     """1 / (1 - (1 - p)^r) on the survivors, 0 elsewhere; through: with the gradient of p."""
-    scale = kernel.scale(flat, draws, sampler, stream)
-    if scale is None:
-        raise _not_finite()
+    scale = _finite(kernel.scale(flat, draws, sampler, stream))
     if through:
         slope = (scale > 0) / keep_probability(_shares(flat).clamp(*P_RANGE), draws)
         scale = scale + (slope - slope.detach())
@@ -181,13 +185,14 @@ def _shares(flat: Tensor) -> Tensor:
     """Each value's share of its row's total [B, a]; UsageError where a row is not finite."""
     weights = flat.abs()
     total = weights.sum(1, keepdim=True)
-    if not bool(total.isfinite().all()):
-        raise _not_finite()
+    _finite(weights if bool(total.isfinite().all()) else None)
     return weights.div_(torch.where(total > 0, total, 1.0))
 
 
-def _not_finite() -> UsageError:
-    return UsageError("an activation map to be pruned holds NaN, infinity or too large values")
+def _finite(found: Tensor | None) -> Tensor:
+    if found is None:
+        raise UsageError("an activation map to be pruned holds NaN, infinity or too large values")
+    return found
 
 
 class _Prune:

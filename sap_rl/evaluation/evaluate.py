@@ -73,6 +73,7 @@ def evaluate(
     num_envs: int | None = None,
     seed: int = 0,
     controls: bool = True,
+    precision: str = "float32",
     protocol: Protocol | None = None,
 ) -> Evaluation:
     """Play every arm and report returns, intervals, changes and flags.
@@ -92,6 +93,7 @@ def evaluate(
         num_envs=num_envs,
         seed=seed,
         controls=controls,
+        precision=precision,
         protocol=protocol or Protocol(),
     )
     stage = Stage(load_agent(agent) if isinstance(agent, str) else agent, settings)
@@ -118,7 +120,7 @@ class Stage:
             s.lams, defended=s.defense is not None, victims=s.victims, controls=s.controls
         )
         samples = s.protocol.policy_samples
-        original = replace(self.agent, policy_samples=samples)
+        original = replace(self.agent.in_precision(s.precision), policy_samples=samples)
         self.cast = Cast(original, s.protocol, s.seed, s.attack, s.attack_options)
         if s.defense is not None:
             self.cast.defended = original.defend(s.defense, seed=s.seed, **s.defense_options)

@@ -11,6 +11,7 @@ from sap_rl.attacks.threat import Threat
 from sap_rl.defenses import parse_defense
 from sap_rl.errors import UsageError, require_positive, unknown
 from sap_rl.evaluation.arms import Victim
+from sap_rl.networks.precision import PRECISIONS
 
 MAX_ENVS = 16
 """Environments by default: more would idle while the longest episode ends."""
@@ -23,7 +24,8 @@ class Settings:
     game: canonical name; lams: budgets in pixel units, 0 is always among the arms; attack and
     attack_options: see `ATTACKS` (grad_samples belongs to the protocol); defense: a spelling such
     as sap-100, None for the original alone; defense_options: sampler, backward, skip; victims:
-    whose gradient is used against the defended agent; controls: play `random` and `matched` too.
+    whose gradient is used against the defended agent; controls: play `random` and `matched` too;
+    precision: in which networks compute, float32 or bfloat16.
     """
 
     game: str
@@ -37,6 +39,7 @@ class Settings:
     num_envs: int | None = None
     seed: int = 0
     controls: bool = True
+    precision: str = "float32"
     protocol: Protocol = field(default_factory=Protocol)
 
     def __post_init__(self) -> None:
@@ -59,6 +62,8 @@ class Settings:
         make_attack(self.attack, **self.attack_options)
         if self.defense is not None:
             parse_defense(self.defense)
+        if self.precision not in PRECISIONS:
+            raise unknown("precision", self.precision, PRECISIONS)
 
     @property
     def parallel(self) -> int:

@@ -109,6 +109,16 @@ def test_a_row_that_is_not_finite_is_found_in_every_threads_part() -> None:
         assert kernel.scale(flat, 12_800, "exact", Stream(0)) is None
 
 
+def test_pruned_values_are_values_times_scale_bit_for_bit() -> None:
+    flat = relu_maps(9, 3_136)
+    flat[2] = 0
+    flat[:, ::7] *= -1
+    scale = kernel.scale(flat, 3_136, "exact", Stream(2))
+    found = kernel.pruned(flat, 3_136, "exact", Stream(2))
+    assert scale is not None
+    assert torch.equal(found, flat * scale)  # type: ignore[arg-type]
+
+
 def test_golden_draws() -> None:
     """If these change, so does the sampler's version, and CHANGELOG says so under [results]."""
     flat = relu_maps(2, 64, seed=1)
