@@ -84,11 +84,11 @@ def rollout(
     obs, _ = envs.reset(seed=np.array([env_seed(seed, int(i)) for i in index]))
     first = np.ones(num_envs, dtype=np.bool_)
     while (rows := np.flatnonzero(index >= 0)).size:
-        decision = player.decide(obs[rows], first[rows], rows)
+        shown = obs[rows]
+        decision = player.decide(shown, first[rows], rows)
         actions = np.zeros(num_envs, dtype=np.int64)
         for row, action in zip(rows, decision.actions.tolist(), strict=True):
             actions[row] = draws[row].replace(int(lengths[row]), action)
-        shown = obs[rows]
         obs, reward, terminated, truncated, _ = envs.step(actions)
         returns[rows] += reward[rows]
         lengths[rows] += 1
