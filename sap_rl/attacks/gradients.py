@@ -35,7 +35,7 @@ def input_gradient(
     transformation.
     """
     x = obs.detach().requires_grad_(True)
-    total = torch.zeros_like(obs)
+    total: UnitFrames | None = None
     with torch.enable_grad():
         for values in passes(q, x, grad_samples):
             samples = len(values) // len(obs)
@@ -44,9 +44,11 @@ def input_gradient(
             loss = objective(values, label.repeat(samples)).sum()
             if not loss.requires_grad:
                 raise UsageError("the victim's values carry no gradient, which this attack needs")
-            total += torch.autograd.grad(loss, x)[0]
+            (found,) = torch.autograd.grad(loss, x)
+            total = found if total is None else total + found
     assert label is not None
-    return total / grad_samples, label
+    assert total is not None
+    return (total / grad_samples if grad_samples > 1 else total), label
 
 
 def mean_values(q: QFunction, obs: UnitFrames, *, samples: int = 1) -> QValues:

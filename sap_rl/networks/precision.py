@@ -22,10 +22,9 @@ class HalfPrecision(nn.Module):
     def __init__(self, module: nn.Module, dtype: torch.dtype) -> None:
         super().__init__()
         self.dtype = dtype
-        self.module = copy.deepcopy(module).to(dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.module = copy.deepcopy(module).to(dtype)
         self.train(module.training)
 
     def forward(self, obs: UnitFrames) -> QValues:
-        rounded = obs.to(self.dtype, memory_format=torch.channels_last)
-        values: QValues = self.module(rounded)
+        values: QValues = self.module(obs.to(self.dtype))
         return values.to(obs.dtype)

@@ -76,4 +76,5 @@ def blockwise_input_gradient(
     pixels = by_block.permute(0, 2, 3, 1).reshape(-1, height, width, channels, stride, stride)
     found = pixels.permute(0, 3, 1, 4, 2, 5).reshape(-1, channels, height * stride, width * stride)
     # Pixels beyond the last whole step reach no output.
-    return F.pad(found, (0, size[1] - found.shape[3], 0, size[0] - found.shape[2]))
+    beyond = (0, size[1] - found.shape[3], 0, size[0] - found.shape[2])
+    return F.pad(found, beyond) if any(beyond) else found
