@@ -61,9 +61,12 @@ class Learner:
         self._sums = torch.zeros(3, device=self.device)
         self._counted = 0
 
-    @torch.inference_mode()
     def values(self, pixels: Tensor) -> Tensor:
         """The online network's action values [B, A], float32, of uint8 frames [B, K, H, W]."""
+        return torch.cat(self.crew.run(self._values, pixels.chunk(self.crew.size)))
+
+    @torch.inference_mode()
+    def _values(self, pixels: Tensor) -> Tensor:
         obs = network_input(pixels.to(self.device), self.dtype)
         return action_values(self.online.module(obs).float())
 

@@ -47,7 +47,7 @@ class TrainSettings:
     n_step: int = 3
     gamma: float = 0.99
     batch_size: int = 32
-    update_period: int = 4
+    update_period: int = 8
     warmup_steps: int = 20_000
     target_period: int = 2_000
     replay_frames: int = 400_000
