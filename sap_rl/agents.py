@@ -22,7 +22,7 @@ from sap_rl.defenses.activations import reseed_parts, shared_copy
 from sap_rl.errors import UsageError, unknown
 from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.loaders import LOADERS
-from sap_rl.networks.precision import PRECISIONS, HalfPrecision
+from sap_rl.networks.precision import PRECISIONS, half_precision
 from sap_rl.seeds import numpy_stream
 from sap_rl.types import ActionArray, QValues
 
@@ -126,7 +126,7 @@ class Agent:
             raise unknown("precision", precision, PRECISIONS)
         if precision == "float32":
             return self
-        return replace(self, module=HalfPrecision(self.module, PRECISIONS[precision]))
+        return replace(self, module=half_precision(self.module, PRECISIONS[precision]))
 
     def reseeded(self, seed: int) -> Agent:
         """A second player: shares Parameters, every stream of its own starts from `seed`.
@@ -233,7 +233,7 @@ def shipped_agents() -> dict[str, Path]:
     """Name -> folder of every agent that can be found by name; earlier places win."""
     found: dict[str, Path] = {}
     for place in _places():
-        for card in sorted(place.glob("*/agent.toml")):
+        for card in sorted(place.glob("[!.]*/agent.toml")):
             found.setdefault(card.parent.name, card.parent)
     return found
 

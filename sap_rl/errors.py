@@ -25,5 +25,10 @@ def unknown(kind: str, value: str, choices: Iterable[str]) -> UsageError:
 
 def require_positive(name: str, value: int) -> None:
     """Refuse a count below 1."""
-    if value < 1:
-        raise UsageError(f"{name} must be at least 1, got {value}")
+    require_at_least(name, value, 1)
+
+
+def require_at_least(name: str, value: int, least: int) -> None:
+    """Refuse a smaller count."""
+    if value < least:
+        raise UsageError(f"{name} must be at least {least}, got {value}")

@@ -62,7 +62,7 @@ def test_what_cannot_be_done_is_one_line(
     for argv, message in (
         (["agents", "export", str(tmp_path)], "holds no run"),
         (["agents", "export", str(tmp_path), "--newest", "many"], "newest: cannot use 'many'"),
-        (["agents", "check", "BankHeist", "--max-frames", "77"], "stated: 18000, 108000"),
+        (["agents", "check", "BankHeist", "--max-frames", "77"], "stated: 108000, 18000"),
         (["agents", "check", "Nobody"], "unknown agent 'Nobody'"),
         (["agents", "exprt"], "invalid choice"),
     ):

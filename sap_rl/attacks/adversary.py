@@ -104,8 +104,9 @@ class _Noting:
     def __init__(self, q: QFunction) -> None:
         self.q = q
         self.first: Tensor | None = None
-        own = getattr(q, "passes", None)
-        self.passes = None if own is None else lambda obs, samples: self._note(own(obs, samples))
+        own = getattr(q, "folded_passes", None)
+        if callable(own):
+            self.folded_passes = lambda obs, samples: self._note(own(obs, samples))
 
     def __call__(self, obs: Any, /) -> Any:
         return self._note(self.q(obs))

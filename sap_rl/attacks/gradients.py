@@ -70,10 +70,10 @@ def mean_objective(
 def passes(q: QFunction, obs: UnitFrames, samples: int) -> Iterator[QValues]:
     """Action values [n * B, A] of n passes folded into the batch, until `samples` were made.
 
-    A network that knows a cheaper way to n passes has a method `passes(obs, n)`.
+    A network that knows a cheaper way to n passes has a method `folded_passes(obs, n)`.
     """
-    own = getattr(q, "passes", None)
-    if own is not None:
+    own = getattr(q, "folded_passes", None)
+    if callable(own):
         yield own(obs, samples)
         return
     at_once = max(1, MAX_ROWS // len(obs))

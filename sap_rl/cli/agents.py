@@ -8,7 +8,7 @@ from pathlib import Path
 from sap_rl.agents import load_agent, shipped_agents
 from sap_rl.cli.terminal import FAILED_STATUS, listen, set_threads
 from sap_rl.config import read_option, read_whole
-from sap_rl.errors import UsageError
+from sap_rl.errors import UsageError, require_at_least
 from sap_rl.evaluation.evaluate import Stage
 from sap_rl.evaluation.score import (
     CAPS,
@@ -90,9 +90,11 @@ def run_check(args: argparse.Namespace) -> int:
     agent = load_agent(args.agent)
     if agent.game is None:
         raise UsageError(f"agent '{agent.name}' does not say its game")
+    episodes = read_whole("episodes", args.episodes)
+    require_at_least("episodes", episodes, 2)
     settings = score_settings(
         agent.game,
-        episodes=read_option("episodes", args.episodes),
+        episodes=episodes,
         seed=read_option("seed", args.seed),
         max_frames=read_option("max_frames", args.max_frames),
     )

@@ -43,8 +43,8 @@ FUNCTIONS: dict[Any, str] = {
 
 _PASSING_MODULES = (nn.Flatten, nn.Unflatten, nn.Identity, nn.Dropout)
 _PASSING_NAMES = {
-    "add", "contiguous", "flatten", "getitem", "mul", "reshape", "squeeze", "sub", "truediv",
-    "unsqueeze", "view",
+    "add", "contiguous", "flatten", "float", "getitem", "mul", "reshape", "squeeze", "sub", "to",
+    "truediv", "unsqueeze", "view",
 }  # fmt: skip
 """What an activation that makes the network's output may still go through."""
 
@@ -53,7 +53,9 @@ class _Tracer(fx.Tracer):
     """Records every call down to torch.nn's own modules and the activation modules."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, ACTIVATIONS) or super().is_leaf_module(m, module_qualified_name)
+        # Convolutions of our own may decide by what a traced value does not know.
+        leaf = isinstance(m, (*ACTIVATIONS, nn.Conv2d))
+        return leaf or super().is_leaf_module(m, module_qualified_name)
 
 
 def activation_names(module: nn.Module, skip: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,13 +1,14 @@
 """The samplers compiled for the CPU: a pass over the non-zero values instead of ten over all.
 
-Random numbers are counted, not carried along: unit i of row b has its own, from the stream's key,
-b and i. So the draws depend neither on the number of threads nor on how rows are grouped, and every
-loop is free of branches, which is what lets the compiler use vector instructions.
+Random numbers are counted, not carried along: the i-th non-zero unit of row b has its own, from the
+stream's key, b and i. So the draws depend neither on the number of threads nor on how rows are
+grouped, and loops are free of branches, which lets the compiler use vector instructions.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
@@ -77,11 +78,22 @@ def _pool(_process: int) -> ThreadPoolExecutor:
 
 
 if AVAILABLE:
-    # NaN and infinity keep their meaning; everything else may be reordered.
-    _compiled = njit(
-        nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"}
-    )
-    _inlined = njit(nogil=True, cache=True, error_model="numpy", inline="always")
+
+    def _njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+        """Kept on disk between runs, where there is a place to write to."""
+
+        def decorate(function: Callable[..., Any]) -> Any:
+            try:
+                return njit(function, nogil=True, cache=True, error_model="numpy", **options)
+            except RuntimeError:
+                return njit(function, nogil=True, error_model="numpy", **options)
+
+        return decorate
+
+    # Sums may be reordered. NaN and infinity keep their meaning, and a division stays one: the
+    # inverse of a tiny total is infinite.
+    _compiled = _njit(fastmath={"reassoc", "contract", "nsz"})
+    _inlined = _njit(inline="always")
 
     @no_type_check
     def _float_of(_context, _bits):
@@ -110,8 +122,8 @@ if AVAILABLE:
     @_inlined
     @no_type_check
     def _uniform(bits):
-        """Float32 in (0, 1): the middles of 2^24 steps, so that what is rarer than half a step is
-        never drawn; its scale would be as large as it is rare."""
+        """Float32 in (0, 1): the middles of 2^24 steps (rounded to steps above 1/2): what is rarer
+        than half a step is never drawn, for its scale would be as large as it is rare."""
         steps = np.float32(np.int32(bits >> np.uint64(40)))
         middle = (steps + np.float32(0.5)) * np.float32(2.0**-24)
         return min(middle, np.float32(1 - 2.0**-24))  # the last was rounded to 1

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from sap_rl.defenses.activations import reseed_parts, shared_copy
@@ -24,6 +24,7 @@ class QNoise(nn.Module):
         self.sigma = sigma
         self.training = module.training
         self.module = shared_copy(module)
+        self._inside_is_random: bool | None = None
         self.reseed(seed)
 
     def reseed(self, seed: int | None) -> None:
@@ -31,15 +32,20 @@ class QNoise(nn.Module):
         self.stream = Stream(seed)
         reseed_parts(self.module, self.stream.seed)
 
-    @property
-    def passes(self) -> Callable[[Tensor, int], Tensor] | None:
-        """(obs [B, ...], n) -> n passes folded into the batch [n * B, A], the network's part made
-        once; None where the network inside is random itself."""
-        random = any(getattr(part, "stochastic", False) for part in self.module.modules())
-        return None if random else self._passes
-
-    def _passes(self, obs: Tensor, samples: int) -> Tensor:
+    def folded_passes(self, obs: Tensor, samples: int) -> Tensor:
+        """n passes over obs [B, ...] folded into the batch [n * B, A]; the network's part is made
+        once, unless it is random itself."""
+        if self._inside_is_random is None:
+            self._inside_is_random = self._look_inside(obs)
+        if self._inside_is_random:
+            return self.forward(obs.repeat(samples, *(1,) * (obs.ndim - 1)))
         return self._noisy(self.module(obs).repeat(samples, 1))
+
+    def _look_inside(self, obs: Tensor) -> bool:
+        if any(getattr(part, "stochastic", False) for part in self.module.modules()):
+            return True
+        with torch.no_grad():
+            return not torch.equal(self.module(obs), self.module(obs))
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
         return self._noisy(self.module(*args, **kwargs))

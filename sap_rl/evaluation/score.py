@@ -6,6 +6,7 @@ anything was chosen.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import stdev
@@ -92,15 +93,19 @@ class Check:
 def stated_score(facts: Mapping[str, Any], max_frames: int) -> Moments:
     """What an agent's card states for that cap; UsageError where it states nothing usable."""
     tables = facts.get("score", {})
-    caps = {int(table["max_frames"]): table for table in tables.values() if "max_frames" in table}
+    tables = tables.values() if isinstance(tables, dict) else ()
+    caps = {t["max_frames"]: t for t in tables if isinstance(t, dict) and "max_frames" in t}
     if max_frames not in caps:
-        known = ", ".join(str(cap) for cap in sorted(caps)) or "none"
+        known = ", ".join(str(cap) for cap in sorted(caps, key=str)) or "none"
         raise UsageError(f"no score is stated for max-frames {max_frames}; stated: {known}")
     table = caps[max_frames]
     try:
-        return Moments(float(table["mean"]), float(table["sd"]), int(table["episodes"]))
+        found = Moments(float(table["mean"]), float(table["sd"]), int(table["episodes"]))
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"the stated score has no usable mean, sd and episodes: {error}") from None
+    if not (math.isfinite(found.mean) and 0.0 <= found.sd < math.inf and found.count > 1):
+        raise UsageError(f"the stated score cannot be compared with: {found}")
+    return found
 
 
 def check_score(stated: Moments, row: Row) -> Check:

@@ -24,7 +24,9 @@ class StridedConv2d(nn.Conv2d):
         """[B, C, H, W] -> [B, out_channels, H', W']."""
         if not (self._in_blocks and input.requires_grad and torch.is_grad_enabled()):
             return super().forward(input)
-        if input.ndim != 4 or input.device.type != "cpu":
+        if input.ndim != 4 or input.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+            return super().forward(input)
+        if torch._C._are_functorch_transforms_active():
             return super().forward(input)
         # The weights' gradient takes the usual way, and none where nobody asks for it.
         out = super().forward(input.detach())
@@ -45,7 +47,8 @@ class _InputGradient(torch.autograd.Function):
     def forward(ctx: Any, input: Tensor, out: Tensor, weight: Tensor, stride: int) -> Tensor:
         ctx.save_for_backward(weight)
         ctx.stride, ctx.size = stride, input.shape[2:]
-        return out.view_as(out)
+        ctx.mark_dirty(out)  # returned as it is, and no view: what follows may work in place
+        return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:

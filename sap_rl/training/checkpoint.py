@@ -93,8 +93,13 @@ def write_checkpoint(
 
 def latest_checkpoint(folder: Path) -> Path | None:
     """The newest complete checkpoint below `folder`."""
-    complete = [path for path in _numbered(folder) if _complete(path)]
+    complete = complete_checkpoints(folder)
     return complete[-1] if complete else None
+
+
+def complete_checkpoints(folder: Path) -> list[Path]:
+    """All complete checkpoints below `folder`, the oldest first."""
+    return [path for path in _numbered(folder) if _complete(path)]
 
 
 def read_checkpoint(path: Path) -> Saved:
@@ -117,7 +122,7 @@ def read_checkpoint(path: Path) -> Saved:
 
 def prune_checkpoints(folder: Path, keep: int, snapshots: Path) -> None:
     """Delete all but the newest `keep`; their weights stay as snapshots/STEPS.safetensors."""
-    complete = [path for path in _numbered(folder) if _complete(path)]
+    complete = complete_checkpoints(folder)
     for path in complete[:-keep]:
         steps = json.loads((path / STATE).read_text(encoding="utf-8"))["progress"]["steps"]
         snapshots.mkdir(exist_ok=True)

@@ -6,6 +6,7 @@ import csv
 import io
 from pathlib import Path
 
+from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import write_atomically
 from sap_rl.training.events import Evaluated, Started, TrainEvent, Updated
 
@@ -51,9 +52,12 @@ class CurveWriter:
             self._append(event, "", "", "", event.restart, "")
 
     def _append(self, event: Started | Updated | Evaluated, *values: object) -> None:
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow([event.steps, event.updates, f"{event.seconds:.1f}", *values])
+        try:
+            with self.path.open("a", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerow([event.steps, event.updates, f"{event.seconds:.1f}", *values])
+        except OSError as error:
+            raise UsageError(f"cannot write '{self.path}': {error.strerror}") from error
 
 
 def curve_line(folder: Path, steps: int) -> dict[str, str] | None:

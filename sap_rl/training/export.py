@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
@@ -15,14 +16,20 @@ from torch import Tensor
 
 from sap_rl.agents import Agent, load_agent
 from sap_rl.atari.protocol import Preprocess
-from sap_rl.errors import UsageError, require_positive
+from sap_rl.errors import UsageError, require_at_least, require_positive
 from sap_rl.evaluation.evaluate import ArmPlayed, Stage
 from sap_rl.evaluation.results import Row
 from sap_rl.evaluation.rollout import Episode
 from sap_rl.evaluation.score import CAPS, CHOICE_SEED, SCORE_SEED, score_facts, score_settings
 from sap_rl.evaluation.settings import Settings
 from sap_rl.networks.loaders.native import write_native
-from sap_rl.training.checkpoint import WEIGHTS, Saved, latest_checkpoint, read_checkpoint
+from sap_rl.training.checkpoint import (
+    WEIGHTS,
+    Saved,
+    complete_checkpoints,
+    latest_checkpoint,
+    read_checkpoint,
+)
 from sap_rl.training.curve import CURVE, curve_line
 from sap_rl.training.restart import fresh_network, playable
 from sap_rl.training.settings import TrainSettings, train_settings
@@ -65,8 +72,9 @@ class Export:
     run: folder of `sap-rl train`; out: where the agent's folder is made; name: of the agent, the
     game by default; newest: so many of the latest checkpoints are candidates; choice_episodes: each
     plays; episodes: behind the stated score. The candidate with the highest mean is taken; its
-    score comes from other games. Nothing is written before all were played. UsageError for a
-    folder that holds no run, or an agent of that name.
+    score comes from other games. The agent's folder appears whole, after all games; an agent that
+    it replaces stays until then. UsageError at once for a folder that holds no run, for one that
+    cannot be written to, and for an agent of that name unless `replace`.
     """
 
     def __init__(
@@ -80,17 +88,14 @@ class Export:
         episodes: int = 100,
         replace: bool = False,
     ) -> None:
-        for label, value in (
-            ("newest", newest), ("choice_episodes", choice_episodes), ("episodes", episodes - 1),
-        ):  # fmt: skip
-            require_positive(label, value)
+        require_positive("newest", newest)
+        require_positive("choice_episodes", choice_episodes)
+        require_at_least("episodes", episodes, 2)
         self.source = run
         self.saved = _last(run)
         self.game = str(self.saved.run["game"])
         self.settings = train_settings(self.saved.run["settings"])
-        self.folder = out / (name or self.game)
-        if self.folder.exists() and not replace:
-            raise UsageError(f"'{self.folder}' is there already; replace it or take another name")
+        self.folder = _folder(out, self.game if name is None else name, replace)
         self.choice_episodes, self.episodes = choice_episodes, episodes
         self.candidates = self._candidates(newest)
         self.done = 0
@@ -113,21 +118,22 @@ class Export:
             self._write(beside, steps, scores)
             if (self.source / CURVE).exists():
                 shutil.copy(self.source / CURVE, beside / CURVE)
-            shutil.rmtree(self.folder, ignore_errors=True)
-            beside.rename(self.folder)
+            _put(beside, self.folder)
         except OSError as error:
             raise UsageError(f"cannot write '{self.folder}': {error.strerror or error}") from error
         finally:
             shutil.rmtree(beside, ignore_errors=True)
 
-    def _candidates(self, newest: int) -> dict[int, Path]:
+    def _candidates(self, newest: int) -> dict[int, dict[str, Tensor]]:
         """Weights by agent steps, the last first."""
         found = {self.saved.progress.steps: self.saved.path / WEIGHTS}
-        for path in (self.source / "snapshots").glob("*.safetensors"):
+        for path in (self.source / "snapshots").glob("[0-9]*.safetensors"):
             found[int(path.stem)] = path
-        for folder in (self.source / "checkpoints").glob("[0-9]*"):
+        for folder in complete_checkpoints(self.source / "checkpoints"):
             found.setdefault(read_checkpoint(folder).progress.steps, folder / WEIGHTS)
-        return {steps: found[steps] for steps in sorted(found, reverse=True)[:newest]}
+        newest_first = sorted(found, reverse=True)[:newest]
+        # Read now: a run that goes on meanwhile may clear its checkpoints away.
+        return {steps: _read_weights(found[steps]) for steps in newest_first}
 
     def _choose(self) -> Generator[ExportEvent, None, int]:
         """Play every candidate; returns the steps of the best."""
@@ -171,13 +177,12 @@ class Export:
         return stage.rows[0]
 
     def _module(self, steps: int) -> torch.nn.Module:
-        weights = _read_weights(self.candidates[steps])
-        num_actions = self._num_actions(weights)
-        network = fresh_network(num_actions, 0, self.settings)
+        weights = self.candidates[steps]
         try:
+            network = fresh_network(self._num_actions(weights), 0, self.settings)
             network.load_state_dict(weights)
-        except RuntimeError as error:
-            raise UsageError(f"'{self.candidates[steps]}' does not fit: {error}") from error
+        except (KeyError, RuntimeError) as error:
+            raise UsageError(f"weights at step {steps} are of another network: {error}") from error
         return playable(network, self.settings)
 
     def _rounded(self, steps: int) -> Agent:
@@ -220,6 +225,40 @@ class Export:
         run = self.saved.run
         facts |= {"seed": run["seed"], "curve": CURVE} | run.get("made_with", {})
         return facts | {"config": asdict(self.settings)}
+
+
+def _folder(out: Path, name: str, replace: bool) -> Path:
+    """Where the agent will be; UsageError if it cannot be there."""
+    if not name or Path(name).name != name or name.startswith("."):
+        raise UsageError(f"an agent's name is a plain folder name, got '{name}'")
+    folder = out / name
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write to '{out}': {error.strerror}") from error
+    if not os.access(out, os.W_OK):
+        raise UsageError(f"cannot write to '{out}': read-only")
+    if folder.exists() or folder.is_symlink():
+        if not replace:
+            raise UsageError(f"'{folder}' is there already; replace it or take another name")
+        if folder.is_symlink() or not (folder / "agent.toml").is_file():
+            raise UsageError(f"'{folder}' is no agent's folder, so it is not replaced")
+    return folder
+
+
+def _put(new: Path, place: Path) -> None:
+    """Rename a folder to its place; what was there is deleted afterwards, or put back."""
+    old = place.with_name(f".{place.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if place.exists():
+        place.rename(old)
+    try:
+        new.rename(place)
+    except OSError:
+        if old.exists():
+            old.rename(place)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _algorithm(settings: TrainSettings) -> str:

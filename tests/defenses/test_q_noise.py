@@ -86,11 +86,20 @@ def test_many_passes_cost_one_of_the_network_and_are_the_folded_ones() -> None:
     network.register_forward_hook(lambda module, args, output: calls.append(len(output)))
     obs = torch.randn(4, 3, requires_grad=True)
     one, other = (q_noise(network, sigma=0.3, seed=1) for _ in range(2))
-    assert one.passes is not None
+    one.folded_passes(obs, 1)  # looks whether the network inside is random
+    one.reseed(1)
     calls.clear()
-    cheap, folded = one.passes(obs, 5), other(obs.repeat(5, 1))
+    cheap, folded = one.folded_passes(obs, 5), other(obs.repeat(5, 1))
     assert calls == [4, 20]
     torch.testing.assert_close(cheap, folded)
     slopes = [torch.autograd.grad(q.square().sum(), obs)[0] for q in (cheap, folded)]
     torch.testing.assert_close(slopes[0], slopes[1], rtol=1e-5, atol=1e-5)
-    assert q_noise(sap(network, seed=0), sigma=0.3).passes is None
+
+
+@pytest.mark.parametrize("kind", ["sap", "dropout"])
+def test_many_passes_of_a_random_network_are_all_made(kind: str) -> None:
+    torch.manual_seed(0)
+    random = nn.Sequential(nn.Linear(3, 40), nn.ReLU(), nn.Dropout(0.5), nn.Linear(40, 2))
+    inside = sap(random.eval(), seed=0) if kind == "sap" else random.train()
+    values = q_noise(inside, sigma=0.0, seed=1).folded_passes(torch.ones(1, 3), 8)
+    assert len(values.unique(dim=0)) == 8

@@ -74,6 +74,16 @@ def test_the_same_play_passes_and_other_play_does_not() -> None:
         ({}, "no score is stated for max-frames 18000; stated: none"),
         ({"score": {"x": {"max_frames": 400}}}, "stated: 400"),
         ({"score": {"x": {"max_frames": 18000, "mean": 3.0}}}, "no usable mean, sd and episodes"),
+        ({"score": {"max_frames": 18000, "mean": 3.0}}, "stated: none"),
+        ({"score": 12}, "stated: none"),
+        (
+            {"score": {"x": {"max_frames": 18000, "mean": 3.0, "sd": 1.0, "episodes": 1}}},
+            "cannot be compared",
+        ),
+        (
+            {"score": {"x": {"max_frames": 18000, "mean": 3.0, "sd": float("nan"), "episodes": 9}}},
+            "cannot be compared",
+        ),
     ],
 )
 def test_cards_without_a_score_are_refused(facts: dict[str, Any], message: str) -> None:

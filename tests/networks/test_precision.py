@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from sap_rl import Agent, UsageError, evaluate
+from sap_rl import Agent, UsageError, evaluate, load_agent
 from sap_rl.atari.protocol import Protocol
 
 
@@ -37,12 +39,29 @@ def test_a_defence_stands_on_it(agent: Agent, frames: Tensor) -> None:
     assert defended.module.sampler_version == "exact/2"
 
 
+def test_frames_are_not_rounded(agent: Agent, frames: Tensor) -> None:
+    """In half precision a quarter of a pixel of 200 would be lost before the first layer."""
+    half: Any = agent.in_precision("bfloat16").module
+    assert half.conv1.weight.dtype == torch.float32
+    assert {p.dtype for p in half.conv2.parameters()} == {torch.bfloat16}
+    bright = torch.full((1, 4, 84, 84), 200.0)
+    assert not half.conv1(bright / 255).equal(half.conv1((bright + 0.25) / 255))
+
+
+def test_an_activation_that_makes_the_output_is_refused_as_ever() -> None:
+    rectified = nn.Sequential(nn.Flatten(), nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 3), nn.ReLU())
+    half = load_agent(rectified).in_precision("bfloat16")
+    with pytest.raises(UsageError, match="makes the network's output"):
+        half.defend("sap-100")
+    half.defend("sap-100", skip=("4",))
+
+
 def test_the_row_says_so() -> None:
     found = evaluate(
         "BankHeist", "BankHeist", lam=1, episodes=2, controls=False, precision="bfloat16",
         protocol=Protocol(max_frames=80),
     )  # fmt: skip
-    assert {row.precision for row in found.rows} == {"bfloat16"}
+    assert {row.precision for row in found.rows} == {"bfloat16+float32"}
     assert found.config["precision"] == "bfloat16"
     with pytest.raises(UsageError, match="unknown precision 'int4'; choose from"):
         evaluate("BankHeist", "BankHeist", lam=1, precision="int4")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sap_rl import Agent
+from sap_rl import Agent, UsageError, sap
 from sap_rl.networks.strided import StridedConv2d, blockwise_input_gradient
 
 CASES: dict[str, dict[str, Any]] = {
@@ -73,6 +73,48 @@ def test_it_is_used_where_it_pays_and_nowhere_else(monkeypatch: pytest.MonkeyPat
     layer(torch.randn(1, 3, 24, 24, dtype=torch.float64)).sum().backward()
     assert not calls
     assert layer.weight.grad is not None
+
+
+def test_what_follows_may_work_in_place() -> None:
+    layer, twin = pair(kernel_size=4, stride=2)
+    slopes = []
+    for conv in (layer, twin):
+        x = torch.linspace(-1, 1, 3 * 64, dtype=torch.float64).view(1, 3, 8, 8).requires_grad_(True)
+        slopes.append(torch.autograd.grad(nn.ReLU(inplace=True)(conv(x)).sum(), x)[0])
+    torch.testing.assert_close(*slopes)
+
+
+def test_transforms_and_autocast_take_torchs_way() -> None:
+    layer, twin = pair(kernel_size=4, stride=2)
+    x = torch.randn(2, 3, 8, 8, dtype=torch.float64)
+    slopes = [torch.func.grad(lambda x, c=conv: c(x).square().sum())(x) for conv in (layer, twin)]
+    torch.testing.assert_close(*slopes)
+    x = x.float().requires_grad_(True)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = layer.float()(x)
+    assert torch.autograd.grad(out.float().sum(), x)[0].isfinite().all()
+
+
+class Forgetful(nn.Module):
+    """Drops what the activation returns: only its work in place counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = StridedConv2d(4, 8, 8, stride=4)
+        self.relu = nn.ReLU(inplace=True)
+        self.q = nn.Linear(8 * 400, 3)
+
+    def forward(self, obs: Tensor) -> Tensor:
+        features = self.conv(obs)
+        self.relu(features)
+        found: Tensor = self.q(features.flatten(1))
+        return found
+
+
+def test_sap_sees_through_it() -> None:
+    """Tracing works, so that what it would refuse is refused."""
+    with pytest.raises(UsageError, match="works in place"):
+        sap(Forgetful())
 
 
 def test_no_gradient_of_weights_is_computed_for_an_attack(agent: Agent, frames: Tensor) -> None:

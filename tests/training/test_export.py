@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from sap_rl import Protocol, UsageError, evaluate, load_agent
+from sap_rl.agents import shipped_agents
 from sap_rl.training import export as module
 from sap_rl.training.checkpoint import latest_checkpoint, read_checkpoint
 from sap_rl.training.curve import CurveWriter
@@ -133,6 +135,62 @@ def test_refusals(run: Path, tmp_path: Path) -> None:
         Export(tmp_path, tmp_path)
     with pytest.raises(UsageError, match="newest must be at least 1, got 0"):
         Export(run, tmp_path, newest=0)
+    with pytest.raises(UsageError, match="episodes must be at least 2, got 1"):
+        Export(run, tmp_path, episodes=1)
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot write"):
-        list(Export(run, tmp_path / "file", newest=1, episodes=2).run())
+        Export(run, tmp_path / "file")
+
+
+@pytest.mark.parametrize("name", [".", "..", "a/b", "/tmp", ".hidden", ""])
+def test_a_name_is_one_folder_below_the_agents(run: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="plain folder name"):
+        Export(run, tmp_path, name=name, replace=True)
+
+
+def test_only_agents_are_replaced(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("years of work")
+    with pytest.raises(UsageError, match="no agent's folder"):
+        Export(run, tmp_path, name="mine", replace=True)
+    assert (tmp_path / "mine" / "thesis.tex").exists()
+
+
+def test_a_failed_replacement_puts_the_old_agent_back(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list(Export(run, tmp_path, newest=1, episodes=2).run())
+    before = card(tmp_path / "BankHeist")
+    rename = Path.rename
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self.name.endswith(".export"):
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(UsageError, match="No space left"):
+        list(Export(run, tmp_path, newest=1, episodes=3, replace=True).run())
+    assert card(tmp_path / "BankHeist") == before
+
+
+def test_a_checkpoint_that_a_kill_left_half_cleared_is_passed_over(
+    run: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    half = copy / "checkpoints" / "000002"
+    (half / "weights.safetensors").rename(copy / "snapshots" / "0000000320.safetensors")
+    (copy / "snapshots" / "best.safetensors").write_bytes(b"")
+    assert list(Export(copy, tmp_path / "agents", newest=9).candidates) == [480, 320, 160]
+
+
+def test_an_unfinished_export_is_no_agent(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAP_RL_AGENTS", str(tmp_path))
+    games = Export(run, tmp_path, name="mine", newest=1, episodes=2).run()
+    next(games)
+    assert list(tmp_path.glob(".mine.export/agent.toml"))
+    assert not [name for name in shipped_agents() if "mine" in name]
+    games.close()  # type: ignore[attr-defined]

@@ -35,7 +35,9 @@ def load_native(folder: Path) -> Checkpoint:
     card = _read_card(path)
     try:
         game = canonical_game(str(card["game"]))
-        num_actions = int(card["network"]["num_actions"])
+        num_actions = card["network"]["num_actions"]
+        if type(num_actions) is not int:
+            raise TypeError(f"network.num_actions cannot be {num_actions!r}")
         preprocess = _read_preprocess(card["preprocess"])
         weights = folder / Path(card["weights"]["file"]).name
         sha256 = str(card["weights"]["sha256"])
@@ -74,7 +76,13 @@ def write_native(
     kind: of `NETWORKS`; facts: tables of the card after what playing needs (training, score,
     licence). UsageError if the disk refuses.
     """
-    data, sha256 = encode_weights(module.state_dict(), torch.float16)
+    weights = module.state_dict()
+    for name, value in weights.items():
+        if not bool(value.half().isfinite().all()):
+            raise UsageError(
+                f"cannot write agent '{folder}': '{name}' leaves half precision's range"
+            )
+    data, sha256 = encode_weights(weights, torch.float16)
     card = {
         "format": "native",
         "game": game,
@@ -138,8 +146,9 @@ def _read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
         if size > MAX_BYTES:
             raise _refusal(path, f"{size} bytes of weights, at most {MAX_BYTES} are read")
         data = path.read_bytes()
-    except OSError as error:
-        raise _refusal(path, f"cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: a name with a null byte
+        reason = getattr(error, "strerror", None) or error
+        raise _refusal(path, f"cannot be read: {reason}") from error
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
         raise _refusal(
