@@ -11,11 +11,11 @@ from sap_rl import Agent, UsageError
 from sap_rl.networks.nature import nature_network
 
 GOLDEN_VALUES = [
-    [1.139300, 1.239311, 1.212217, 1.139913],
-    [0.841197, 0.908808, 0.896082, 0.774005],
-    [0.608763, 0.701573, 0.613888, 0.561187],
+    [1.655339, 1.477870, 1.528203, 1.887504],
+    [1.678493, 1.558100, 1.569705, 1.725072],
+    [1.245209, 1.156489, 1.156941, 1.346009],
 ]
-GOLDEN_ACTIONS = [9, 11, 12, 9, 12, 6, 12, 7, 12, 9, 12, 7, 12, 9, 7, 9]
+GOLDEN_ACTIONS = [3, 7, 3, 3, 3, 3, 7, 7, 12, 3, 3, 0, 10, 10, 12, 3]
 
 
 def test_shapes_by_hand() -> None:
@@ -53,4 +53,4 @@ def test_golden_values_of_the_shipped_agent(agent: Agent, frames: Tensor) -> Non
     assert values.shape == (16, 18)
     # 2e-5: other CPUs add in another order (7e-7 between batch sizes here).
     np.testing.assert_allclose(values[:3, :4], GOLDEN_VALUES, rtol=0, atol=2e-5)
-    assert agent.act(frames).tolist() == GOLDEN_ACTIONS  # gaps of 0.0019 and more
+    assert agent.act(frames).tolist() == GOLDEN_ACTIONS  # gaps of 0.0056 and more
