@@ -2,8 +2,9 @@
 
     OMP_NUM_THREADS=2 python -m benchmarks.equivalence [--episodes 100] [--only sampler|precision]
 
-Clean play and FGSM at lambda 0.25, where returns still have somewhere to go. Prints the mean of
-both sides and the 99% interval of the paired difference (BCa over episodes).
+Samplers: SAP-100 in clean play. Precisions: the undefended agent, clean and under FGSM at lambda
+0.25, where returns still have somewhere to go. Prints the means of both sides and the 99% interval
+of the paired difference (BCa over episodes).
 """
 
 from __future__ import annotations
@@ -14,21 +15,20 @@ import numpy as np
 import torch
 
 from benchmarks.sap_forward import without_numba
-from sap_rl import evaluate
+from sap_rl import Agent, evaluate, load_agent
 from sap_rl.evaluation.results import Row
 from sap_rl.evaluation.statistics import difference_interval
 
 LAM = 0.25
 
 
-def play(episodes: int, *, defense: str | None, precision: str = "float32") -> list[Row]:
-    """Clean and attacked rows of the defended agent, else of the original; original's gradient."""
+def play(player: Agent, *, lam: float, episodes: int, precision: str = "float32") -> list[Row]:
+    """Its rows, clean and attacked, on the same episodes."""
     found = evaluate(
-        "BankHeist", "BankHeist", lam=LAM, defense=defense, precision=precision,
-        victims=("original",), controls=False, episodes=episodes, seed=5_000_000,
+        player, "BankHeist", lam=lam, precision=precision, controls=False, episodes=episodes,
+        seed=5_000_000,
     )  # fmt: skip
-    arm = "defended" if defense else "original"
-    return [row for row in found.rows if row.arm == arm]
+    return list(found.rows)
 
 
 def compare(label: str, old: list[Row], new: list[Row]) -> None:
@@ -49,15 +49,18 @@ def main() -> None:
     parser.add_argument("--only", choices=("sampler", "precision"))
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    if args.only != "sampler":
-        rows = [play(args.episodes, defense=None, precision=p) for p in ("float32", "bfloat16")]
-        compare("float32 and bfloat16, original", *rows)
+    agent = load_agent("BankHeist")
     if args.only != "precision":
         with without_numba():
-            old = play(args.episodes, defense="sap-100")
-        new = play(args.episodes, defense="sap-100")
-        versions = f"{old[0].sampler} and {new[0].sampler}"
-        compare(f"{versions}, SAP-100", old, new)
+            old = play(agent.defend("sap-100", seed=1), lam=0, episodes=args.episodes)
+        new = play(agent.defend("sap-100", seed=1), lam=0, episodes=args.episodes)
+        compare(f"SAP-100 with {old[0].sampler} and {new[0].sampler}", old, new)
+    if args.only != "sampler":
+        rows = [
+            play(agent, lam=LAM, episodes=args.episodes, precision=precision)
+            for precision in ("float32", "bfloat16")
+        ]
+        compare("float32 and bfloat16", *rows)
 
 
 if __name__ == "__main__":

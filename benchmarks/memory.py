@@ -27,7 +27,7 @@ def main() -> None:
     """Print memory as episodes end."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--episodes", type=int, default=500)
-    parser.add_argument("--max-frames", type=int, default=800)
+    parser.add_argument("--max-frames", type=int, default=400)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
