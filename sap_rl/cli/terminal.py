@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
@@ -33,16 +31,6 @@ def listen(events: Iterable[Any], listeners: list[Callable[[Any], Any]]) -> Any:
         for listener in listeners:
             listener(event)
     return event
-
-
-def check_folder(folder: Path) -> None:
-    """Make a folder and refuse one that cannot be written to."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot write to '{folder}': {error.strerror}") from error
-    if not os.access(folder, os.W_OK):
-        raise UsageError(f"cannot write to '{folder}': read-only")
 
 
 def set_threads(threads: str | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -140,3 +141,28 @@ def check_writable(path: Path) -> None:
         raise UsageError(f"cannot write '{path}': it is a folder or a device, not a file")
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise UsageError(f"cannot write '{path}': folder '{folder}' is missing or read-only")
+
+
+def check_folder(folder: Path) -> None:
+    """Make a folder and refuse one that cannot be written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write to '{folder}': {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"cannot write to '{folder}': read-only")
+
+
+def replace_folder(new: Path, place: Path) -> None:
+    """Rename a folder to its place; what was there is deleted afterwards, or put back."""
+    old = place.with_name(f".{place.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if place.exists():
+        place.rename(old)
+    try:
+        new.rename(place)
+    except OSError:
+        if old.exists():
+            old.rename(place)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from sap_rl.agents import Agent, load_agent
 from sap_rl.atari.protocol import Preprocess
 from sap_rl.errors import UsageError, require_at_least, require_positive
 from sap_rl.evaluation.evaluate import ArmPlayed, Stage
-from sap_rl.evaluation.results import Row
+from sap_rl.evaluation.results import Row, check_folder, replace_folder
 from sap_rl.evaluation.rollout import Episode
 from sap_rl.evaluation.score import CAPS, CHOICE_SEED, SCORE_SEED, score_facts, score_settings
 from sap_rl.evaluation.settings import Settings
@@ -118,7 +117,7 @@ class Export:
             self._write(beside, steps, scores)
             if (self.source / CURVE).exists():
                 shutil.copy(self.source / CURVE, beside / CURVE)
-            _put(beside, self.folder)
+            replace_folder(beside, self.folder)
         except OSError as error:
             raise UsageError(f"cannot write '{self.folder}': {error.strerror or error}") from error
         finally:
@@ -232,33 +231,13 @@ def _folder(out: Path, name: str, replace: bool) -> Path:
     if not name or Path(name).name != name or name.startswith("."):
         raise UsageError(f"an agent's name is a plain folder name, got '{name}'")
     folder = out / name
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot write to '{out}': {error.strerror}") from error
-    if not os.access(out, os.W_OK):
-        raise UsageError(f"cannot write to '{out}': read-only")
+    check_folder(out)
     if folder.exists() or folder.is_symlink():
         if not replace:
             raise UsageError(f"'{folder}' is there already; replace it or take another name")
         if folder.is_symlink() or not (folder / "agent.toml").is_file():
             raise UsageError(f"'{folder}' is no agent's folder, so it is not replaced")
     return folder
-
-
-def _put(new: Path, place: Path) -> None:
-    """Rename a folder to its place; what was there is deleted afterwards, or put back."""
-    old = place.with_name(f".{place.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if place.exists():
-        place.rename(old)
-    try:
-        new.rename(place)
-    except OSError:
-        if old.exists():
-            old.rename(place)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _algorithm(settings: TrainSettings) -> str:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy import stats
 
-from sap_rl.defenses import kernel
+from sap_rl.defenses import kernel, loops
 from sap_rl.defenses.sap import sap
 from sap_rl.networks.nature import nature_network
 from sap_rl.seeds import Stream
@@ -37,7 +37,7 @@ def test_factors_are_right_at_every_share(draws: int) -> None:
         np.float32
     )
     share, factor = shares.copy(), np.empty_like(shares)
-    kernel._scales(share, len(shares), np.float32(1.0), draws, factor)
+    loops.scales(share, len(shares), np.float32(1.0), draws, factor)
     with np.errstate(under="ignore"):
         keep = -np.expm1(draws * np.log1p(-shares.astype(np.float64)))
     # Roundings of the logarithm, of its product with r, and of the exponential.
@@ -47,23 +47,23 @@ def test_factors_are_right_at_every_share(draws: int) -> None:
 def test_shares_are_the_values_over_their_total() -> None:
     row = relu_maps(1, 999)[0].numpy()
     place, share = np.empty(1000, np.int32), np.empty(1000, np.float32)
-    count = kernel._compress(row, place, share)
+    count = loops.compress(row, place, share)
     assert place[:count].tolist() == np.flatnonzero(row).tolist()
-    kernel._scales(share, count, kernel._total(row), 5, np.empty(1000, np.float32))
+    loops.scales(share, count, loops.total_of(row), 5, np.empty(1000, np.float32))
     np.testing.assert_allclose(share[:count], row[row > 0] / row.sum(dtype=np.float64), rtol=4e-7)
 
 
 def test_first_rings_are_exponential_and_differ() -> None:
     count = 2_000_000
     late, share = np.empty(count, np.float32), np.zeros(count, np.float32)
-    kernel._ring(share, count, 0.0, np.uint64(7), late)
+    loops.ring(share, count, 0.0, np.uint64(7), late)
     assert stats.kstest(late, "expon").pvalue > 1e-3
     small = late[late < 1e-4]  # where 1 - v would have lost its digits
     assert len(small) == pytest.approx(200, abs=60)
     assert stats.kstest(small / 1e-4, "uniform").pvalue > 1e-3
     assert late.min() >= 2.0**-25
     again = np.empty_like(late)
-    kernel._ring(share, count, 0.0, np.uint64(8), again)
+    loops.ring(share, count, 0.0, np.uint64(8), again)
     assert abs(np.corrcoef(late, again)[0, 1]) < 4 / count**0.5
     assert abs(np.corrcoef(late[1:], late[:-1])[0, 1]) < 4 / count**0.5
 
@@ -72,7 +72,7 @@ def test_first_rings_are_exponential_and_differ() -> None:
 def test_poisson_numbers(mean: float) -> None:
     numbers, at = [], 0
     for _ in range(40_000):
-        number, at = kernel._poisson(mean, np.uint64(11), at)
+        number, at = loops.poisson(mean, np.uint64(11), at)
         numbers.append(number)
     found = np.array(numbers)
     if mean == 0:
