@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from sap_rl.defenses import sampling
+from sap_rl.machine import interrupt_later
 from sap_rl.seeds import Stream
 
 try:
@@ -49,6 +50,7 @@ def pruned(flat: Tensor, draws: int, sampler: str, stream: Stream) -> Tensor | N
 
 
 def _run(flat: Tensor, draws: int, sampler: str, stream: Stream, *, pruned: bool) -> Tensor | None:
+    _compile()
     values = flat.detach().numpy()
     out = np.empty_like(values)
     key = stream.key()
@@ -62,6 +64,14 @@ def _run(flat: Tensor, draws: int, sampler: str, stream: Stream, *, pruned: bool
     others: list[Future[bool]] = [_pool(getpid()).submit(loops.rows, *call) for call in calls[1:]]
     finite = [loops.rows(*calls[0]), *(other.result() for other in others)]
     return torch.from_numpy(out) if all(finite) else None
+
+
+@cache
+def _compile() -> None:
+    """Compile, or load what was compiled before, on the first call."""
+    values = np.ones((1, 2), np.float32)
+    with interrupt_later():
+        loops.rows(values, values.copy(), 0, 1, 2, 0.0, np.uint64(0), True)
 
 
 @cache
