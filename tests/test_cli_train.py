@@ -34,21 +34,14 @@ def config(tmp_path: Path) -> str:
     return str(path)
 
 
-@pytest.fixture(autouse=True)
-def _handlers() -> object:
-    """The command takes over the signals; give them back."""
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    yield
-    for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
-        signal.signal(number, handler)
-
-
 def test_a_run_leaves_curve_checkpoints_and_tensorboard(
     tmp_path: Path, config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, board = tmp_path / "run", tmp_path / "tb"
     argv = ["train", "--game", "bank_heist", "--config", config, "--out", str(out)]
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     assert main([*argv, "--tensorboard", str(board)]) == 0
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
     err = capsys.readouterr().err
     assert "BankHeist: 0 of 640 steps" in err
     assert "checkpoint" in err

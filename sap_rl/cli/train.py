@@ -65,8 +65,12 @@ def run_train(args: argparse.Namespace) -> int:
     if args.tensorboard:
         check_folder(args.tensorboard)
         listeners.append(TrainingWriter(args.tensorboard))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: training.request_stop())
-    with bar:
-        last = listen(training.run(), listeners)
+    stops = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: training.request_stop()) for number in stops]
+    try:
+        with bar:
+            last = listen(training.run(), listeners)
+    finally:
+        for number, handler in zip(stops, before, strict=True):
+            signal.signal(number, handler)
     return 0 if isinstance(last, Finished) and last.complete else INTERRUPTED_STATUS
