@@ -73,12 +73,10 @@ def passes(q: QFunction, obs: UnitFrames, samples: int) -> Iterator[QValues]:
     A network that knows a cheaper way to n passes has a method `folded_passes(obs, n)`.
     """
     own = getattr(q, "folded_passes", None)
-    if callable(own):
-        yield own(obs, samples)
-        return
     at_once = max(1, MAX_ROWS // len(obs))
     for start in range(0, samples, at_once):
-        yield q(repeat_rows(obs, min(at_once, samples - start)))
+        count = min(at_once, samples - start)
+        yield own(obs, count) if callable(own) else q(repeat_rows(obs, count))
 
 
 def greedy(values: Float[Tensor, "SB A"], samples: int) -> Actions:

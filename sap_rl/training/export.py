@@ -191,12 +191,11 @@ class Export:
 
     def _write(self, folder: Path, steps: int, scores: dict[str, Any]) -> Agent:
         """The agent as whoever loads the folder will have it."""
-        module = self._module(steps)
         write_native(
             folder,
-            module,
+            self._module(steps),
             kind="nature" if self._folds else self.settings.network,
-            num_actions=module(torch.zeros(1, *Preprocess().shape)).shape[1],
+            num_actions=self._num_actions(self.candidates[steps]),
             game=self.game,
             preprocess=Preprocess(),
             facts={"training": self._training(steps), "licence": LICENCE, **scores},
