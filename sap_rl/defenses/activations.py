@@ -20,6 +20,12 @@ ACTIVATIONS: tuple[type[nn.Module], ...] = (
 )  # fmt: skip
 """Activation modules; Softmax and its kin turn values into probabilities and are not among them."""
 
+PLAIN: tuple[type[nn.Module], ...] = (
+    *(kind for kind in ACTIVATIONS if kind is not nn.RReLU), nn.Conv1d, nn.Conv2d, nn.Conv3d,
+    nn.Linear, nn.Flatten, nn.Identity,
+)  # fmt: skip
+"""Layers that draw no random numbers and keep examples apart."""
+
 OPAQUE: tuple[type[nn.Module], ...] = (
     nn.RNNBase, nn.RNNCellBase, nn.TransformerEncoderLayer, nn.TransformerDecoderLayer,
 )  # fmt: skip
@@ -162,6 +168,16 @@ def output_error(name: str) -> UsageError:
         f"activation '{name}' makes the network's output, which is never pruned; "
         f'leave it out with skip=("{name}",)'
     )
+
+
+def starts_plainly(module: nn.Module, site: str) -> bool:
+    """Whether a sequence of deterministic layers leads to the activation `site` and past it, each
+    example on its own: what it gives n copies of an example is n copies of what it gives one."""
+    if not isinstance(module, nn.Sequential) or site not in module._modules:
+        return False
+    names = list(module._modules)
+    before = [module._modules[name] for name in names[: names.index(site) + 1]]
+    return all(isinstance(part, PLAIN) for part in before)
 
 
 def shared_copy(module: nn.Module) -> nn.Module:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sap_rl.defenses import kernel
-from sap_rl.defenses.activations import activation_names, reseed_parts, shared_copy
+from sap_rl.defenses.activations import activation_names, reseed_parts, shared_copy, starts_plainly
 from sap_rl.defenses.first_pass import watched_pass
 from sap_rl.defenses.kernel import VERSIONS as KERNEL_VERSIONS
 from sap_rl.defenses.sampling import SAMPLER_VERSIONS, SAMPLERS, keep_probability
@@ -62,8 +62,10 @@ class SAP(nn.Module):
         self._names = activation_names(module, skip)
         self._sites: list[Site] = []
         self._watched = False
+        self._copies = 1
         for name in self._names:
             self.module.get_submodule(name).register_forward_hook(_Prune(name, self))
+        self._starts_plainly = starts_plainly(self.module, self._names[0])
         self.reseed(seed)
 
     @property
@@ -90,6 +92,17 @@ class SAP(nn.Module):
         out = watched_pass(self.module, self._names, args, kwargs)
         self._watched = True
         return out
+
+    def folded_passes(self, obs: Tensor, samples: int) -> Tensor:
+        """n passes over obs [B, ...] folded into the batch [n * B, A]; what comes before the first
+        pruning is computed once where nothing but layers of one path come before it."""
+        once = self._watched and self._starts_plainly
+        self._copies = samples if once else 1
+        try:
+            values: Tensor = self.forward(obs if once else _copies_of(obs, samples))
+            return values
+        finally:
+            self._copies = 1
 
     def extra_repr(self) -> str:
         return f"percent={self.percent:g}, sampler={self.sampler!r}, backward={self.backward!r}"
@@ -195,6 +208,11 @@ def _finite(found: Tensor | None) -> Tensor:
     return found
 
 
+def _copies_of(values: Tensor, count: int) -> Tensor:
+    """[B, ...] -> [count * B, ...], the whole batch after itself."""
+    return values.repeat(count, *(1,) * (values.ndim - 1))
+
+
 class _Prune:
     """The hook after one activation module."""
 
@@ -205,6 +223,8 @@ class _Prune:
         if not isinstance(output, Tensor) or output.ndim < 2:
             raise UsageError(f"activation '{self.name}' must give a tensor [B, ...] to be pruned")
         owner = self.owner
+        if owner._copies > 1 and not owner._sites:
+            output = _copies_of(output, owner._copies)
         size = output.shape[1:].numel()
         draws = int(owner.percent * size / 100)
         if draws < 1:

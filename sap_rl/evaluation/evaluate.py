@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 
 from sap_rl.agents import Agent, load_agent
 from sap_rl.atari.env import make_atari
+from sap_rl.atari.fleet import Fleet, make_fleet
 from sap_rl.atari.games import canonical_game
 from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks import attack_options
@@ -23,6 +25,7 @@ from sap_rl.evaluation.episodes import max_agent_steps
 from sap_rl.evaluation.results import Evaluation, Row
 from sap_rl.evaluation.rollout import Episode, Player, Step, rollout
 from sap_rl.evaluation.settings import Settings
+from sap_rl.evaluation.side_by_side import Job, side_by_side
 from sap_rl.evaluation.summary import ArmFacts, Tally, make_changes, make_row
 from sap_rl.machine import keep_freed_memory
 from sap_rl.seeds import numpy_stream
@@ -111,8 +114,8 @@ class Stage:
 
     agent: Agent
     settings: Settings
-    rows: list[Row] = field(default_factory=list)
-    _open: tuple[Arm, ArmFacts, Tally] | None = None
+    _rows: dict[Arm, Row] = field(default_factory=dict)
+    _open: dict[Arm, tuple[ArmFacts, Tally]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         s = self.settings
@@ -127,24 +130,48 @@ class Stage:
         for name in ("original", *(["defended"] if s.defense else [])):
             self._check_actions(self.cast.agent(name))  # type: ignore[arg-type]
 
+    @property
+    def rows(self) -> list[Row]:
+        """Of the arms that are complete, in the order of `arms`."""
+        return [self._rows[arm] for arm in self.arms if arm in self._rows]
+
+    @property
+    def at_once(self) -> int:
+        """How many arms are played side by side: one per thread of torch's."""
+        return max(1, min(torch.get_num_threads(), len(self.arms)))
+
     def play(self) -> Iterator[Event]:
-        """Play all arms, yielding what happens; may be abandoned at any moment."""
+        """Play all arms, yielding what happens; may be abandoned at any moment.
+
+        Side by side, a thread for each, so that events of different arms mingle; see `at_once`.
+        """
         s = self.settings
         keep_freed_memory()
-        envs = make_atari(
-            s.game, s.parallel, protocol=s.protocol, preprocess=self.agent.preprocess
-        )  # fmt: skip
-        try:
-            for arm in self.arms:
-                yield from self._play_arm(arm, envs)
-        finally:
-            envs.close()
+        with ExitStack() as stack:
+            fleets = [
+                make_fleet(
+                    s.game, s.parallel, protocol=s.protocol, preprocess=self.agent.preprocess
+                )
+                for _ in range(self.at_once)
+            ]
+            for fleet in fleets:
+                stack.callback(fleet.close)
+            jobs = [
+                Job(
+                    lambda place, arm=arm: self._play_arm(arm, fleets[place]),  # type: ignore[misc]
+                    lambda arm=arm: arm.name != "matched" or self.cast.matched is not None,  # type: ignore[misc]
+                )
+                for arm in self.arms
+            ]
+            yield from side_by_side(jobs, self.at_once)
 
     def result(self) -> Evaluation:
         """What is known by now; an arm in progress is a row marked incomplete."""
-        rows = list(self.rows)
-        if self._open is not None and len(rows) == self.arms.index(self._open[0]):
-            rows.append(make_row(self.settings, *self._open))
+        known = self._rows | {
+            arm: make_row(self.settings, arm, facts, tally)
+            for arm, (facts, tally) in self._open.items()
+        }
+        rows = [known[arm] for arm in self.arms if arm in known]
         config = asdict(self.settings) | {
             "num_envs": self.settings.parallel,
             "agent": self.agent.name,
@@ -158,17 +185,17 @@ class Stage:
             config, versions(), protocol, tuple(rows), make_changes(self.settings, rows)
         )
 
-    def _play_arm(self, arm: Arm, envs: Any) -> Iterator[Event]:
+    def _play_arm(self, arm: Arm, fleet: Fleet) -> Iterator[Event]:
         s = self.settings
         player: Player = RandomPlayer() if arm.name == "random" else self.cast.contestant(arm)
         facts = self._facts(arm)
         tally = Tally()
-        self._open = (arm, facts, tally)
+        self._open[arm] = (facts, tally)
         yield ArmStarted(arm, facts)
         watched: list[np.ndarray] = []
         started = time.perf_counter()
         games = rollout(
-            envs,
+            fleet,
             player,
             episodes=s.episodes,
             seed=s.seed,
@@ -183,8 +210,8 @@ class Stage:
                 watched.append(self.cast.original.q_values(event.pixels).cpu().numpy())
             yield ArmPlayed(arm, event, tally)
         row = make_row(s, arm, facts, tally)
-        self.rows.append(row)
-        self._open = None
+        self._rows[arm] = row
+        del self._open[arm]
         if calibrates:
             self._match(np.concatenate(watched), row.self_flip_rate or 0.0)
         yield ArmEnded(arm, row)

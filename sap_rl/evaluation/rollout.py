@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from sap_rl.atari.fleet import Fleet, VectorEnv
 from sap_rl.evaluation.episodes import EpsilonDraws, Roster, env_seed
 from sap_rl.types import ActionArray, PixelArray
 
@@ -26,10 +27,6 @@ class Decision:
     self_flipped: np.ndarray | None = None
     linf: np.ndarray | None = None
     mean: np.ndarray | None = None
-
-
-VectorEnv = Any
-"""A gymnasium VectorEnv whose `reset` takes an array of seeds, as AtariVectorEnv does."""
 
 
 @runtime_checkable
@@ -61,7 +58,7 @@ class Episode:
 
 
 def rollout(
-    envs: VectorEnv,
+    envs: Fleet | VectorEnv,
     player: Player,
     *,
     episodes: int,
@@ -72,42 +69,43 @@ def rollout(
     """Play the episodes 0..episodes-1 of `seed`, every one to its end.
 
     Each goes to the first free environment (autoreset NEXT_STEP, partial resets with a reset_mask);
-    an environment without an episode idles at no-op and the player is not asked about it. So the
-    list is unbiased by episode length. Yields every Step, then the Episodes that it ended.
+    an environment without an episode stands still where its group may, else idles at no-op, and
+    the player is not asked about it. So the list is unbiased by episode length. Yields every Step,
+    then the Episodes that it ended.
     """
-    num_envs = envs.num_envs
-    num_actions = int(envs.single_action_space.n)
+    fleet = envs if isinstance(envs, Fleet) else Fleet([envs])
     roster = Roster(episodes)
-    index = np.array([-1 if (i := roster.draw()) is None else i for _ in range(num_envs)])
-    draws = [_draws(seed, int(i), epsilon, num_actions, max_steps) for i in index]
-    returns, lengths = np.zeros(num_envs), np.zeros(num_envs, dtype=np.int64)
-    obs, _ = envs.reset(seed=np.array([env_seed(seed, int(i)) for i in index]))
-    first = np.ones(num_envs, dtype=np.bool_)
+    index = np.array([-1 if (i := roster.draw()) is None else i for _ in range(fleet.num_envs)])
+    draws: dict[int, EpsilonDraws] = {}
+    returns, lengths = np.zeros(fleet.num_envs), np.zeros(fleet.num_envs, dtype=np.int64)
+    first = np.zeros(fleet.num_envs, dtype=np.bool_)
+
+    def begin(rows: np.ndarray) -> None:
+        seeds = np.array([env_seed(seed, int(i)) for i in index[rows]])
+        fleet.reset(rows, seeds)
+        for row in rows.tolist():
+            draws[row] = EpsilonDraws(
+                seed, int(index[row]), epsilon=epsilon, num_actions=fleet.num_actions,
+                max_steps=max_steps,
+            )  # fmt: skip
+        returns[rows], lengths[rows], first[rows] = 0.0, 0, True
+
+    if (rows := np.flatnonzero(index >= 0)).size:
+        begin(rows)
     while (rows := np.flatnonzero(index >= 0)).size:
-        shown = obs[rows]
+        assert fleet.obs is not None
+        shown = fleet.obs[rows]
         decision = player.decide(shown, first[rows], rows)
-        actions = np.zeros(num_envs, dtype=np.int64)
-        for row, action in zip(rows, decision.actions.tolist(), strict=True):
-            actions[row] = draws[row].replace(int(lengths[row]), action)
-        obs, reward, terminated, truncated, _ = envs.step(actions)
-        returns[rows] += reward[rows]
+        chosen = zip(rows.tolist(), decision.actions.tolist(), strict=True)
+        actions = [draws[row].replace(int(lengths[row]), action) for row, action in chosen]
+        reward, terminated, truncated = fleet.step(rows, np.array(actions, dtype=np.int64))
+        returns[rows] += reward
         lengths[rows] += 1
+        first[rows] = False
         yield Step(shown, decision)
-        first = np.zeros(num_envs, dtype=np.bool_)
-        for row in rows[(terminated | truncated)[rows]]:
-            cut = bool(truncated[row] and not terminated[row])
-            yield Episode(int(index[row]), float(returns[row]), int(lengths[row]), cut)
+        ended = terminated | truncated
+        for row, cut in zip(rows[ended], (truncated & ~terminated)[ended], strict=True):
+            yield Episode(int(index[row]), float(returns[row]), int(lengths[row]), bool(cut))
             index[row] = -1 if (i := roster.draw()) is None else i
-            draws[row] = _draws(seed, int(index[row]), epsilon, num_actions, max_steps)
-            returns[row], lengths[row], first[row] = 0.0, 0, index[row] >= 0
-        if first.any():
-            seeds = np.array([env_seed(seed, int(i)) for i in index[first]])
-            obs, _ = envs.reset(seed=seeds, options={"reset_mask": first})
-
-
-def _draws(
-    seed: int, index: int, epsilon: float, num_actions: int, max_steps: int
-) -> EpsilonDraws:  # fmt: skip
-    return EpsilonDraws(
-        seed, index, epsilon=epsilon, num_actions=num_actions, max_steps=max_steps
-    )  # fmt: skip
+        if (again := rows[ended & (index[rows] >= 0)]).size:
+            begin(again)

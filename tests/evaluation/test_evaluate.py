@@ -256,3 +256,36 @@ def test_results_agree_for_any_number_of_environments_where_nothing_is_random() 
     returns = [run(lam=0, controls=False, defense=None, num_envs=n).rows[0].returns for n in (1, 3)]
     assert np.allclose(returns[0], returns[1], atol=50)
     assert len(returns[0]) == len(returns[1]) == 3
+
+
+def test_arms_side_by_side_are_the_arms_one_after_the_other(evaluation: Evaluation) -> None:
+    torch.set_num_threads(3)
+    try:
+        mingled = run()
+    finally:
+        torch.set_num_threads(1)
+    assert played(mingled) == played(evaluation)
+    assert mingled.complete
+
+
+def test_abandoned_arms_side_by_side_are_rows_in_their_order() -> None:
+    settings = Settings(
+        "BankHeist", (4.0,), defense="sap-100", episodes=3, num_envs=2, protocol=SHORT
+    )
+    stage = Stage(load_agent("BankHeist"), settings)
+    torch.set_num_threads(3)
+    try:
+        open_at_once: set[str] = set()
+        for event in stage.play():
+            if isinstance(event, ArmPlayed):
+                open_at_once.add(event.arm.title)
+            if isinstance(event, ArmEnded) and event.arm.name == "original":
+                break
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(1)
+    found = stage.result()
+    assert {"random", "original", "defended"} <= open_at_once
+    assert [r.arm for r in found.rows][:3] == ["random", "original", "defended"]
+    assert next(r for r in found.rows if r.arm == "original").complete
+    assert not found.complete
