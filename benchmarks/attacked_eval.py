@@ -98,7 +98,7 @@ def ours(
     if defense:
         cast.defended = agent.defend(defense, seed=0)
     player = cast.contestant(Arm("defended" if defense else "original", LAM, "self"))
-    player.meter = None  # flips are measured besides, on every 4th step
+    player.meter = None  # flips are measured besides, on every 8th step
     clock: dict[str, float] = defaultdict(float)
     timed(player.adversary, "perturb", clock, "attack")
     envs = make_atari("BankHeist", num_envs, protocol=protocol)

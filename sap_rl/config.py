@@ -105,7 +105,7 @@ EVAL_OPTIONS: dict[str, Option] = {
         "gradient used on the defended agent: both, self or original [both]",
     ),
     "episodes": Option(_whole, "episodes per arm [30]"),
-    "num_envs": Option(_whole, "games at once [16]"),
+    "num_envs": Option(_whole, "games at once [32]"),
     "max_frames": Option(_whole, "cap in emulator frames; 108000 is 30 minutes [18000]"),
     "epsilon": Option(_number, "share of random actions [0.01]"),
     "seed": Option(_whole, "everything random follows from it [0]"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -14,13 +14,14 @@ from sap_rl.atari.pixels import to_unit
 from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks import attack_options, make_attack
 from sap_rl.attacks.adversary import Adversary, Attacked
-from sap_rl.attacks.gradients import default_grad_samples, is_random, repeat_rows
+from sap_rl.attacks.gradients import default_grad_samples, is_random, passes
 from sap_rl.attacks.threat import Threat
+from sap_rl.defenses.activations import shared_copy
 from sap_rl.evaluation.rollout import Decision
 from sap_rl.seeds import numpy_stream, stream_seed
 from sap_rl.types import ActionArray, PixelArray
 
-METER_EVERY = 4
+METER_EVERY = 8
 """Steps of a random agent between those on which its flips are measured: each costs two passes."""
 
 ArmName = Literal["original", "defended", "random", "matched"]
@@ -44,6 +45,16 @@ class Arm:
         return self.name if self.victim is None or self.name == "original" else (
             f"{self.name}-{self.victim}"
         )  # fmt: skip
+
+    @property
+    def cost(self) -> float:
+        """Rough, of an episode: in passes of a plain network per step."""
+        if self.name == "random":
+            return 0.5
+        if not self.victim:
+            return 2.0 if self.name == "original" else 5.0
+        own = self.victim == "self"
+        return {"original": 6.0, "defended": 30.0 if own else 10.0}.get(self.name, 7.0)
 
 
 def plan(
@@ -109,8 +120,8 @@ class Contestant:
             return action, np.zeros(len(clean), dtype=np.bool_)
         if self.steps % METER_EVERY:
             return None, None
-        twice = self.meter.act(repeat_rows(clean, 2)).reshape(2, -1)
-        return twice[0], twice[0] != twice[1]
+        first, second = _looks(self.meter, clean, 2)
+        return first, first != second
 
     def _own_action(self, clean: Tensor, label: Tensor) -> ActionArray:
         """A deterministic agent's action on the clean frames; the victim's label if that is it."""
@@ -119,6 +130,15 @@ class Contestant:
         if own and self.adversary.threat.frames == "all":
             return label.cpu().numpy()
         return self.agent.act(clean)
+
+
+def _looks(agent: Agent, pixels: Tensor, count: int) -> list[ActionArray]:
+    """The greedy action on the same frames, `count` times [B]; a random agent's looks differ."""
+    samples = agent.policy_samples
+    with torch.no_grad():
+        folded = torch.cat(list(passes(agent.q_function, to_unit(pixels), count * samples)))
+    values = folded.view(count, samples, len(pixels), -1).mean(1)
+    return list(values.argmax(2).cpu().numpy())
 
 
 @dataclass
@@ -132,6 +152,16 @@ class Cast:
     options: dict[str, Any] = field(default_factory=dict)
     defended: Agent | None = None
     matched: Agent | None = None
+
+    def apart(self) -> Cast:
+        """The same cast with modules of its own, Parameters shared: a network that keeps values
+        between its layers is then safe from passes in other threads."""
+        copies = {
+            name: replace(agent, module=shared_copy(agent.module))
+            for name in ("original", "defended", "matched")
+            if (agent := getattr(self, name)) is not None
+        }
+        return replace(self, **copies)
 
     def agent(self, name: ArmName) -> Agent:
         """The agent that plays in the arms of that name."""

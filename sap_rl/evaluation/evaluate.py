@@ -110,6 +110,7 @@ class Stage:
     """One evaluation in progress: `play` it, and ask for the `result` at any moment.
 
     agent: the original; settings: what to do. Raises UsageError at once if they do not fit.
+    at_once: how many arms are played side by side, one per thread that torch had at the start.
     """
 
     agent: Agent
@@ -129,16 +130,13 @@ class Stage:
             self.cast.defended = original.defend(s.defense, seed=s.seed, **s.defense_options)
         for name in ("original", *(["defended"] if s.defense else [])):
             self._check_actions(self.cast.agent(name))  # type: ignore[arg-type]
+        self.threads = torch.get_num_threads()
+        self.at_once = max(1, min(self.threads, len(self.arms)))
 
     @property
     def rows(self) -> list[Row]:
         """Of the arms that are complete, in the order of `arms`."""
         return [self._rows[arm] for arm in self.arms if arm in self._rows]
-
-    @property
-    def at_once(self) -> int:
-        """How many arms are played side by side: one per thread of torch's."""
-        return max(1, min(torch.get_num_threads(), len(self.arms)))
 
     def play(self) -> Iterator[Event]:
         """Play all arms, yielding what happens; may be abandoned at any moment.
@@ -161,15 +159,21 @@ class Stage:
                     lambda place, arm=arm: self._play_arm(arm, fleets[place]),  # type: ignore[misc]
                     lambda arm=arm: arm.name != "matched" or self.cast.matched is not None,  # type: ignore[misc]
                 )
-                for arm in self.arms
+                for arm in self._starting_order()
             ]
             yield from side_by_side(jobs, self.at_once)
+
+    def _starting_order(self) -> list[Arm]:
+        """Costly arms of a lambda first where arms go side by side, lest one be left to the end."""
+        if self.at_once == 1:
+            return self.arms
+        return sorted(self.arms, key=lambda arm: (arm.lam, -arm.cost))
 
     def result(self) -> Evaluation:
         """What is known by now; an arm in progress is a row marked incomplete."""
         known = self._rows | {
             arm: make_row(self.settings, arm, facts, tally)
-            for arm, (facts, tally) in self._open.items()
+            for arm, (facts, tally) in list(self._open.items())
         }
         rows = [known[arm] for arm in self.arms if arm in known]
         config = asdict(self.settings) | {
@@ -177,7 +181,7 @@ class Stage:
             "agent": self.agent.name,
             "agent_sha256": self.agent.sha256,
             "device": str(self.agent.device),
-            "threads": torch.get_num_threads(),
+            "threads": self.threads,
             "arms": len(self.arms),
         }
         protocol = config.pop("protocol") | {"preprocess": asdict(self.agent.preprocess)}
@@ -187,8 +191,9 @@ class Stage:
 
     def _play_arm(self, arm: Arm, fleet: Fleet) -> Iterator[Event]:
         s = self.settings
-        player: Player = RandomPlayer() if arm.name == "random" else self.cast.contestant(arm)
-        facts = self._facts(arm)
+        cast = self.cast if self.at_once == 1 else self.cast.apart()
+        player: Player = RandomPlayer() if arm.name == "random" else cast.contestant(arm)
+        facts = self._facts(arm, cast)
         tally = Tally()
         self._open[arm] = (facts, tally)
         yield ArmStarted(arm, facts)
@@ -207,7 +212,7 @@ class Stage:
             tally.add(event)
             tally.seconds = time.perf_counter() - started
             if calibrates and isinstance(event, Step) and count % MATCH_EVERY == 0:
-                watched.append(self.cast.original.q_values(event.pixels).cpu().numpy())
+                watched.append(cast.original.q_values(event.pixels).cpu().numpy())
             yield ArmPlayed(arm, event, tally)
         row = make_row(s, arm, facts, tally)
         self._rows[arm] = row
@@ -225,19 +230,19 @@ class Stage:
             f"q-noise-{sigma:.4g}", seed=self.settings.seed
         )
 
-    def _facts(self, arm: Arm) -> ArmFacts:
+    def _facts(self, arm: Arm, cast: Cast) -> ArmFacts:
         s = self.settings
         if arm.name == "random":
             return ArmFacts(epsilon=1.0)
-        agent = self.cast.agent(arm.name)
+        agent = cast.agent(arm.name)
         attacked = arm.victim is not None
-        victim = self.cast.victim(arm).module if attacked else None
+        victim = cast.victim(arm).module if attacked else None
         gradient = attacked and "grad_samples" in attack_options(s.attack)
         return ArmFacts(
             attack=s.attack if attacked else None,
             defense=agent.defense,
             backward=getattr(victim, "backward", None) if gradient else None,
-            grad_samples=self.cast.grad_samples(arm) if gradient else None,
+            grad_samples=cast.grad_samples(arm) if gradient else None,
             policy_samples=agent.policy_samples,
             epsilon=s.protocol.epsilon,
             precision=_precision(agent),

@@ -19,7 +19,7 @@ class Row:
     returns, lengths: per finished episode, by index (lengths in agent steps); complete: all
     episodes were finished; mean, ci_low, ci_high: BCa 95% over episodes; normalised: (mean -
     random) / (human - random), as published; flip_rate, self_flip_rate: shares of the steps on
-    which they were measured (every 4th for a random agent); linf_max, linf_mean,
+    which they were measured (every 8th for a random agent); linf_max, linf_mean,
     change_mean: distance to the clean frame in pixels as the referee measured it, the largest, the
     average over steps, and the mean absolute change per pixel; truncated: episodes cut by the cap;
     flags: why there is no interval.

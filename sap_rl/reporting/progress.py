@@ -59,7 +59,7 @@ class ProgressBar(_LiveBar):
     """
 
     def __init__(self, arms: list[Arm], episodes: int, console: Console) -> None:
-        self.weights = {(arm.title, arm.lam): _expected_cost(arm) for arm in arms}
+        self.weights = {(arm.title, arm.lam): arm.cost for arm in arms}
         self.arms, self.ended = len(arms), 0
         total = episodes * sum(self.weights.values())
         super().__init__(console, "starting", width=26, total=total)
@@ -86,18 +86,6 @@ class ProgressBar(_LiveBar):
                 f"[{self.ended}/{self.arms}] {event.arm.title} at lambda {row.lam:g}: return "
                 f"{row.mean:.1f} over {row.episodes} episodes, {row.seconds:.0f} s"
             )
-
-
-def _expected_cost(arm: Arm) -> float:
-    """Rough cost of an arm's episode, in passes of a plain network per step."""
-    if arm.name == "random":
-        return 0.5
-    random = arm.name in ("defended", "matched")
-    if not arm.victim:
-        return 10.0 if random else 2.0
-    return {"original": 6.0, "defended": 55.0 if arm.victim == "self" else 18.0}.get(
-        arm.name, 30.0 if arm.victim == "self" else 12.0
-    )
 
 
 class TrainingBar(_LiveBar):

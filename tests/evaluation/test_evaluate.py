@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from sap_rl import Evaluation, Protocol, UsageError, evaluate, load_agent, make_atari
 from sap_rl.evaluation.evaluate import ArmEnded, ArmPlayed, ArmStarted, Stage
@@ -277,7 +279,7 @@ def test_abandoned_arms_side_by_side_are_rows_in_their_order() -> None:
     try:
         open_at_once: set[str] = set()
         for event in stage.play():
-            if isinstance(event, ArmPlayed):
+            if isinstance(event, ArmStarted):
                 open_at_once.add(event.arm.title)
             if isinstance(event, ArmEnded) and event.arm.name == "original":
                 break
@@ -289,3 +291,33 @@ def test_abandoned_arms_side_by_side_are_rows_in_their_order() -> None:
     assert [r.arm for r in found.rows][:3] == ["random", "original", "defended"]
     assert next(r for r in found.rows if r.arm == "original").complete
     assert not found.complete
+
+
+class Remembering(nn.Module):
+    """Keeps values on itself between its layers, and finds out if another pass came between."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.inside = 0
+
+    def forward(self, obs: torch.Tensor) -> torch.Tensor:
+        self.inside += 1
+        time.sleep(0.002)  # an invitation to other threads
+        assert self.inside == 1, "two passes at once"
+        values: torch.Tensor = self.network(obs)
+        self.inside = 0
+        return values
+
+
+def test_a_network_that_remembers_is_safe_from_the_arm_beside_it() -> None:
+    agent = load_agent(Remembering(nature_network(18)))
+    torch.set_num_threads(3)
+    try:
+        found = evaluate(
+            agent, "BankHeist", lam=[1, 4], episodes=1, controls=False,
+            protocol=replace(SHORT, max_frames=120),
+        )  # fmt: skip
+    finally:
+        torch.set_num_threads(1)
+    assert found.complete
