@@ -274,9 +274,9 @@ def test_abandoned_arms_side_by_side_are_rows_in_their_order() -> None:
     settings = Settings(
         "BankHeist", (4.0,), defense="sap-100", episodes=3, num_envs=2, protocol=SHORT
     )
-    stage = Stage(load_agent("BankHeist"), settings)
     torch.set_num_threads(3)
     try:
+        stage = Stage(load_agent("BankHeist"), settings)
         for event in stage.play():
             if isinstance(event, ArmPlayed) and len(stage._open) > 1:
                 break
