@@ -3,19 +3,20 @@
     OMP_NUM_THREADS=2 python -m benchmarks.attacked_eval [--threads 2] [--rounds 3]
 
 Today: Stable-Baselines3's wrapped BankHeist, one environment, torchattacks.FGSM on the DQN's
-network, `predict`; with SAP, torch.multinomial after every ReLU. Ours: 32 environments, one
-gradient sample, float frames, the referee included. Every contender runs in a process of its own.
+network, `predict`; with SAP, torch.multinomial after every ReLU. Ours: 32 environments per arm, an
+arm per thread side by side as `sap-rl eval` plays them, one gradient sample, float frames, the
+referee included. Every contender runs in a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
+import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from statistics import median
 from typing import Any
 
@@ -24,8 +25,11 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.sap_forward import MultinomialSAP
-from sap_rl import Protocol, load_agent, make_atari
-from sap_rl.evaluation.arms import Arm, Cast
+from benchmarks.timing import measure_apart
+from sap_rl import Protocol, load_agent
+from sap_rl.atari.fleet import Fleet, make_fleet
+from sap_rl.evaluation.arms import Arm, Cast, Contestant
+from sap_rl.evaluation.side_by_side import Job, side_by_side
 from sap_rl.machine import keep_freed_memory
 
 NUM_ENVS, LAM = 32, 4.0
@@ -90,38 +94,63 @@ def ours(
     device: str = "cpu",
     steps: int = 3_000,
 ) -> dict[str, float]:
-    """The evaluator's own player and environments; seconds by part."""
+    """The evaluator's own players and environments, an arm per thread side by side as it plays
+    them; seconds by part."""
     keep_freed_memory()
     agent = load_agent("BankHeist", device=device).in_precision(precision)
     protocol = Protocol(grad_samples=grad_samples)
     cast = Cast(agent, protocol, seed=0)
     if defense:
         cast.defended = agent.defend(defense, seed=0)
-    player = cast.contestant(Arm("defended" if defense else "original", LAM, "self"))
-    player.meter = None  # flips are measured besides, on every 8th step
-    clock: dict[str, float] = defaultdict(float)
-    timed(player.adversary, "perturb", clock, "attack")
-    envs = make_atari("BankHeist", num_envs, protocol=protocol)
-    timed(envs, "step", clock, "emulation")
-    obs, _ = envs.reset(seed=0)
-    rows, first = np.arange(num_envs), np.ones(num_envs, np.bool_)
-    began, decided = 0.0, 0.0
+    arm = Arm("defended" if defense else "original", LAM, "self")
+    arms = torch.get_num_threads()
+    fleets = [
+        make_fleet("BankHeist", num_envs, protocol=protocol, preprocess=agent.preprocess)
+        for _ in range(arms)
+    ]
     count = max(steps // num_envs, 5)
+    clocks: list[dict[str, float]] = [defaultdict(float) for _ in range(arms)]
+    ready = threading.Barrier(arms)
+
+    def play(place: int) -> Iterator[int]:
+        player = cast.apart().contestant(arm)
+        player.meter = None  # flips are measured besides, on every 8th step
+        yield from timed_steps(player, fleets[place], count, clocks[place], ready)
+
+    for _ in side_by_side([Job(play) for _ in range(arms)], arms):
+        pass
+    for fleet in fleets:
+        fleet.close()
+    total = sum(clock["total"] for clock in clocks)
+    shares = {f"share_{part}": sum(clock[part] for clock in clocks) / total for part in PARTS}
+    return {"steps_per_second": arms * count * num_envs / max(c["total"] for c in clocks), **shares}
+
+
+def timed_steps(
+    player: Contestant, fleet: Fleet, count: int, clock: dict[str, float], ready: threading.Barrier
+) -> Iterator[int]:
+    """Play `count` steps of every environment after three to warm up; seconds by part in clock."""
+    timed(player.adversary, "perturb", clock, "attack")
+    timed(fleet, "step", clock, "emulation")
+    rows = np.arange(fleet.num_envs)
+    fleet.reset(rows, rows)
+    first = np.ones(fleet.num_envs, np.bool_)
+    began, decided = 0.0, 0.0
     for step in range(count + 3):
         if step == 3:
+            ready.wait()
             clock.clear()
             began, decided = time.perf_counter(), 0.0
         start = time.perf_counter()
-        decision = player.decide(obs[rows], first, rows)
+        assert fleet.obs is not None
+        decision = player.decide(fleet.obs, first, rows)
         decided += time.perf_counter() - start
-        obs, _, terminated, truncated, _ = envs.step(decision.actions)
+        _, terminated, truncated = fleet.step(rows, decision.actions)
         first = terminated | truncated
-    total = time.perf_counter() - began
-    envs.close()
+        yield step
+    clock["total"] = time.perf_counter() - began
     clock["policy"] = decided - clock["attack"]
-    clock["rest"] = total - sum(clock[part] for part in PARTS[:3])
-    shares = {f"share_{part}": clock[part] / total for part in PARTS}
-    return {"steps_per_second": count * num_envs / total, **shares}
+    clock["rest"] = clock["total"] - sum(clock[part] for part in PARTS[:3])
 
 
 def timed(owner: Any, name: str, clock: dict[str, float], part: str) -> None:
@@ -150,9 +179,7 @@ CONTENDERS: dict[str, Callable[[], dict[str, float]]] = {
 def measure(name: str, threads: int) -> dict[str, float]:
     """One contender in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.attacked_eval", "--threads", str(threads)]
-    done = subprocess.run([*command, "--only", name], capture_output=True, text=True, check=True)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return measure_apart([*command, "--only", name], ours=name.startswith("ours"))
 
 
 def main() -> None:

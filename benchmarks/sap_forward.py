@@ -8,6 +8,8 @@ torch.multinomial and a mask per activation map. "torch" is the fallback where n
 
 from __future__ import annotations
 
+import sap_rl  # isort: skip  # noqa: F401 (before torch: its idle threads then sleep, as users')
+
 import argparse
 from collections.abc import Callable
 from contextlib import contextmanager

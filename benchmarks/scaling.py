@@ -8,6 +8,8 @@ draws them.
 
 from __future__ import annotations
 
+import sap_rl  # isort: skip  # noqa: F401 (before torch: its idle threads then sleep, as users')
+
 import argparse
 from pathlib import Path
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import time
 from collections.abc import Callable, Mapping
 from statistics import median
@@ -34,3 +37,16 @@ def print_ratios(title: str, found: Mapping[str, float]) -> None:
     first = next(iter(found.values()))
     for name, seconds in found.items():
         print(f"  {name:<34} {1e3 * seconds:9.2f} ms {seconds / first:7.2f}")
+
+
+def measure_apart(command: list[str], *, ours: bool) -> dict[str, float]:
+    """The JSON object in the last line that a contender prints, in a process of its own.
+
+    ours: torch's idle threads wait as `import sap_rl` has them wait where it comes before torch;
+    other contenders run as whoever writes them today would, with torch's default.
+    """
+    waiting = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "2000"}
+    environment = os.environ | (waiting if ours else {})
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found

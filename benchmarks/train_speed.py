@@ -1,6 +1,6 @@
 """Training speed side by side: Stable-Baselines3's DQN, ours, and the bound, in turn.
 
-    OMP_NUM_THREADS=2 python benchmarks/train_speed.py --rounds 3
+    OMP_NUM_THREADS=2 python -m benchmarks.train_speed --rounds 3
 
 Same game, batch 32, replay ratio 8 (one update per 4 steps), network and 8 environments. Each
 contender runs in a process of its own, one after the other, round after round. The bound is
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,6 +24,8 @@ from typing import Any
 
 import numpy as np
 import torch
+
+from benchmarks.timing import measure_apart
 
 NUM_ENVS, BATCH, PERIOD = 8, 32, 4
 WARM = 8
@@ -180,12 +181,10 @@ CONTENDERS = {"sb3": stable_baselines, "ours": ours, "bound": bound}
 def measure(name: str, args: argparse.Namespace) -> dict[str, float]:
     """One contender in a process of its own."""
     command = [
-        sys.executable, __file__, "--only", name, "--game", args.game,
+        sys.executable, "-m", "benchmarks.train_speed", "--only", name, "--game", args.game,
         "--steps", str(args.steps), "--threads", str(args.threads),
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return measure_apart(command, ours=name != "sb3")
 
 
 def main() -> None:

@@ -4,8 +4,11 @@ import os
 
 # Before torch is loaded: its idle threads would spin on the cores that the emulators need. An
 # evaluation on two cores gains 1.1 times, with one of them busy otherwise 1.6 times
-# (benchmarks/thread_waiting.py). Set the variable yourself to choose otherwise.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# (benchmarks/thread_waiting.py). A short look around before they sleep spares small batches the
+# price of waking them (benchmarks/sap_forward.py). Set OMP_WAIT_POLICY to choose otherwise.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ["OMP_WAIT_POLICY"] = "passive"
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 from sap_rl.agents import Agent, load_agent
 from sap_rl.atari.env import make_atari

@@ -74,7 +74,7 @@ class Adversary:
         adv = self.attack(q, obs, self.threat, generator=self._generator(pixels.device))
         received = self.threat.deliver(adv.detach(), given)
         linf = self.threat.check(received, given, pixels)
-        mean = (received.float() - pixels.float()).abs().flatten(1).mean(1)
+        mean = (received.float() - pixels).abs_().flatten(1).mean(1)
         if self.threat.frames == "newest":
             self._history.update(zip(rows, received[:, 1:].clone(), strict=True))
         return Attacked(received, q.label(obs), linf, mean, self.victim)

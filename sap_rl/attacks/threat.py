@@ -55,10 +55,10 @@ class Threat:
 
     def project(self, adv: UnitFrames, obs: UnitFrames) -> UnitFrames:
         """The nearest frames to `adv` that the threat allows around `obs`."""
-        delta = (adv - obs).clamp(-self.eps, self.eps)
+        delta = (adv - obs).clamp_(-self.eps, self.eps)  # in place: memory is what this costs
         if self.frames == "newest":
             delta = torch.cat([torch.zeros_like(delta[:, :-1]), delta[:, -1:]], 1)
-        return (obs + delta).clamp(0, 1)
+        return delta.add_(obs).clamp_(0, 1)
 
     def deliver(self, adv: Tensor, given: Pixels) -> Pixels:
         """Attacked unit frames as the agent receives them; untouched pixels stay bit for bit.
@@ -69,7 +69,7 @@ class Threat:
         _require_frames(adv, obs)
         delta = to_pixels(adv - obs)
         if self.observation == "float":
-            return (given.float() + delta).clamp(0, PIXEL_MAX)
+            return delta.add_(given).clamp_(0, PIXEL_MAX)
         towards_clean = torch.trunc(delta + TOLERANCE * delta.sign())  # 3.99999 is meant as 4
         towards_clean = torch.where(towards_clean.abs() > self.lam, delta.trunc(), towards_clean)
         return (given.float() + towards_clean).clamp(0, PIXEL_MAX).to(torch.uint8)
@@ -90,7 +90,7 @@ class Threat:
             raise ThreatViolation(f"{int((~torch.isfinite(pixels)).sum())} pixels are not finite")
         if low < 0 or high > PIXEL_MAX:
             raise ThreatViolation(f"pixels reach {low:g}..{high:g}, outside 0..255")
-        linf = (pixels - clean.float()).abs().flatten(1).amax(1)
+        linf = (pixels - clean).abs_().flatten(1).amax(1)
         if float(linf.max()) > self.lam + TOLERANCE:
             raise ThreatViolation(f"distance {float(linf.max()):g} exceeds lambda {self.lam:g}")
         if self.frames == "newest":

@@ -26,7 +26,7 @@ except ImportError:  # pragma: no cover - numba is a dependency, but not for eve
 VERSIONS = {"exact": "exact/2", "bernoulli": "bernoulli/2"}
 """Written into every result; the number grows when a sampler's draws change."""
 
-WORTH_A_THREAD = 2**17
+WORTH_A_THREAD = 2**16
 """Values below which a second thread would cost more than it takes off."""
 
 
