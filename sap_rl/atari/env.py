@@ -44,7 +44,7 @@ def make_atari(
     require_positive("num_envs", num_envs)
     require_positive("num_threads", num_threads or 1)
     rom = rom_ids()[canonical_game(game)]
-    options = {
+    options: dict[str, Any] = {
         "num_threads": min(num_envs, num_threads or torch.get_num_threads()),
         "max_num_frames_per_episode": protocol.max_frames,
         "repeat_action_probability": max(protocol.sticky_actions, preprocess.sticky_actions),
@@ -93,7 +93,7 @@ def _restacked(
         stack_num=1,
         **options,
     )
-    available = int(envs.single_action_space.n)
+    available = int(envs.single_action_space.n)  # type: ignore[attr-defined]
     if preprocess.first_actions > available:
         envs.close()
         raise UsageError(
@@ -107,6 +107,8 @@ def screen_size(rom: str) -> tuple[int, int]:
     """Height and width of a game's screen before any resizing, 210x160 for most."""
     ALEInterface.setLoggerMode(LoggerMode.Error)  # it greets on stderr otherwise
     ale = ALEInterface()
-    ale.loadROM(roms.get_rom_path(rom))
+    path = roms.get_rom_path(rom)
+    assert path is not None, rom
+    ale.loadROM(path)
     height, width = ale.getScreenDims()
     return int(height), int(width)

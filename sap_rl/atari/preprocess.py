@@ -87,7 +87,7 @@ class Preprocess:
             return
         if len(self.crop) != 4:
             raise UsageError(f"crop is top,left,height,width, got {list(self.crop)}")
-        top, left, height, width = self.crop
+        height, width = self.crop[2:]
         if max(map(abs, self.crop)) > LARGEST["height"] or min(height, width) < 1:
             raise UsageError(f"crop cannot be {list(self.crop)}; the screen is about 210x160")
         if self.interpolation == "area" and (height < self.height or width < self.width):

@@ -1,4 +1,4 @@
-"""From the emulator's screen to what a network sees of it, where the emulator does not do it itself.
+"""From the emulator's screen to what a network sees of it, where the emulator does not do it.
 
 Networks are trained on OpenCV's pixels, so resizing rounds as OpenCV does: float32 products, added
 in its order. No OpenCV is needed.
@@ -106,15 +106,18 @@ class Lens:
         if self.preprocess.luma == "luminance":
             return self._resized(self._grey(screens))
         # The mean of the colours is rounded once, after resizing.
-        return self._resized(screens.astype(np.float32).mean(3))
+        mean: np.ndarray = screens.astype(np.float32).mean(3)
+        return self._resized(mean)
 
     def _grey(self, pixels: np.ndarray) -> np.ndarray:
         """uint8 [N, h, w] of colours [N, h, w, 3]."""
         if self.preprocess.luma == "mean":
-            return np.rint(pixels.astype(np.float32).mean(3)).astype(np.uint8)
+            mean: np.ndarray = np.rint(pixels.astype(np.float32).mean(3)).astype(np.uint8)
+            return mean
         # Whole numbers below 2^24: exact in float32, and a product is faster than three planes.
         weighted = pixels.astype(np.float32) @ np.array(LUMINANCE, np.float32)
-        return ((weighted + 2.0**14) * 2.0**-15).astype(np.uint8)
+        grey: np.ndarray = ((weighted + 2.0**14) * 2.0**-15).astype(np.uint8)
+        return grey
 
     def _resized(self, pixels: np.ndarray) -> np.ndarray:
         """uint8 [..., h, w] of [..., H, W]."""
