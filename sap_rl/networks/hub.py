@@ -21,7 +21,7 @@ SB3_ZOO = {
 def hub_file(ref: str) -> Path:
     """The local copy of `hub:owner/name`, or of one file of it, `hub:owner/name/file.zip`.
 
-    Without a connection what is cached already is taken. UsageError in one line where
+    What is cached already is taken, without asking the hub. UsageError in one line where
     huggingface_hub is missing, nothing can be had, or the choice of a file is open.
     """
     owner, _, rest = ref.removeprefix(PREFIX).partition("/")
@@ -35,12 +35,7 @@ def hub_file(ref: str) -> Path:
     repo = f"{owner}/{name}"
     if wanted:
         return _download(huggingface_hub, repo, wanted)
-    try:
-        files = list(huggingface_hub.list_repo_files(repo))
-    except Exception as error:  # its HTTP library's own errors, which change between versions
-        files = _cached(huggingface_hub, repo)
-        if not files:
-            raise _unreachable(repo, error) from None
+    files = _cached(huggingface_hub, repo) or _listed(huggingface_hub, repo)
     checkpoints = [file for file in files if file.endswith(SUFFIXES)]
     if "agent.toml" in files:
         for file in checkpoints:
@@ -64,23 +59,33 @@ def stated_by_hub(ref: str) -> dict[str, Any]:
 
 
 def _download(hub: Any, repo: str, file: str) -> Path:
-    """A file's local copy, from the cache where there is no connection."""
+    """A file's local copy: the cached one if there is one, or else fetched into the cache."""
+    try:
+        return Path(hub.hf_hub_download(repo, file, local_files_only=True))
+    except Exception:  # not cached, or no name for a repository
+        pass
     try:
         return Path(hub.hf_hub_download(repo, file))
     except Exception as error:
-        try:
-            return Path(hub.hf_hub_download(repo, file, local_files_only=True))
-        except Exception:
-            raise _unreachable(f"{repo}/{file}", error) from None
+        raise _unreachable(f"{repo}/{file}", error) from None
 
 
 def _cached(hub: Any, repo: str) -> list[str]:
-    """Files of a repository in the cache; none where it was never fetched."""
+    """Files of a repository in the cache; none where no checkpoint of it is."""
     try:
         folder = Path(hub.snapshot_download(repo, local_files_only=True))
     except Exception:
         return []
-    return [str(path.relative_to(folder)) for path in sorted(folder.rglob("*")) if path.is_file()]
+    found = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
+    return sorted(found) if any(file.endswith(SUFFIXES) for file in found) else []
+
+
+def _listed(hub: Any, repo: str) -> list[str]:
+    """Files of a repository on the hub."""
+    try:
+        return [file.rfilename for file in hub.HfApi().model_info(repo, timeout=10).siblings or ()]
+    except Exception as error:  # its HTTP library's own errors, which change between versions
+        raise _unreachable(repo, error) from None
 
 
 def _unreachable(what: str, error: Exception) -> UsageError:
