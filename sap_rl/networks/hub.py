@@ -62,8 +62,12 @@ def _download(hub: Any, repo: str, file: str) -> Path:
     """A file's local copy: the cached one if there is one, or else fetched into the cache."""
     try:
         return Path(hub.hf_hub_download(repo, file, local_files_only=True))
-    except Exception:  # not cached, or no name for a repository
-        pass
+    except Exception as missing:  # not cached, or no name for a repository
+        files = _listed(hub, repo)  # at once, where a download without connection tries for long
+        if file not in files:
+            raise UsageError(
+                f"'{repo}' holds no file '{file}' but {', '.join(sorted(files)[:8])}"
+            ) from missing
     try:
         return Path(hub.hf_hub_download(repo, file))
     except Exception as error:

@@ -206,16 +206,18 @@ def _foreign_calls(data: bytes) -> Iterator[str]:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 pickles = [name for name in archive.namelist() if name.endswith("data.pkl")]
                 data = archive.open(pickles[0]).read(MAX_PICKLE_BYTES)
-        for opcode, arg, _ in pickletools.genops(data):
-            if isinstance(arg, str) and opcode.name not in ("GLOBAL", "INST"):
-                strings = [*strings[-1:], arg]
-            named = None
-            if opcode.name in ("GLOBAL", "INST"):
-                named = str(arg).split(" ", 1)
-            elif opcode.name == "STACK_GLOBAL" and len(strings) == 2:
-                named = strings
-            if named and named[0] not in KNOWN_CALLS:
-                yield ".".join(named)[:80]
+        stream = io.BytesIO(data)
+        while stream.tell() < len(data):  # torch's legacy files are pickles one after the other
+            for opcode, arg, _ in pickletools.genops(stream):
+                if isinstance(arg, str) and opcode.name not in ("GLOBAL", "INST"):
+                    strings = [*strings[-1:], arg]
+                named = None
+                if opcode.name in ("GLOBAL", "INST"):
+                    named = str(arg).split(" ", 1)
+                elif opcode.name == "STACK_GLOBAL" and len(strings) == 2:
+                    named = strings
+                if named and named[0] not in KNOWN_CALLS:
+                    yield ".".join(named)[:80]
     except Exception:  # a broken pickle has been refused already; it only stays unnamed
         return
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sap_rl.atari.preprocess import LARGEST, Preprocess
+from sap_rl.errors import UsageError
 from sap_rl.networks import NETWORKS
 from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.loaders.files import Weights, read_weights, refusal
@@ -109,7 +110,10 @@ def make_checkpoint(
             f"the network sees {state['conv1.weight'].shape[1]} frames, preprocess says "
             f"{preprocess.frames}",
         )
-    module = empty_network(kind, num_actions, preprocess)
+    try:
+        module = empty_network(kind, num_actions, preprocess)
+    except UsageError as error:
+        raise refusal(weights.path, error) from None
     try:
         module.load_state_dict(state, assign=True)
     except RuntimeError as error:

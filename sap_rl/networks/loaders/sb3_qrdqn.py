@@ -42,7 +42,7 @@ def build(weights: Weights, request: Request) -> Checkpoint:
                 "first_actions in preprocess (--preprocess first_actions=6)",
             )
         actions = num_actions(request.game)
-    if outputs % actions or state["q.weight"].shape[0] != outputs:
+    if outputs % actions or state["q.weight"].shape[:1] != (outputs,):
         raise refusal(weights.path, f"{outputs} outputs are no quantiles of {actions} actions")
     for name in ("q.weight", "q.bias"):
         state[name] = _folded(state[name], actions)
