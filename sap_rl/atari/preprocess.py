@@ -132,6 +132,8 @@ def preprocess_entries(entries: Mapping[str, Any]) -> dict[str, Any]:
             found[key] = _read_entry(value, getattr(plain, key))
         except (TypeError, ValueError, OverflowError):
             raise UsageError(f"preprocess {key}: cannot use {value!r:.60}") from None
+        if key in CHOICES and found[key] not in CHOICES[key]:
+            raise unknown(key, found[key][:40], CHOICES[key])
     return found
 
 
@@ -150,7 +152,7 @@ def _read_entry(value: Any, plain: Any) -> Any:
     """The value in the type of the entry's default."""
     if isinstance(plain, bool):
         words = {"true": True, "false": False}
-        return words[value.lower()] if isinstance(value, str) else _exactly(value, bool)
+        return _exactly(words.get(value.lower()) if isinstance(value, str) else value, bool)
     if isinstance(plain, tuple):
         parts = value.split(",") if isinstance(value, str) and value else value or ()
         return tuple(_read_entry(part, 0) for part in parts)
