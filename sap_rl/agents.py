@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,21 +12,27 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sap_rl.atari.games import canonical_game, rom_ids
+from sap_rl.atari.games import canonical_game
 from sap_rl.atari.pixels import to_unit
 from sap_rl.atari.protocol import Preprocess, Protocol
 from sap_rl.attacks.gradients import mean_values
 from sap_rl.defenses import DEFENSES, parse_defense
 from sap_rl.defenses.activations import reseed_parts, shared_copy
 from sap_rl.errors import UsageError, unknown
+from sap_rl.networks.adapt import Transformed, actions_of, takes_unit
 from sap_rl.networks.checkpoint import Checkpoint
-from sap_rl.networks.loaders import LOADERS
+from sap_rl.networks.hub import stated_by_hub
+from sap_rl.networks.loaders import LOADERS, load_checkpoint
+from sap_rl.networks.loaders.request import Request
+from sap_rl.networks.lookup import find_agent, shipped_agents
 from sap_rl.networks.precision import PRECISIONS, half_precision
 from sap_rl.seeds import numpy_stream
 from sap_rl.types import ActionArray, QValues
 
-AGENTS_VARIABLE = "SAP_RL_AGENTS"
-"""Environment variable with a folder of agents that goes before the shipped ones."""
+Transform = Callable[[Tensor], Tensor]
+"""A module's own preprocessing: pixels 0..255 [B, K, H, W] -> whatever the module takes."""
+
+__all__ = ["Agent", "find_agent", "load_agent", "shipped_agents"]
 
 
 @dataclass(frozen=True)
@@ -155,39 +160,77 @@ def load_agent(
     ref: str | Path | nn.Module,
     *,
     format: str | None = None,
-    preprocess: Preprocess | None = None,
+    preprocess: Preprocess | Mapping[str, Any] | Transform | None = None,
     device: str | torch.device = "cpu",
+    game: str | None = None,
 ) -> Agent:
-    """An agent by a game's or agent's name, by the path of its folder, or from an nn.Module.
+    """An agent by a game's or agent's name, from a file or folder, `hub:owner/name`, or a module.
 
-    A module, which is moved to `device`, takes unit frames [B, K, H, W] and gives action values
-    [B, A]; say what it sees with `preprocess` (four stacked 84x84 frames by default). Raises
-    UsageError in one line.
+    format: of `LOADERS`, recognised by the file's tensors where it is not given; preprocess: what
+    the network sees, where it is not the format's own, whole or as a mapping of entries of
+    `Preprocess`; game: the one it plays, for what a file does not say. Nothing of a file is
+    executed; UsageError in one line, with the question where a file leaves something open.
+
+    A module, which is moved to `device` and put into evaluation mode, gives action values (or
+    logits) [B, A] of unit frames [B, K, H, W], four of 84x84 unless `preprocess` says otherwise.
+    preprocess may also be its own preprocessing: a differentiable function of pixels 0..255
+    [B, K, H, W], float32, whose value it takes.
     """
     place = _device(device)
+    game = canonical_game(game) if game is not None else None
     if isinstance(ref, nn.Module):
-        module = ref.to(place)
-        return Agent(module, preprocess or Preprocess(), type(ref).__name__, device=place)
-    kind = format or "native"
-    if kind not in LOADERS:
-        raise unknown("format", kind, LOADERS)
-    checkpoint = LOADERS[kind](find_agent(ref))
-    return _from_checkpoint(checkpoint, preprocess, place)
+        return _from_module(ref, preprocess, place, game)
+    return from_checkpoint(read_checkpoint(ref, format, preprocess, game), place)
 
 
-def _from_checkpoint(
-    checkpoint: Checkpoint, preprocess: Preprocess | None, device: torch.device
-) -> Agent:
+def read_checkpoint(
+    ref: str | Path,
+    format: str | None = None,
+    preprocess: Preprocess | Mapping[str, Any] | Transform | None = None,
+    game: str | None = None,
+) -> Checkpoint:
+    """What stands at a reference, before it becomes an agent; arguments as in `load_agent`."""
+    if callable(preprocess):
+        raise UsageError("a function as preprocess goes with a module, not with a file")
+    if format is not None and format not in LOADERS:
+        raise unknown("format", format, LOADERS)
+    stated = stated_by_hub(str(ref))
+    request = Request(game or stated.get("game"), {} if preprocess is None else preprocess)
+    checkpoint = load_checkpoint(find_agent(ref), format, request)
+    return replace(checkpoint, facts=checkpoint.facts | stated)
+
+
+def from_checkpoint(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> Agent:
+    """The agent that a checkpoint makes."""
+    place = _device(device)
     return Agent(
-        checkpoint.module.to(device),
-        preprocess or checkpoint.preprocess,
+        takes_unit(checkpoint.module, checkpoint.preprocess).to(place),
+        checkpoint.preprocess,
         checkpoint.name,
         game=checkpoint.game,
         num_actions=checkpoint.num_actions,
         sha256=checkpoint.sha256,
-        device=device,
+        device=place,
         facts=checkpoint.facts,
     )
+
+
+def _from_module(
+    network: nn.Module,
+    preprocess: Preprocess | Mapping[str, Any] | Transform | None,
+    device: torch.device,
+    game: str | None,
+) -> Agent:
+    sees = Preprocess()
+    module = network.to(device).eval()
+    if callable(preprocess):
+        module = Transformed(module, preprocess)
+    elif preprocess is not None:
+        sees = Request(game, preprocess).settle(sees)
+        module = takes_unit(module, sees)
+    actions = actions_of(module, sees, device)
+    name = type(network).__name__
+    return Agent(module, sees, name, game=game, num_actions=actions, device=device)
 
 
 def _device(device: str | torch.device) -> torch.device:
@@ -199,48 +242,3 @@ def _device(device: str | torch.device) -> torch.device:
             f"device '{device}' cannot be used: {str(error).splitlines()[0]}"
         ) from None
     return place
-
-
-def find_agent(ref: str | Path) -> Path:
-    """The folder of an agent: a path, or a name below $SAP_RL_AGENTS, the checkout, the wheel."""
-    if isinstance(ref, Path):
-        if not ref.exists():
-            raise UsageError(f"there is no agent's folder '{ref}'")
-        return ref
-    if "/" in ref and Path(ref).exists():
-        return Path(ref)
-    known = shipped_agents()
-    if ref in known:
-        return known[ref]
-    if Path(ref).is_dir():
-        return Path(ref)
-    try:
-        game = canonical_game(ref)
-    except UsageError:
-        if "/" in ref and not ref.startswith("ALE/"):
-            raise UsageError(f"there is no agent's folder '{ref}'") from None
-        games = (game for game in rom_ids() if game not in known)
-        raise unknown("agent", ref, [*known, *games]) from None
-    if game in known:
-        return known[game]
-    raise UsageError(
-        f"no agent for {game} is shipped; choose from {', '.join(known) or 'none'}, "
-        "or give the path of an agent's folder"
-    )
-
-
-def shipped_agents() -> dict[str, Path]:
-    """Name -> folder of every agent that can be found by name; earlier places win."""
-    found: dict[str, Path] = {}
-    for place in _places():
-        for card in sorted(place.glob("[!.]*/agent.toml")):
-            found.setdefault(card.parent.name, card.parent)
-    return found
-
-
-def _places() -> Iterator[Path]:
-    package = Path(__file__).resolve().parent
-    if os.environ.get(AGENTS_VARIABLE):
-        yield Path(os.environ[AGENTS_VARIABLE])
-    yield package.parent / "agents"
-    yield package / "_agents"

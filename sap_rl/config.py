@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
 import yaml
 
 from sap_rl.atari.games import canonical_game
+from sap_rl.atari.preprocess import parse_preprocess, preprocess_entries
 from sap_rl.atari.protocol import Frames, Observation, Protocol
 from sap_rl.attacks import ATTACKS
 from sap_rl.attacks.objectives import OBJECTIVES
@@ -17,6 +18,7 @@ from sap_rl.defenses.sampling import SAMPLERS
 from sap_rl.defenses.sap import BACKWARDS
 from sap_rl.errors import UsageError, unknown
 from sap_rl.evaluation.settings import Settings
+from sap_rl.networks.loaders import LOADERS
 from sap_rl.networks.precision import PRECISIONS
 
 
@@ -67,6 +69,12 @@ def _one_of(kind: str, choices: Iterable[str]) -> Callable[[Any], str]:
     return read
 
 
+def _preprocess(value: Any) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return preprocess_entries(value)
+    return parse_preprocess([value] if isinstance(value, str) else [_text(part) for part in value])
+
+
 def _switch(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError(value)
@@ -75,7 +83,15 @@ def _switch(value: Any) -> bool:
 
 EVAL_OPTIONS: dict[str, Option] = {
     "game": Option(_game, "the game: BankHeist, bank_heist or ALE/BankHeist-v5"),
-    "agent": Option(_text, "who plays: an agent's name or folder [the game's shipped agent]"),
+    "agent": Option(
+        _text, "who plays: an agent's name, folder or file, or hub:owner/name [the game's own]"
+    ),
+    "format": Option(
+        _one_of("format", LOADERS), "whose checkpoint the file is [recognised by its tensors]"
+    ),
+    "preprocess": Option(
+        _preprocess, "key=value, what a file does not say of its frames (sap-rl agents show)"
+    ),
     "lambda": Option(_lambdas, "attack budget in pixel units 0..255, one or several"),
     "attack": Option(_one_of("attack", ATTACKS), "none, noise, fgsm or pgd [fgsm]"),
     "objective": Option(
@@ -117,6 +133,7 @@ EVAL_OPTIONS: dict[str, Option] = {
     "controls": Option(_switch, "play the random and matched controls [true]"),
 }
 ATTACK_KEYS = ("objective", "temperature", "steps", "momentum", "restarts")
+LOADING_KEYS = ("format", "preprocess")
 DEFENSE_KEYS = ("sampler", "backward")
 PROTOCOL_KEYS = (
     "grad_samples", "policy_samples", "frames", "observation", "max_frames", "epsilon",
@@ -126,11 +143,12 @@ PLAIN_KEYS = ("game", "attack", "episodes", "num_envs", "seed", "controls", "pre
 
 @dataclass(frozen=True)
 class EvalRequest:
-    """An evaluation and whom to load for it."""
+    """An evaluation and whom to load for it; loading: options of `load_agent`."""
 
     agent: str
     device: str
     settings: Settings
+    loading: dict[str, Any] = field(default_factory=dict)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -155,6 +173,12 @@ def read_option(name: str, value: Any) -> Any:
 def read_whole(name: str, value: Any) -> int:
     """A whole number that is no option of an experiment; UsageError names it and the value."""
     found: int = _read(name, _whole, value)
+    return found
+
+
+def read_number(name: str, value: Any) -> float:
+    """A number that is no option of an experiment; UsageError names it and the value."""
+    found: float = _read(name, _number, value)
     return found
 
 
@@ -184,7 +208,9 @@ def eval_request(options: Mapping[str, Any]) -> EvalRequest:
         protocol=Protocol(**_pick(found, PROTOCOL_KEYS)),
         **_pick(found, PLAIN_KEYS),
     )
-    return EvalRequest(found.get("agent", settings.game), found.get("device", "cpu"), settings)
+    loading = _pick(found, LOADING_KEYS) | {"game": settings.game}
+    device = found.get("device", "cpu")
+    return EvalRequest(found.get("agent", settings.game), device, settings, loading)
 
 
 def _pick(found: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

@@ -24,6 +24,8 @@ PerExample: TypeAlias = Float[Tensor, "B"]
 Flags: TypeAlias = Bool[Tensor, "B"]
 
 PixelArray: TypeAlias = UInt8[np.ndarray, "B K H W"] | Float32[np.ndarray, "B K H W"]
+Screens: TypeAlias = UInt8[np.ndarray, "N H W"] | UInt8[np.ndarray, "N H W 3"]
+"""The emulator's own picture, grey or red, green and blue."""
 ActionArray: TypeAlias = Int64[np.ndarray, "B"]
 
 

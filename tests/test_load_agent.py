@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from sap_rl import Agent, Preprocess, UsageError, agents, load_agent
+from sap_rl import Agent, Preprocess, UsageError, load_agent
 from sap_rl.agents import find_agent, shipped_agents
+from sap_rl.networks import lookup
 
 CHECKOUT = Path(__file__).resolve().parent.parent / "agents"
 
@@ -59,7 +60,7 @@ def test_earlier_places_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_wheel_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "site-packages" / "sap_rl"
     shutil.copytree(CHECKOUT / "BankHeist", package / "_agents" / "BankHeist")
-    monkeypatch.setattr(agents, "__file__", str(package / "agents.py"))
+    monkeypatch.setattr(lookup, "__file__", str(package / "networks" / "lookup.py"))
     assert find_agent("BankHeist") == package / "_agents" / "BankHeist"
     shutil.copytree(CHECKOUT / "BankHeist", package.parent / "agents" / "BankHeist")
     assert find_agent("BankHeist") == package.parent / "agents" / "BankHeist"

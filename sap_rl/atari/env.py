@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import gymnasium
 import torch
+from ale_py import ALEInterface, LoggerMode, roms
 from ale_py.vector_env import AtariVectorEnv
 
 from sap_rl.atari.games import canonical_game, rom_ids
 from sap_rl.atari.protocol import Preprocess, Protocol
-from sap_rl.errors import require_positive
+from sap_rl.atari.restacked import RestackedAtari
+from sap_rl.atari.screen import Lens
+from sap_rl.errors import UsageError, require_positive
+
+VectorEnv = gymnasium.vector.VectorEnv[Any, Any, Any]
 
 
 def make_atari(
@@ -20,7 +26,7 @@ def make_atari(
     protocol: Protocol | None = None,
     preprocess: Preprocess | None = None,
     num_threads: int | None = None,
-) -> gymnasium.vector.VectorEnv[Any, Any, Any]:
+) -> VectorEnv:
     """A vector of emulators giving uint8 observations [num_envs, K, H, W], oldest frame first.
 
     Rewards are the game's own, lives do not end episodes, autoreset is NEXT_STEP. Frames equal
@@ -28,6 +34,8 @@ def make_atari(
     that a reset presses FIRE for one emulator frame where the game has it, before any no-ops.
 
     game: BankHeist, bank_heist and ALE/BankHeist-v5 all work; UsageError names the nearest.
+    preprocess: what is seen; whatever ale-py does not do itself is done here, at equal contract.
+    Actions stick with the larger of its probability and the protocol's.
     num_threads: emulator threads, torch's own thread count by default (ale-py's default takes
     every hardware thread whatever the CPU quota).
     """
@@ -35,17 +43,72 @@ def make_atari(
     preprocess = preprocess or Preprocess()
     require_positive("num_envs", num_envs)
     require_positive("num_threads", num_threads or 1)
-    return AtariVectorEnv(
-        rom_ids()[canonical_game(game)],
+    rom = rom_ids()[canonical_game(game)]
+    options: dict[str, Any] = {
+        "num_threads": min(num_envs, num_threads or torch.get_num_threads()),
+        "max_num_frames_per_episode": protocol.max_frames,
+        "repeat_action_probability": max(protocol.sticky_actions, preprocess.sticky_actions),
+        "full_action_space": preprocess.full_action_space,
+        "frameskip": preprocess.frameskip,
+        "noop_max": protocol.noop_max,
+        "reward_clipping": False,
+    }
+    if preprocess.emulated:
+        return AtariVectorEnv(
+            rom,
+            num_envs,
+            img_height=preprocess.height,
+            img_width=preprocess.width,
+            stack_num=preprocess.frames,
+            **options,
+        )
+    return _restacked(rom, num_envs, preprocess, options)
+
+
+def num_actions(game: str) -> int:
+    """How many actions matter in a game, its minimal action set."""
+    envs = make_atari(game, num_threads=1)
+    found = int(envs.single_action_space.n)  # type: ignore[attr-defined]
+    envs.close()
+    return found
+
+
+def _restacked(
+    rom: str, num_envs: int, preprocess: Preprocess, options: dict[str, Any]
+) -> RestackedAtari:
+    """The emulator's own frames one by one, or its whole screen where a Lens must look at it."""
+    plain = Preprocess()
+    names = ("crop", "grey", "luma", "interpolation")
+    lens = None
+    height, width = preprocess.height, preprocess.width
+    if any(getattr(preprocess, name) != getattr(plain, name) for name in names):
+        height, width = screen_size(rom)
+        lens = Lens(preprocess, (height, width))
+    envs = AtariVectorEnv(
+        rom,
         num_envs,
-        num_threads=min(num_envs, num_threads or torch.get_num_threads()),
-        max_num_frames_per_episode=protocol.max_frames,
-        repeat_action_probability=protocol.sticky_actions,
-        full_action_space=preprocess.full_action_space,
-        img_height=preprocess.height,
-        img_width=preprocess.width,
-        stack_num=preprocess.frames,
-        frameskip=preprocess.frameskip,
-        noop_max=protocol.noop_max,
-        reward_clipping=False,
+        img_height=height,
+        img_width=width,
+        grayscale=lens is None or preprocess.grey == "first",
+        stack_num=1,
+        **options,
     )
+    available = int(envs.single_action_space.n)  # type: ignore[attr-defined]
+    if preprocess.first_actions > available:
+        envs.close()
+        raise UsageError(
+            f"first_actions={preprocess.first_actions}, but the game has {available} actions"
+        )
+    return RestackedAtari(envs, preprocess, lens)
+
+
+@cache
+def screen_size(rom: str) -> tuple[int, int]:
+    """Height and width of a game's screen before any resizing, 210x160 for most."""
+    ALEInterface.setLoggerMode(LoggerMode.Error)  # it greets on stderr otherwise
+    ale = ALEInterface()
+    path = roms.get_rom_path(rom)
+    assert path is not None, rom
+    ale.loadROM(path)
+    height, width = ale.getScreenDims()
+    return int(height), int(width)

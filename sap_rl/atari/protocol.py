@@ -5,39 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from sap_rl.atari.preprocess import Preprocess
 from sap_rl.errors import UsageError, require_positive
 
 Observation = Literal["float", "uint8"]
 Frames = Literal["all", "newest"]
 
+__all__ = ["Frames", "Observation", "Preprocess", "Protocol"]
+
 
 MAX_FRAMES = 10_000_000
 """46 hours of play; ale-py counts in 32 bits and every step's random action is drawn beforehand."""
-
-
-@dataclass(frozen=True)
-class Preprocess:
-    """What a network sees of the game; travels with the agent and builds its environment.
-
-    frames: how many are stacked, oldest first; height, width: pixels after resizing (grey);
-    frameskip: emulator frames per action, the last two maximised; full_action_space: all 18
-    actions instead of those that matter in the game.
-    """
-
-    frames: int = 4
-    height: int = 84
-    width: int = 84
-    frameskip: int = 4
-    full_action_space: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("frames", "height", "width", "frameskip"):
-            require_positive(name, getattr(self, name))
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Shape of one observation, [K, H, W]."""
-        return (self.frames, self.height, self.width)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,10 @@ from sap_rl.errors import UsageError
 COMMANDS = {
     "eval": (add_eval, "play an agent under attack and report returns"),
     "train": (add_train, "train a Double-DQN agent"),
-    "agents": (add_agents, "list the agents that can be played by name; export, check"),
+    "agents": (
+        add_agents,
+        "list the agents that can be played by name; show, import, export, check",
+    ),
 }
 
 

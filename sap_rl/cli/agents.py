@@ -1,33 +1,78 @@
-"""`sap-rl agents`: list, export, check."""
+"""`sap-rl agents`: list, show, import, export, check."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
-from sap_rl.agents import load_agent, shipped_agents
+from sap_rl.agents import load_agent, read_checkpoint, shipped_agents
 from sap_rl.cli.terminal import FAILED_STATUS, listen, set_threads
-from sap_rl.config import read_option, read_whole
+from sap_rl.config import EVAL_OPTIONS, read_number, read_option, read_whole
 from sap_rl.errors import UsageError, require_at_least
 from sap_rl.evaluation.evaluate import Stage
 from sap_rl.evaluation.score import (
     CAPS,
     CHECK_SEED,
+    check_mean,
     check_score,
     score_settings,
     stated_score,
 )
+from sap_rl.reporting.checkpoints import checkpoint_report
 from sap_rl.reporting.progress import ExportBar, ProgressBar
 from sap_rl.reporting.tables import agents_table, check_report, console
 from sap_rl.training.export import Export
+from sap_rl.training.importing import Import
 
 
 def add_agents(parser: argparse.ArgumentParser) -> None:
     """Its arguments and those of its own commands."""
     parser.set_defaults(run=run_list)
-    commands = parser.add_subparsers(dest="agents_command", metavar="export | check")
+    commands = parser.add_subparsers(
+        dest="agents_command", metavar="show | import | export | check"
+    )
+    _add_show(commands.add_parser("show", help="say what an agent is and what it sees"))
+    _add_import(commands.add_parser("import", help="make an agent of another project's file"))
     _add_export(commands.add_parser("export", help="make an agent of a training run"))
     _add_check(commands.add_parser("check", help="play an agent and compare with its stated score"))
+
+
+def _add_loading(parser: argparse.ArgumentParser) -> None:
+    """What `load_agent` may have to be told."""
+    for name in ("format", "preprocess"):
+        parser.add_argument(
+            f"--{name}",
+            nargs="+" if name == "preprocess" else None,
+            help=EVAL_OPTIONS[name].help,
+        )
+
+
+def _loading(args: argparse.Namespace) -> dict[str, Any]:
+    names = ("format", "preprocess", "game")
+    given = {name: getattr(args, name) for name in names}
+    return {name: read_option(name, value) for name, value in given.items() if value is not None}
+
+
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=run_show)
+    parser.add_argument("agent", metavar="AGENT", help=EVAL_OPTIONS["agent"].help)
+    parser.add_argument("--game", help="the game it plays, where its file does not say")
+    _add_loading(parser)
+
+
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=run_import)
+    parser.add_argument("source", metavar="FILE", help="a checkpoint, or hub:owner/name")
+    parser.add_argument("--game", required=True, help="the game it plays")
+    _add_loading(parser)
+    parser.add_argument(
+        "--out", type=Path, default=Path("agents"), metavar="DIR", help="agents' folder [agents]"
+    )
+    parser.add_argument("--name", help="of the agent [the game]")
+    parser.add_argument("--replace", action="store_true", help="an agent of that name gives way")
+    parser.add_argument("--episodes", default="100", help="behind the measured score [100]")
+    parser.add_argument("--threads", help="threads of torch and of the emulators [torch's]")
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +91,10 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
 
 def _add_check(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run_check)
-    parser.add_argument("agent", metavar="AGENT", help="an agent's name or folder")
+    parser.add_argument("agent", metavar="AGENT", help=EVAL_OPTIONS["agent"].help)
+    parser.add_argument("--game", help="the game it plays, where its file does not say")
+    _add_loading(parser)
+    parser.add_argument("--stated", help="the mean return to compare with [its card's score]")
     parser.add_argument("--episodes", default="100", help="episodes to play [100]")
     parser.add_argument("--seed", default=str(CHECK_SEED), help=f"of these [{CHECK_SEED}]")
     parser.add_argument(
@@ -84,12 +132,37 @@ def run_export(args: argparse.Namespace) -> int:
     return 0
 
 
+def run_show(args: argparse.Namespace) -> int:
+    """Print what an agent is, what it sees of the game, and what its file states."""
+    checkpoint = read_checkpoint(args.agent, **_loading(args))
+    console().print(checkpoint_report(checkpoint))
+    return 0
+
+
+def run_import(args: argparse.Namespace) -> int:
+    """Convert a checkpoint to our format, measure it, write its folder."""
+    set_threads(args.threads)
+    imported = Import(
+        args.source,
+        args.out,
+        name=args.name,
+        episodes=read_whole("episodes", args.episodes),
+        replace=args.replace,
+        **_loading(args),
+    )
+    bar = ExportBar(imported.scoring.total, console(stderr=True))
+    with bar:
+        listen(imported.run(), [bar])
+    console().print(agents_table([(load_agent(imported.folder), imported.folder)]))
+    return 0
+
+
 def run_check(args: argparse.Namespace) -> int:
     """Play fresh episodes; status 0 if they agree with the stated score, 1 if not."""
     set_threads(args.threads)
-    agent = load_agent(args.agent)
+    agent = load_agent(args.agent, **_loading(args))
     if agent.game is None:
-        raise UsageError(f"agent '{agent.name}' does not say its game")
+        raise UsageError(f"agent '{agent.name}' does not say its game; say it with --game")
     episodes = read_whole("episodes", args.episodes)
     require_at_least("episodes", episodes, 2)
     settings = score_settings(
@@ -97,12 +170,20 @@ def run_check(args: argparse.Namespace) -> int:
         episodes=episodes,
         seed=read_option("seed", args.seed),
         max_frames=read_option("max_frames", args.max_frames),
+        sticky_actions=agent.preprocess.sticky_actions,
     )
-    stated = stated_score(agent.facts, settings.protocol.max_frames)
+    bare = agent.facts.get("stated_mean") if args.stated is None else args.stated
+    mean = None if bare is None else read_number("stated", bare)
+    stated = None if mean is not None else stated_score(agent.facts, settings.protocol.max_frames)
     stage = Stage(agent, settings)
     bar = ProgressBar(stage.arms, settings.episodes, console(stderr=True))
     with bar:
         listen(stage.play(), [bar])
-    check = check_score(stated, stage.rows[0])
-    console().print(check_report(agent.name, check, settings))
+    row = stage.rows[0]
+    if stated is not None:
+        check = check_score(stated, row)
+    else:
+        assert mean is not None
+        check = check_mean(agent.game, mean, row)
+    console().print(check_report(agent, check, settings))
     return 0 if check.passed else FAILED_STATUS

@@ -23,7 +23,7 @@ def add_eval(parser: argparse.ArgumentParser) -> None:
     for name, option in EVAL_OPTIONS.items():
         if name != "controls":
             flag = f"--{name.replace('_', '-')}"
-            nargs = "+" if name == "lambda" else None
+            nargs = "+" if name in ("lambda", "preprocess") else None
             parser.add_argument(
                 flag, dest=name, nargs=nargs, default=argparse.SUPPRESS, help=option.help
             )
@@ -44,7 +44,8 @@ def run_eval(args: argparse.Namespace) -> int:
     options |= {name: given[name] for name in EVAL_OPTIONS if name in given}
     set_threads(options.get("threads"))
     request = eval_request(options)
-    stage = Stage(load_agent(request.agent, device=request.device), request.settings)
+    agent = load_agent(request.agent, device=request.device, **request.loading)
+    stage = Stage(agent, request.settings)
     return _play(stage, request, args)
 
 

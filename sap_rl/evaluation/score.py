@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from statistics import stdev
 from typing import Any
 
+from sap_rl.agents import Agent
+from sap_rl.atari.games import game_facts
 from sap_rl.atari.protocol import Protocol
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import Row
@@ -28,17 +30,24 @@ CHECK_SEED = 4_000_000
 CAPS = {"cap_30_minutes": 108_000, "cap_5_minutes": 18_000}
 """Tables of a card below `score`, and their caps in emulator frames."""
 CHECK_LEVEL = 0.99
+SLACK = 0.25
+"""Of a bare mean's distance from random play: protocols of others differ by that much."""
 
 
-def score_settings(game: str, *, episodes: int, seed: int, max_frames: int) -> Settings:
-    """Clean games under the protocol, without defence and controls."""
+def score_settings(
+    game: str, *, episodes: int, seed: int, max_frames: int, sticky_actions: float = 0.0
+) -> Settings:
+    """Clean games under the protocol, without defence and controls.
+
+    sticky_actions: of the world that the agent was trained in, if it was.
+    """
     return Settings(
         game=game,
         lams=(0.0,),
         controls=False,
         episodes=episodes,
         seed=seed,
-        protocol=Protocol(max_frames=max_frames),
+        protocol=Protocol(max_frames=max_frames, sticky_actions=sticky_actions),
     )
 
 
@@ -75,19 +84,21 @@ def score_facts(name: str, row: Row, settings: Settings) -> dict[str, Any]:
 class Check:
     """A stated score beside one measured anew.
 
-    stated, measured: return; difference: measured - stated with its 99% Welch interval.
+    stated, measured: return; difference: measured - stated with its 99% Welch interval; slack: by
+    how much more a score of unknown protocol may be off.
     """
 
     stated: Moments
     measured: Moments
     difference: Interval
+    slack: float = 0.0
 
     @property
     def passed(self) -> bool:
-        """Whether the interval of the difference contains 0."""
+        """Whether the interval of the difference, wider by the slack, contains 0."""
         assert self.difference.low is not None
         assert self.difference.high is not None
-        return self.difference.low <= 0.0 <= self.difference.high
+        return self.difference.low - self.slack <= 0.0 <= self.difference.high + self.slack
 
 
 def stated_score(facts: Mapping[str, Any], max_frames: int) -> Moments:
@@ -113,6 +124,50 @@ def check_score(stated: Moments, row: Row) -> Check:
     assert row.mean is not None
     measured = Moments(row.mean, _sd(row.returns), row.episodes)
     return Check(stated, measured, welch_interval(measured, stated, level=CHECK_LEVEL))
+
+
+def check_mean(game: str, mean: float, row: Row) -> Check:
+    """Compare a mean of which nothing else is known: no episodes, no starts, no epsilon.
+
+    Such a score counts as missed where the interval ends more than a quarter of its distance from
+    random play away from it.
+    """
+    if not math.isfinite(mean):
+        raise UsageError(f"a stated mean return must be a number, got {mean}")
+    assert row.mean is not None
+    measured = Moments(row.mean, _sd(row.returns), row.episodes)
+    exact = Moments(mean, 0.0, 2)  # without a variance of its own: the one-sample interval
+    floor = game_facts(game).random or 0.0
+    difference = welch_interval(measured, exact, level=CHECK_LEVEL)
+    return Check(exact, measured, difference, slack=SLACK * abs(mean - floor))
+
+
+def likely_causes(check: Check, agent: Agent) -> list[str]:
+    """Why an agent may play otherwise than stated: what of its preprocessing to try first.
+
+    By how it plays: as badly as at random speaks for frames that it does not know, better than
+    stated for rewards that were counted otherwise.
+    """
+    sees = agent.preprocess
+    causes = []
+    if check.measured.mean > check.stated.mean:
+        causes.append("the stated score counts clipped rewards, or a single life")
+    else:
+        other = "unit" if sees.scale == "pixels" else "pixels"
+        causes += [
+            f"frames on another scale (preprocess scale={other})",
+            "another stack order (preprocess order="
+            + ("oldest_first)" if sees.order == "newest_first" else "newest_first)"),
+            "another action set (preprocess full_action_space="
+            + ("false)" if sees.full_action_space else "true)"),
+            "the stated score belongs to longer episodes or to training's clipped rewards",
+        ]
+        if sees.layout == "columns_first" or sees.crop:
+            causes.append(f"another part of the screen (crop={list(sees.crop)})")
+    sticky = "without" if sees.sticky_actions else "with"
+    causes.append(f"a world {sticky} sticky actions (preprocess sticky_actions)")
+    causes.append("an emulator of another version")
+    return causes
 
 
 def _sd(returns: tuple[float, ...]) -> float:

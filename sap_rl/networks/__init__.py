@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 from torch import nn
 
+from sap_rl.networks.categorical import categorical_network
 from sap_rl.networks.dueling import dueling_network
 from sap_rl.networks.nature import nature_network
 
 NETWORKS: dict[str, Callable[..., nn.Sequential]] = {
     "nature": nature_network,
     "dueling": dueling_network,
+    "categorical": categorical_network,
 }
-"""(num_actions, *, frames) -> a Q-network in torch's initial state, by the name agents state."""
+"""(num_actions, *, frames, size) -> a Q-network in torch's initial state, by its name on cards."""

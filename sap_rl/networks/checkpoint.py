@@ -14,9 +14,10 @@ from sap_rl.atari.protocol import Preprocess
 class Checkpoint:
     """What a loader returns.
 
-    module: unit frames [B, K, H, W] -> action values [B, num_actions]; preprocess: what it sees;
+    module: frames as `preprocess` says -> action values [B, num_actions], for `takes_unit`;
     game: canonical name, None where the file does not say; sha256: of the weights file;
-    facts: everything else the file states (training, measured score, licence), as read.
+    facts: everything else the file states (training, measured score, licence), as read; kind: of
+    `NETWORKS`.
     """
 
     module: nn.Module
@@ -26,3 +27,4 @@ class Checkpoint:
     game: str | None = None
     sha256: str | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    kind: str = "nature"

@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-from sap_rl.networks.nature import FEATURES, HIDDEN, nature_body
+from sap_rl.networks.nature import FRAME_SIZE, HIDDEN, conv_features, nature_body
 from sap_rl.types import Features, QValues
 
 
@@ -33,12 +33,14 @@ def _stream(features: int, outputs: int) -> nn.Sequential:
     )
 
 
-def dueling_network(num_actions: int, *, frames: int = 4) -> nn.Sequential:
-    """Unit frames [B, frames, 84, 84] -> action values [B, num_actions].
+def dueling_network(
+    num_actions: int, *, frames: int = 4, size: tuple[int, int] = (FRAME_SIZE, FRAME_SIZE)
+) -> nn.Sequential:
+    """Unit frames [B, frames, *size] -> action values [B, num_actions].
 
     The Nature network's convolutions, then a stream for the state's value and one for the actions'
     advantages, each with a dense layer of 512.
     """
     layers = nature_body(num_actions, frames=frames)
-    layers["head"] = DuelingHead(FEATURES, num_actions)
+    layers["head"] = DuelingHead(conv_features(*size), num_actions)
     return nn.Sequential(layers)

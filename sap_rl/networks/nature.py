@@ -11,26 +11,28 @@ from sap_rl.networks.strided import StridedConv2d
 
 FRAME_SIZE = 84
 """Height and width of the frames it sees, in pixels."""
-FEATURES = 3136
-"""What its convolutions make of them."""
+SMALLEST = 36
+"""Height and width below which its convolutions see nothing."""
 HIDDEN = 512
 """Width of the dense layer."""
 
 
-def nature_network(num_actions: int, *, frames: int = 4) -> nn.Sequential:
-    """Unit frames [B, frames, 84, 84] -> action values [B, num_actions].
+def nature_network(
+    num_actions: int, *, frames: int = 4, size: tuple[int, int] = (FRAME_SIZE, FRAME_SIZE)
+) -> nn.Sequential:
+    """Unit frames [B, frames, *size] -> action values [B, num_actions].
 
     Three convolutions (32@8x8/4, 64@4x4/2, 64@3x3/1), a dense layer of 512, ReLU after each.
     """
     layers = nature_body(num_actions, frames=frames)
-    layers["dense"] = nn.Linear(FEATURES, HIDDEN)
+    layers["dense"] = nn.Linear(conv_features(*size), HIDDEN)
     layers["relu4"] = nn.ReLU()
     layers["q"] = nn.Linear(HIDDEN, num_actions)
     return nn.Sequential(layers)
 
 
 def nature_body(num_actions: int, *, frames: int) -> OrderedDict[str, nn.Module]:
-    """The layers up to the features [B, 3136], by name; refuses sizes that make no Q-network."""
+    """The layers up to the features [B, F], by name; refuses sizes that make no Q-network."""
     if num_actions < 2:
         raise UsageError(f"a Q-network needs at least 2 actions, got {num_actions}")
     require_positive("frames", frames)
@@ -43,3 +45,13 @@ def nature_body(num_actions: int, *, frames: int) -> OrderedDict[str, nn.Module]
         relu3=nn.ReLU(),
         flatten=nn.Flatten(),
     )
+
+
+def conv_features(height: int, width: int) -> int:
+    """How many features its convolutions make of a frame; UsageError for one too small."""
+    if min(height, width) < SMALLEST:
+        raise UsageError(
+            f"the network needs frames of at least {SMALLEST}x{SMALLEST}, got {height}x{width}"
+        )
+    sides = [(((side - 8) // 4 + 1 - 4) // 2 + 1 - 3) + 1 for side in (height, width)]
+    return 64 * sides[0] * sides[1]

@@ -27,8 +27,4 @@ COVERAGE = (
 )
 """Measured in tests/evaluation/test_statistics.py."""
 
-CHECK_FAILED = (
-    "The agent does not play as its card says. Likely causes: frames on another scale or in "
-    "another stack order, another action set, sticky actions, a score counted in clipped rewards, "
-    "or an emulator of another version."
-)
+CHECK_FAILED = "The agent does not play as stated. Likely causes: "

@@ -130,6 +130,10 @@ class ExportBar(_LiveBar):
             )
         elif isinstance(event, Scored):
             self._say(
-                f"chosen: {event.steps:,} steps; return {event.row.mean:.1f} over "
+                f"{_chosen(event.steps)}return {event.row.mean:.1f} over "
                 f"{event.row.episodes} other episodes of at most {event.max_frames} frames"
             )
+
+
+def _chosen(steps: int | None) -> str:
+    return "" if steps is None else f"chosen: {steps:,} steps; "

@@ -13,7 +13,7 @@ from rich.text import Text
 from sap_rl.agents import Agent
 from sap_rl.evaluation.arms import METER_EVERY
 from sap_rl.evaluation.results import Change, Evaluation, Row
-from sap_rl.evaluation.score import Check
+from sap_rl.evaluation.score import Check, likely_causes
 from sap_rl.evaluation.settings import Settings
 from sap_rl.reporting.flags import CHECK_FAILED, COVERAGE, FLAGS, ONE_NETWORK
 
@@ -57,22 +57,31 @@ def agents_table(agents: Iterable[tuple[Agent, Path]]) -> RenderableType:
     return table
 
 
-def check_report(name: str, check: Check, settings: Settings) -> RenderableType:
-    """A stated score beside one measured anew, and the verdict."""
+def check_report(agent: Agent, check: Check, settings: Settings) -> RenderableType:
+    """A stated score beside one measured anew, the verdict, and what may be wrong."""
     minutes = settings.protocol.max_frames / 3600
     table = _table("score", "return", "sd", "episodes")
     for label, sample in (("stated", check.stated), ("measured", check.measured)):
-        table.add_row(label, _number(sample.mean), _number(sample.sd), str(sample.count))
+        bare = label == "stated" and check.slack > 0
+        table.add_row(
+            label,
+            _number(sample.mean),
+            "-" if bare else _number(sample.sd),
+            "-" if bare else str(sample.count),
+        )
     found = check.difference
     verdict = "contains 0: passed" if check.passed else "does not contain 0: FAILED"
+    if check.slack:
+        reach = f"comes within {check.slack:.1f} (a quarter of the way from random play) of 0"
+        verdict = f"{reach}: passed" if check.passed else f"never {reach}: FAILED"
     lines = [
         f"difference {_signed(found.mean, found.low, found.high, unit='')} "
         f"(99% Welch interval), which {verdict}."
     ]
     if not check.passed:
-        lines.append(CHECK_FAILED)
+        lines.append(CHECK_FAILED + "; ".join(likely_causes(check, agent)) + ".")
     return Group(
-        Text(f"{name}: at most {minutes:.3g} minutes per episode, seed {settings.seed}"),
+        Text(f"{agent.name}: at most {minutes:.3g} minutes per episode, seed {settings.seed}"),
         table,
         *(Text(line) for line in lines),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,8 @@ from torch import Tensor
 from sap_rl.agents import Agent, load_agent
 from sap_rl.atari.protocol import Preprocess
 from sap_rl.errors import UsageError, require_at_least, require_positive
-from sap_rl.evaluation.evaluate import ArmPlayed, Stage
-from sap_rl.evaluation.results import Row, check_folder, replace_folder
-from sap_rl.evaluation.rollout import Episode
-from sap_rl.evaluation.score import CAPS, CHOICE_SEED, SCORE_SEED, score_facts, score_settings
-from sap_rl.evaluation.settings import Settings
+from sap_rl.evaluation.results import check_folder, replace_folder
+from sap_rl.evaluation.score import CAPS, CHOICE_SEED, score_settings
 from sap_rl.networks.loaders.native import write_native
 from sap_rl.training.checkpoint import (
     WEIGHTS,
@@ -31,38 +28,12 @@ from sap_rl.training.checkpoint import (
 )
 from sap_rl.training.curve import CURVE, curve_line
 from sap_rl.training.restart import fresh_network, playable
+from sap_rl.training.scoring import CandidatePlayed, ExportEvent, GamePlayed, Scored, Scoring
 from sap_rl.training.settings import TrainSettings, train_settings
 
 LICENCE = {"weights": "MIT"}
 
-
-@dataclass(frozen=True)
-class GamePlayed:
-    """One game of an export is over: `done` of `total`."""
-
-    done: int
-    total: int
-
-
-@dataclass(frozen=True)
-class CandidatePlayed:
-    """A checkpoint's games are over; score: their mean."""
-
-    steps: int
-    score: float
-    episodes: int
-
-
-@dataclass(frozen=True)
-class Scored:
-    """The chosen checkpoint's score under one cap, after rounding."""
-
-    steps: int
-    max_frames: int
-    row: Row
-
-
-ExportEvent = GamePlayed | CandidatePlayed | Scored
+__all__ = ["CandidatePlayed", "Export", "ExportEvent", "GamePlayed", "Scored", "agent_folder"]
 
 
 class Export:
@@ -94,10 +65,10 @@ class Export:
         self.saved = _last(run)
         self.game = str(self.saved.run["game"])
         self.settings = train_settings(self.saved.run["settings"])
-        self.folder = _folder(out, self.game if name is None else name, replace)
+        self.folder = agent_folder(out, self.game if name is None else name, replace)
         self.choice_episodes, self.episodes = choice_episodes, episodes
         self.candidates = self._candidates(newest)
-        self.done = 0
+        self.scoring = Scoring(self.folder.name, self.game, episodes, CAPS, self.total)
 
     @property
     def total(self) -> int:
@@ -113,7 +84,7 @@ class Export:
         beside = self.folder.with_name(f".{self.folder.name}.export")
         try:
             agent = self._write(beside, steps, {})
-            scores = yield from self._measure(agent, steps)
+            scores = yield from self.scoring.measure(agent, steps)
             self._write(beside, steps, scores)
             if (self.source / CURVE).exists():
                 shutil.copy(self.source / CURVE, beside / CURVE)
@@ -144,36 +115,10 @@ class Export:
         )
         means: dict[int, float] = {}
         for steps in self.candidates:
-            row = yield from self._play(self._rounded(steps), plan)
+            row = yield from self.scoring.play(self._rounded(steps), plan)
             means[steps] = row.mean or 0.0
             yield CandidatePlayed(steps, means[steps], row.episodes)
         return max(means, key=lambda steps: means[steps])
-
-    def _measure(self, agent: Agent, steps: int) -> Generator[ExportEvent, None, dict[str, Any]]:
-        """Play for the score under every cap; returns the card's table."""
-        tables: dict[str, Any] = {}
-        row: Row | None = None
-        for name, cap in CAPS.items():  # the longer cap first
-            plan = score_settings(
-                self.game, episodes=self.episodes, seed=SCORE_SEED, max_frames=cap
-            )
-            frameskip = agent.preprocess.frameskip
-            if row is None or max(row.lengths) * frameskip > cap:  # else the same games
-                row = yield from self._play(agent, plan)
-            else:
-                self.done += self.episodes
-                yield GamePlayed(self.done, self.total)
-            yield Scored(steps, cap, row)
-            tables[name] = score_facts(self.folder.name, row, plan)
-        return {"score": tables}
-
-    def _play(self, agent: Agent, plan: Settings) -> Generator[ExportEvent, None, Row]:
-        stage = Stage(agent, plan)
-        for event in stage.play():
-            if isinstance(event, ArmPlayed) and isinstance(event.what, Episode):
-                self.done += 1
-                yield GamePlayed(self.done, self.total)
-        return stage.rows[0]
 
     def _module(self, steps: int) -> torch.nn.Module:
         weights = self.candidates[steps]
@@ -225,7 +170,7 @@ class Export:
         return facts | {"config": asdict(self.settings)}
 
 
-def _folder(out: Path, name: str, replace: bool) -> Path:
+def agent_folder(out: Path, name: str, replace: bool) -> Path:
     """Where the agent will be; UsageError if it cannot be there."""
     if not name or Path(name).name != name or name.startswith("."):
         raise UsageError(f"an agent's name is a plain folder name, got '{name}'")

@@ -193,7 +193,7 @@ BROKEN_CARDS: dict[str, tuple[str, str, str]] = {
     "actions in words": ("num_actions = 2", 'num_actions = "two"', "'two'"),
     "other actions": ("num_actions = 2", "num_actions = 6", "size mismatch for q.weight"),
     "a billion actions": ("num_actions = 2", "num_actions = 1000000000", "size mismatch for q.w"),
-    "a billion frames": ("frames = 4", "frames = 1000000000", "size mismatch for conv1.weight"),
+    "a billion frames": ("frames = 4", "frames = 1000000000", "frames must lie in 0..64"),
     "2^63 actions": ("num_actions = 2", "num_actions = 9223372036854775807", "agent.toml: "),
     "2^63 frames": ("frames = 4", "frames = 9223372036854775807", "agent.toml: "),
     "2^70 frames": ("frames = 4", f"frames = {2**70}", "agent.toml: "),
@@ -202,7 +202,7 @@ BROKEN_CARDS: dict[str, tuple[str, str, str]] = {
     "frames in part": ("frames = 4", "frames = 4.0", "agent.toml: "),
     "all actions in words": ("_space = false", '_space = "no"', "agent.toml: "),
     "unknown preprocessing": ("frames = 4", "colour = true", "'colour'"),
-    "other size": ("frames = 4", "height = 96", "a nature network sees 84x84 frames, got 96x84"),
+    "other size": ("frames = 4", "height = 96", "size mismatch for dense.weight"),
 }  # fmt: skip
 
 

@@ -50,7 +50,8 @@ def test_frames_are_not_rounded(agent: Agent, frames: Tensor) -> None:
 
 def test_an_activation_that_makes_the_output_is_refused_as_ever() -> None:
     rectified = nn.Sequential(nn.Flatten(), nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 3), nn.ReLU())
-    half = load_agent(rectified).in_precision("bfloat16")
+    sees = {"frames": 2, "height": 2, "width": 2}
+    half = load_agent(rectified, preprocess=sees).in_precision("bfloat16")
     with pytest.raises(UsageError, match="makes the network's output"):
         half.defend("sap-100")
     half.defend("sap-100", skip=("4",))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,21 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from sap_rl.atari.games import canonical_game
-from sap_rl.atari.protocol import Preprocess
+from sap_rl.atari.preprocess import CHOICES, Preprocess, preprocess_entries
 from sap_rl.errors import UsageError
 from sap_rl.networks import NETWORKS
 from sap_rl.networks.checkpoint import Checkpoint
-from sap_rl.networks.nature import FRAME_SIZE
+from sap_rl.networks.loaders.layers import empty_network
+from sap_rl.networks.loaders.request import Request
 
 MAX_BYTES = 64 * 2**20
 """No Q-network of this format comes near it; a larger file is refused unread."""
 
 
-def load_native(folder: Path) -> Checkpoint:
+def load_native(folder: Path, request: Request | None = None) -> Checkpoint:
     """Read an agent's folder; weights in any float precision become float32.
 
+    request: a preprocessing that replaces the card's; its game is the card's business.
     Raises UsageError in one line for a missing, corrupt, truncated, wrong-hash, wrong-shape or
     NaN-holding file. Draws no random numbers.
     """
@@ -41,7 +43,7 @@ def load_native(folder: Path) -> Checkpoint:
         preprocess = _read_preprocess(card["preprocess"])
         weights = folder / Path(card["weights"]["file"]).name
         sha256 = str(card["weights"]["sha256"])
-        module = _empty_network(card["network"]["kind"], num_actions, preprocess)
+        module = empty_network(card["network"]["kind"], num_actions, preprocess)
     except KeyError as error:
         raise _refusal(path, f"entry {error} is missing") from error
     except (
@@ -51,8 +53,12 @@ def load_native(folder: Path) -> Checkpoint:
         RuntimeError,
     ) as error:  # Runtime: sizes beyond 2^63
         raise _refusal(path, error) from error
-    _fill(module, _read_weights(weights, sha256), weights, card["network"]["kind"])
-    return Checkpoint(module.eval(), num_actions, preprocess, folder.name, game, sha256, facts=card)
+    kind = card["network"]["kind"]
+    _fill(module, _read_weights(weights, sha256), weights, kind)
+    return Checkpoint(
+        module.eval(), num_actions, (request or Request()).settle(preprocess), folder.name, game,
+        sha256, facts=card, kind=kind,
+    )  # fmt: skip
 
 
 def encode_weights(weights: dict[str, Tensor], dtype: torch.dtype) -> tuple[bytes, str]:
@@ -120,23 +126,10 @@ def _read_card(path: Path) -> dict[str, Any]:
 
 
 def _read_preprocess(entries: dict[str, Any]) -> Preprocess:
-    preprocess = Preprocess(**entries)
-    for entry in fields(preprocess):
-        value = getattr(preprocess, entry.name)
-        if type(value) is not type(entry.default):
-            raise TypeError(f"preprocess.{entry.name} cannot be {value!r}")
-    return preprocess
-
-
-def _empty_network(kind: str, num_actions: int, preprocess: Preprocess) -> nn.Module:
-    """A network without memory behind it, so that absurd sizes cost nothing."""
-    if (preprocess.height, preprocess.width) != (FRAME_SIZE, FRAME_SIZE):
-        raise UsageError(
-            f"a {kind} network sees {FRAME_SIZE}x{FRAME_SIZE} frames, "
-            f"got {preprocess.height}x{preprocess.width}"
-        )
-    with torch.device("meta"):
-        return NETWORKS[kind](num_actions, frames=preprocess.frames)
+    for name, value in entries.items():
+        if isinstance(value, str) and name not in CHOICES:
+            raise TypeError(f"preprocess.{name} cannot be {value!r:.40}")
+    return Preprocess(**preprocess_entries(entries))
 
 
 def _read_weights(path: Path, sha256: str) -> dict[str, Tensor]:

@@ -1,0 +1,82 @@
+"""Where a network takes other frames than ours: the one place that says how."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from sap_rl.atari.pixels import to_pixels
+from sap_rl.atari.preprocess import Preprocess
+from sap_rl.errors import UsageError
+from sap_rl.types import QValues, UnitFrames
+
+
+class AsTrained(nn.Module):
+    """Unit frames [B, K, H, W], rows and oldest first -> the network's values of its own view.
+
+    Reverses the stack, swaps rows and columns and goes back to pixels where `preprocess` says so.
+    The gradient towards the unit frames is the true one: a budget stays in pixel units.
+    """
+
+    def __init__(self, network: nn.Module, preprocess: Preprocess) -> None:
+        super().__init__()
+        self.network = network
+        self.reversed = preprocess.order == "newest_first"
+        self.swapped = preprocess.layout == "columns_first"
+        self.in_pixels = preprocess.scale == "pixels"
+
+    def forward(self, obs: UnitFrames) -> QValues:
+        """Action values [B, A]."""
+        if self.reversed:
+            obs = obs.flip(1)
+        if self.swapped:
+            obs = obs.transpose(2, 3)
+        if self.in_pixels:
+            obs = to_pixels(obs)
+        values: QValues = self.network(obs)
+        return values
+
+
+class Transformed(nn.Module):
+    """A network behind its own preprocessing, a differentiable function of pixels 0..255."""
+
+    def __init__(self, network: nn.Module, transform: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.network, self.transform = network, transform
+
+    def forward(self, obs: UnitFrames) -> QValues:
+        """Action values [B, A] of unit frames [B, K, H, W]."""
+        values: QValues = self.network(self.transform(to_pixels(obs)))
+        return values
+
+
+def takes_unit(network: nn.Module, preprocess: Preprocess) -> nn.Module:
+    """The network as a function of unit frames; itself where it is one already."""
+    plain = Preprocess()
+    names = ("order", "layout", "scale")
+    if all(getattr(preprocess, name) == getattr(plain, name) for name in names):
+        return network
+    return AsTrained(network, preprocess)
+
+
+def actions_of(module: nn.Module, sees: Preprocess, device: torch.device) -> int:
+    """How many values a module gives; UsageError where they are no [B, num_actions]."""
+    try:
+        twin = copy.deepcopy(module)  # looking moves a random module's stream
+    except Exception:  # a module may refuse
+        twin = module
+    frames = torch.zeros(2, *sees.shape, device=device)
+    name = type(module).__name__
+    try:
+        with torch.no_grad():
+            values = twin(frames)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(f"{name} cannot take {list(frames.shape)} frames: {reason}") from error
+    if not isinstance(values, Tensor) or values.ndim != 2 or len(values) != 2:
+        found = list(values.shape) if isinstance(values, Tensor) else f"a {type(values).__name__}"
+        raise UsageError(f"{name} must give action values [B, num_actions], got {found}")
+    return values.shape[1]

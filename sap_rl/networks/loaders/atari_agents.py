@@ -1,0 +1,48 @@
+"""The atari-agents collection (floringogianu): gzipped DQN, Munchausen DQN and C51."""
+
+from __future__ import annotations
+
+from sap_rl.atari.preprocess import Preprocess
+from sap_rl.networks.checkpoint import Checkpoint
+from sap_rl.networks.loaders.files import Weights
+from sap_rl.networks.loaders.layers import (
+    PLAIN,
+    Format,
+    frames_of,
+    has_layers,
+    layer_names,
+    make_checkpoint,
+    renamed,
+)  # fmt: skip
+from sap_rl.networks.loaders.request import Request
+
+LAYERS = [
+    *layer_names("_AtariNet__features.", (0, 2, 4)),
+    *layer_names("_AtariNet__head.", (0, 2)),
+]
+SUPPORT = "_AtariNet__support"
+"""Where the atoms of a C51 lie."""
+STICKY = 0.25
+"""Its agents were trained, and its scores measured, with actions that stick."""
+
+
+def recognises(weights: Weights) -> bool:
+    """The names of its network."""
+    return has_layers(weights.names(SUPPORT), LAYERS)
+
+
+def build(weights: Weights, request: Request) -> Checkpoint:
+    """The network on unit frames; a C51 gives the means of its distributions."""
+    frames = frames_of(weights, LAYERS[0])
+    preprocess = request.settle(Preprocess(frames=frames, sticky_actions=STICKY))
+    if SUPPORT not in weights.tensors:
+        state = renamed(weights, LAYERS, PLAIN)
+        return make_checkpoint(weights, state, preprocess, request, format="atari-agents")
+    state = renamed(weights, LAYERS, [*PLAIN[:4], "head.out"])
+    state["head.support"] = weights.take(SUPPORT)
+    return make_checkpoint(
+        weights, state, preprocess, request, kind="categorical", format="atari-agents"
+    )
+
+
+FORMAT = Format("atari-agents", "atari-agents", recognises, build)

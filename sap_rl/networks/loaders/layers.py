@@ -1,0 +1,130 @@
+"""From a format's names to our networks, and what a format's file provides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from sap_rl.atari.preprocess import LARGEST, Preprocess
+from sap_rl.errors import UsageError
+from sap_rl.networks import NETWORKS
+from sap_rl.networks.checkpoint import Checkpoint
+from sap_rl.networks.loaders.files import Weights, read_weights, refusal
+from sap_rl.networks.loaders.request import Request
+
+PLAIN = ("conv1", "conv2", "conv3", "dense", "q")
+"""Layers of the Nature network."""
+DUELING = (
+    "conv1", "conv2", "conv3", "head.advantage.dense", "head.advantage.out", "head.value.dense",
+    "head.value.out",
+)  # fmt: skip
+"""Layers of the dueling network, in the order in which formats usually name them."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A foreign checkpoint format, one entry of `LOADERS`.
+
+    name: its key there; title: whose it is, for people; recognises: whether tensors bear its
+    names; build: its network and preprocessing. Calling it reads a file.
+    """
+
+    name: str
+    title: str
+    recognises: Callable[[Weights], bool]
+    build: Callable[[Weights, Request], Checkpoint]
+
+    def __call__(self, path: Path, request: Request | None = None) -> Checkpoint:
+        """Read a file that is said to be of this format; UsageError in one line if it is not."""
+        weights = read_weights(path)
+        if not self.recognises(weights):
+            raise refusal(path, f"not a {self.title} checkpoint; {names_shown(weights)}")
+        return self.build(weights, request or Request())
+
+
+def names_shown(weights: Weights) -> str:
+    """What a file holds, for an error."""
+    names = sorted(weights.tensors)
+    return f"its tensors are {', '.join(name[:40] for name in names[:6])}" + (
+        f" and {len(names) - 6} more" if len(names) > 6 else ""
+    )
+
+
+def layer_names(prefix: str, places: Iterable[int | str], ending: str = "") -> list[str]:
+    """`network.0`, `network.2`, ...: the prefix before each place."""
+    return [f"{prefix}{place}{ending}" for place in places]
+
+
+def has_layers(names: set[str], layers: Iterable[str]) -> bool:
+    """Whether these are exactly the weights and biases of these layers."""
+    return names == {f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")}
+
+
+def renamed(weights: Weights, theirs: Iterable[str], ours: Iterable[str]) -> dict[str, Tensor]:
+    """Weights and biases of their layers under our names, as float32."""
+    return {
+        f"{our}.{kind}": weights.take(f"{their}.{kind}")
+        for their, our in zip(theirs, ours, strict=True)
+        for kind in ("weight", "bias")
+    }
+
+
+def frames_of(weights: Weights, conv1: str) -> int:
+    """How many stacked frames the first convolution takes."""
+    shape = weights.take(f"{conv1}.weight").shape
+    if len(shape) != 4:
+        raise refusal(weights.path, f"'{conv1}' is no convolution: its weight is {list(shape)}")
+    return int(shape[1])
+
+
+def outputs_of(weights: Weights, last: str) -> int:
+    """How many actions the last layer gives values of; UsageError for more than a game can have."""
+    shape = weights.take(f"{last}.bias").shape
+    if len(shape) != 1 or not 2 <= shape[0] <= LARGEST["first_actions"]:
+        raise refusal(
+            weights.path, f"'{last}' gives {list(shape)} values; games have 2 to 18 actions"
+        )
+    return int(shape[0])
+
+
+def make_checkpoint(
+    weights: Weights,
+    state: dict[str, Tensor],
+    preprocess: Preprocess,
+    request: Request,
+    *,
+    kind: str = "nature",
+    format: str,
+) -> Checkpoint:
+    """Our network with these tensors; UsageError where their shapes are not its own."""
+    last = {"nature": "q", "dueling": "head.advantage.out", "categorical": "head.out"}[kind]
+    outputs = len(state[f"{last}.bias"]) if state[f"{last}.bias"].ndim == 1 else 0
+    num_actions = outputs // len(state["head.support"]) if kind == "categorical" else outputs
+    if preprocess.frames != state["conv1.weight"].shape[1]:
+        raise refusal(
+            weights.path,
+            f"the network sees {state['conv1.weight'].shape[1]} frames, preprocess says "
+            f"{preprocess.frames}",
+        )
+    try:
+        module = empty_network(kind, num_actions, preprocess)
+    except UsageError as error:
+        raise refusal(weights.path, error) from None
+    try:
+        module.load_state_dict(state, assign=True)
+    except RuntimeError as error:
+        raise refusal(weights.path, f"not a {kind} network's weights: {error}") from None
+    return Checkpoint(
+        module.eval(), num_actions, preprocess, weights.path.stem, request.game, weights.sha256,
+        facts={"format": format, "source": weights.path.name}, kind=kind,
+    )  # fmt: skip
+
+
+def empty_network(kind: str, num_actions: int, preprocess: Preprocess) -> nn.Module:
+    """A network without memory behind it, so that absurd sizes cost nothing."""
+    with torch.device("meta"):
+        return NETWORKS[kind](num_actions, frames=preprocess.frames, size=preprocess.seen_size)

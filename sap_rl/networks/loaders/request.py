@@ -1,0 +1,37 @@
+"""What a user says about a checkpoint that its file does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from sap_rl.atari.preprocess import Preprocess, preprocess_entries
+from sap_rl.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Request:
+    """Answers to what a loader may ask.
+
+    game: canonical name; preprocess: entries that replace the format's, or the whole of it.
+    """
+
+    game: str | None = None
+    preprocess: Preprocess | Mapping[str, Any] = field(default_factory=dict)
+
+    def says(self, name: str) -> bool:
+        """Whether the user said this entry of the preprocessing."""
+        return isinstance(self.preprocess, Preprocess) or name in self.preprocess
+
+    def settle(self, trained: Preprocess) -> Preprocess:
+        """The format's preprocessing with what the user said in its place."""
+        if isinstance(self.preprocess, Preprocess):
+            return self.preprocess
+        return replace(trained, **preprocess_entries(self.preprocess))
+
+
+def ask(path: Path, question: str, *answers: str) -> UsageError:
+    """The error for what a file cannot tell: the question, and the options that answer it."""
+    return UsageError(f"{path}: {question} Say {' or '.join(answers)}.")

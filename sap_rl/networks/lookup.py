@@ -1,0 +1,64 @@
+"""Where a checkpoint is found: by a game's or an agent's name, as a path, on the hub."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from sap_rl.atari.games import canonical_game, rom_ids
+from sap_rl.errors import UsageError, unknown
+from sap_rl.networks.hub import PREFIX, hub_file
+
+AGENTS_VARIABLE = "SAP_RL_AGENTS"
+"""Environment variable with a folder of agents that goes before the shipped ones."""
+
+
+def find_agent(ref: str | Path) -> Path:
+    """The folder or file of an agent: a path, a name below $SAP_RL_AGENTS, the checkout or the
+    wheel, or `hub:owner/name`."""
+    if isinstance(ref, Path):
+        if not ref.exists():
+            raise UsageError(f"there is no agent's folder '{ref}'")
+        return ref
+    if ref.startswith(PREFIX):
+        return hub_file(ref)
+    if "/" in ref and Path(ref).exists():
+        return Path(ref)
+    known = shipped_agents()
+    if ref in known:
+        return known[ref]
+    if Path(ref).is_dir() or Path(ref).is_file():
+        return Path(ref)
+    try:
+        game = canonical_game(ref)
+    except UsageError:
+        if Path(ref).suffix in (".zip", ".pt", ".pth", ".gz", ".safetensors", ".cleanrl_model"):
+            raise UsageError(f"there is no agent's file '{ref}'") from None
+        if "/" in ref and not ref.startswith("ALE/"):
+            raise UsageError(f"there is no agent's folder '{ref}'") from None
+        games = (game for game in rom_ids() if game not in known)
+        raise unknown("agent", ref, [*known, *games]) from None
+    if game in known:
+        return known[game]
+    raise UsageError(
+        f"no agent for {game} is shipped; choose from {', '.join(known) or 'none'}, "
+        "or give the path of an agent's folder"
+    )
+
+
+def shipped_agents() -> dict[str, Path]:
+    """Name -> folder of every agent that can be found by name; earlier places win."""
+    found: dict[str, Path] = {}
+    for place in _places():
+        for card in sorted(place.glob("[!.]*/agent.toml")):
+            found.setdefault(card.parent.name, card.parent)
+    return found
+
+
+def _places() -> Iterator[Path]:
+    package = Path(__file__).resolve().parent.parent
+    if os.environ.get(AGENTS_VARIABLE):
+        yield Path(os.environ[AGENTS_VARIABLE])
+    yield package.parent / "agents"
+    yield package / "_agents"

@@ -1,0 +1,67 @@
+"""What a checkpoint is and sees, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, fields
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sap_rl.atari.preprocess import CHOICES, Preprocess
+from sap_rl.networks.checkpoint import Checkpoint
+
+MEANINGS = {
+    "frames": "stacked",
+    "height": "pixels, after resizing",
+    "width": "pixels, after resizing",
+    "frameskip": "emulator frames per action",
+    "full_action_space": "all 18 actions, not the game's own",
+    "first_actions": "only the first so many, 0 for all",
+    "crop": "top, left, height, width of the screen",
+    "sticky_actions": "chance that the last action is repeated",
+}
+"""What an entry means, where its choices do not say it."""
+
+
+def checkpoint_report(checkpoint: Checkpoint) -> RenderableType:
+    """The network, what it sees of the game, and what its file states."""
+    table = Table(box=None, pad_edge=False, header_style="")
+    for name in ("preprocess", "value", "meaning"):
+        table.add_column(name, overflow="fold")
+    values = asdict(checkpoint.preprocess)
+    for entry in fields(Preprocess):
+        changed = values[entry.name] != entry.default
+        table.add_row(
+            entry.name,
+            _shown(values[entry.name]) + (" *" if changed else ""),
+            " or ".join(CHOICES.get(entry.name, ())) or MEANINGS[entry.name],
+        )
+    return Group(
+        *(Text(line) for line in _lines(checkpoint)),
+        table,
+        Text("* differs from ale-py's own frames and a network that takes 0..1."),
+    )
+
+
+def _lines(checkpoint: Checkpoint) -> Iterator[str]:
+    facts = checkpoint.facts
+    yield f"{checkpoint.name}: {facts.get('format', 'unknown')}, {checkpoint.kind} network"
+    yield f"game {checkpoint.game or 'unknown'}, {checkpoint.num_actions} actions"
+    yield f"sha256 {checkpoint.sha256}"
+    scores = facts.get("score")
+    for table in scores.values() if isinstance(scores, dict) else ():
+        if isinstance(table, dict) and "mean" in table:
+            yield (
+                f"return {table['mean']} over {table.get('episodes', '?')} episodes of at most "
+                f"{table.get('max_frames', '?')} frames"
+            )
+    if "stated_mean" in facts:
+        yield f"return {facts['stated_mean']:g}, as its authors state"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) or "whole screen"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,89 @@
+"""The games behind an agent's stated score, for those who write cards."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sap_rl.agents import Agent
+from sap_rl.evaluation.evaluate import ArmPlayed, Stage
+from sap_rl.evaluation.results import Row
+from sap_rl.evaluation.rollout import Episode
+from sap_rl.evaluation.score import SCORE_SEED, score_facts, score_settings
+from sap_rl.evaluation.settings import Settings
+
+
+@dataclass(frozen=True)
+class GamePlayed:
+    """One game of an export or an import is over: `done` of `total`."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class CandidatePlayed:
+    """A checkpoint's games are over; score: their mean."""
+
+    steps: int
+    score: float
+    episodes: int
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The score under one cap, as the agent will be loaded; steps: None where nobody knows them."""
+
+    steps: int | None
+    max_frames: int
+    row: Row
+
+
+ExportEvent = GamePlayed | CandidatePlayed | Scored
+
+
+@dataclass
+class Scoring:
+    """Plays for scores and counts its games.
+
+    name: of the agent's folder; episodes: behind every score; caps: table of the card -> cap in
+    emulator frames, the longest first; total: games in all.
+    """
+
+    name: str
+    game: str
+    episodes: int
+    caps: Mapping[str, int]
+    total: int
+    done: int = 0
+
+    def measure(
+        self, agent: Agent, steps: int | None = None
+    ) -> Generator[ExportEvent, None, dict[str, Any]]:
+        """Play for the score under every cap; returns the card's table."""
+        tables: dict[str, Any] = {}
+        row: Row | None = None
+        for name, cap in self.caps.items():
+            plan = score_settings(
+                self.game, episodes=self.episodes, seed=SCORE_SEED, max_frames=cap,
+                sticky_actions=agent.preprocess.sticky_actions,
+            )  # fmt: skip
+            frameskip = agent.preprocess.frameskip
+            if row is None or max(row.lengths) * frameskip > cap:  # else the same games
+                row = yield from self.play(agent, plan)
+            else:
+                self.done += self.episodes
+                yield GamePlayed(self.done, self.total)
+            yield Scored(steps, cap, row)
+            tables[name] = score_facts(self.name, row, plan)
+        return {"score": tables}
+
+    def play(self, agent: Agent, plan: Settings) -> Generator[ExportEvent, None, Row]:
+        """Play a plan's games; returns their row."""
+        stage = Stage(agent, plan)
+        for event in stage.play():
+            if isinstance(event, ArmPlayed) and isinstance(event.what, Episode):
+                self.done += 1
+                yield GamePlayed(self.done, self.total)
+        return stage.rows[0]
