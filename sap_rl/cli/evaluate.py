@@ -44,7 +44,8 @@ def run_eval(args: argparse.Namespace) -> int:
     options |= {name: given[name] for name in EVAL_OPTIONS if name in given}
     set_threads(options.get("threads"))
     request = eval_request(options)
-    stage = Stage(load_agent(request.agent, device=request.device), request.settings)
+    other = load_agent(request.other, device=request.device) if request.other else None
+    stage = Stage(load_agent(request.agent, device=request.device), request.settings, other)
     return _play(stage, request, args)
 
 

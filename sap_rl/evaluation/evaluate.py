@@ -20,6 +20,8 @@ from sap_rl.attacks import attack_options
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.arms import Arm, Cast, RandomPlayer, Victim, matching_sigma, plan
 from sap_rl.evaluation.episodes import max_agent_steps
+from sap_rl.evaluation.findings import evaluation_findings
+from sap_rl.evaluation.frames import fitting_frames
 from sap_rl.evaluation.results import Evaluation, Row
 from sap_rl.evaluation.rollout import Episode, Player, Step, rollout
 from sap_rl.evaluation.settings import Settings
@@ -106,11 +108,13 @@ def evaluate(
 class Stage:
     """One evaluation in progress: `play` it, and ask for the `result` at any moment.
 
-    agent: the original; settings: what to do. Raises UsageError at once if they do not fit.
+    agent: the original; settings: what to do; other: the agent behind victim `other`. Raises
+    UsageError at once if they do not fit.
     """
 
     agent: Agent
     settings: Settings
+    other: Agent | None = None
     rows: list[Row] = field(default_factory=list)
     _open: tuple[Arm, ArmFacts, Tally] | None = None
 
@@ -121,7 +125,18 @@ class Stage:
         )
         samples = s.protocol.policy_samples
         original = replace(self.agent.in_precision(s.precision), policy_samples=samples)
-        self.cast = Cast(original, s.protocol, s.seed, s.attack, s.attack_options)
+        self.cast = Cast(
+            original,
+            s.protocol,
+            s.seed,
+            s.attack,
+            s.attack_options,
+            other=self.other,
+            backward=s.attack_backward,
+            schedule=s.schedule,
+        )
+        if "other" in s.victims and self.other is None:
+            raise UsageError("victim 'other' needs another agent")
         if s.defense is not None:
             self.cast.defended = original.defend(s.defense, seed=s.seed, **s.defense_options)
         for name in ("original", *(["defended"] if s.defense else [])):
@@ -131,6 +146,8 @@ class Stage:
         """Play all arms, yielding what happens; may be abandoned at any moment."""
         s = self.settings
         keep_freed_memory()
+        if s.attack == "universal" and self.cast.recorded is None:
+            self.cast.recorded = fitting_frames(self.cast, s.game)
         envs = make_atari(
             s.game, s.parallel, protocol=s.protocol, preprocess=self.agent.preprocess
         )  # fmt: skip
@@ -154,9 +171,9 @@ class Stage:
             "arms": len(self.arms),
         }
         protocol = config.pop("protocol") | {"preprocess": asdict(self.agent.preprocess)}
-        return Evaluation(
-            config, versions(), protocol, tuple(rows), make_changes(self.settings, rows)
-        )
+        changes = make_changes(self.settings, rows)
+        checks = evaluation_findings(self.settings, rows, changes)
+        return Evaluation(config, versions(), protocol, tuple(rows), changes, checks)
 
     def _play_arm(self, arm: Arm, envs: Any) -> Iterator[Event]:
         s = self.settings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from rich.text import Text
 
 from sap_rl.agents import Agent
 from sap_rl.evaluation.arms import METER_EVERY
+from sap_rl.evaluation.checks import Finding
 from sap_rl.evaluation.results import Change, Evaluation, Row
 from sap_rl.evaluation.score import Check
 from sap_rl.evaluation.settings import Settings
@@ -34,7 +35,20 @@ def evaluation_report(evaluation: Evaluation) -> RenderableType:
         parts += [_changes(evaluation.changes, evaluation.config["defense"], marks)]
     parts += [Text(f"{mark} {flag}: {FLAGS[flag]}.") for flag, mark in marks.items()]
     parts += [Text(line) for line in _notes(evaluation)]
+    parts += [Text(line) for line in check_lines(evaluation.checks)]
     return Group(*parts)
+
+
+def check_lines(findings: Sequence[Finding]) -> Iterator[str]:
+    """Findings of one check together, each with its number, then what to do about them."""
+    if findings:
+        yield f"Reasons for distrust: {len(findings)} (docs/audit.md)."
+    for check in dict.fromkeys(finding.check for finding in findings):
+        same = [finding for finding in findings if finding.check == check]
+        for finding in same:
+            yield f"! {check}, {finding.where}: {finding.text}."
+        for advice in dict.fromkeys(finding.advice for finding in same):
+            yield f"  What to do: {advice}."
 
 
 def agents_table(agents: Iterable[tuple[Agent, Path]]) -> RenderableType:
