@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import yaml
 
+from sap_rl.agents import shipped_agents
 from sap_rl.atari.games import canonical_game
 from sap_rl.atari.protocol import Frames, Observation, Protocol
 from sap_rl.attacks import ATTACKS
@@ -17,6 +18,7 @@ from sap_rl.attacks.schedule import Schedule, parse_schedule
 from sap_rl.defenses.sampling import SAMPLERS
 from sap_rl.defenses.sap import BACKWARDS
 from sap_rl.errors import UsageError, unknown
+from sap_rl.evaluation.audit_settings import AuditSettings
 from sap_rl.evaluation.settings import Settings
 from sap_rl.networks.precision import PRECISIONS
 
@@ -73,6 +75,10 @@ def _one_of(kind: str, choices: Iterable[str]) -> Callable[[Any], str]:
 
 def _victims(value: Any) -> tuple[str, ...]:
     parts = [part.strip() for part in _text(value).split(",") if part.strip()]
+    named = ("self", "original", "both", *shipped_agents())
+    for part in parts:
+        if part not in named and not Path(part).exists():
+            raise unknown("victim", part, named)
     return tuple(v for part in parts for v in (BOTH if part == "both" else (part,)))
 
 
@@ -224,6 +230,27 @@ def eval_request(options: Mapping[str, Any]) -> EvalRequest:
         found.get("device", "cpu"),
         settings,
         others[0] if others else None,
+    )
+
+
+AUDIT_KEYS = ("lambda", "defense", "budget", "episodes", "frames", "max_frames", "seed")
+
+
+def audit_settings(options: Mapping[str, Any]) -> AuditSettings:
+    """An audit from options by name, others ignored; what is missing takes its default."""
+    read = {"game": _game, "budget": _text, "frames": _whole}
+    found = {
+        name: _read(name, read.get(name, EVAL_OPTIONS.get(name, Option(_text, "")).read), value)
+        for name, value in options.items()
+        if name in ("game", *AUDIT_KEYS)
+    }
+    defense = found.pop("defense", "sap-100")
+    protocol = Protocol(**_pick(found, ("max_frames",)))
+    return AuditSettings(
+        lams=found.get("lambda", ()),
+        defense=None if defense == "none" else defense,
+        protocol=protocol,
+        **_pick(found, ("game", "budget", "episodes", "frames", "seed")),
     )
 
 

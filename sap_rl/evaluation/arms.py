@@ -194,10 +194,11 @@ class Cast:
         meter = None
         if self.random(arm.name):
             meter = agent.reseeded(stream_seed(self.seed, "meter", arm.name))
-        adversary = self._adversary(arm) if arm.victim is not None else None
+        adversary = self.adversary(arm) if arm.victim is not None else None
         return Contestant(player, meter, adversary)
 
-    def _adversary(self, arm: Arm) -> Adversary:
+    def adversary(self, arm: Arm) -> Adversary:
+        """Who attacks in this arm, with streams of its own."""
         options = dict(self.options)
         if "grad_samples" in attack_options(self.attack):
             options["grad_samples"] = self.grad_samples(arm)

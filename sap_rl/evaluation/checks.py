@@ -2,7 +2,7 @@
 
 Most symptoms of a gradient that misleads are those of Athalye et al. 2018 (arXiv 1802.00420,
 section 3.1) and Carlini et al. 2019 (arXiv 1902.06705). Damage is what an attack does, larger for
-stronger ones: per frame (value lost) or per episode (minus the return). Two attacks are compared
+stronger ones: per frame (margin lost) or per episode (minus the return). Two attacks are compared
 on the same frames or episodes, in pairs; "clearly" is one-sided, at 99%, by the paired mean
 difference over its standard error.
 """
@@ -19,8 +19,8 @@ import numpy as np
 Damage = Sequence[float] | np.ndarray
 """Per frame or per episode [N], larger for a stronger attack."""
 
-Unit = Literal["value lost", "return"]
-"""What damage is: action value lost per frame, or minus the return of an episode."""
+Unit = Literal["margin lost", "return"]
+"""What damage is: margin between action values lost per frame, or minus an episode's return."""
 
 Z = 2.33
 """Standard errors beyond which one side is clearly larger: 99%, one-sided."""
@@ -73,7 +73,7 @@ def zero_gradients(idle: float, *, where: str) -> Finding | None:
 
 
 def noise_as_strong(
-    attack: Damage, noise: Damage, *, where: str, unit: Unit = "value lost"
+    attack: Damage, noise: Damage, *, where: str, unit: Unit = "margin lost"
 ) -> Finding | None:
     """Random signs of the same budget do as much."""
     if clearly_above(attack, noise):
@@ -88,7 +88,7 @@ def noise_as_strong(
 
 
 def one_step_stronger(
-    one_step: Damage, iterative: Damage, *, where: str, unit: Unit = "value lost"
+    one_step: Damage, iterative: Damage, *, where: str, unit: Unit = "margin lost"
 ) -> Finding | None:
     """One step does more than many with the same objective, victim and backward mode."""
     if not clearly_above(one_step, iterative):
@@ -103,7 +103,7 @@ def one_step_stronger(
 
 
 def transfer_stronger(
-    white_box: Damage, transfer: Damage, *, where: str, unit: Unit = "value lost"
+    white_box: Damage, transfer: Damage, *, where: str, unit: Unit = "margin lost"
 ) -> Finding | None:
     """Another network's gradient does more than the player's own."""
     if not clearly_above(transfer, white_box):
@@ -119,7 +119,7 @@ def transfer_stronger(
 
 
 def more_samples_matter(
-    few: Damage, many: Damage, *, where: str, passes: str, unit: Unit = "value lost"
+    few: Damage, many: Damage, *, where: str, passes: str, unit: Unit = "margin lost"
 ) -> Finding | None:
     """The same attack with more passes per gradient does more: its gradient had not converged."""
     gain = float(np.mean(many)) - float(np.mean(few))
@@ -180,7 +180,7 @@ def floor_not_reached(
 
 
 def black_box_stronger(
-    white_box: Damage, black_box: Damage, *, where: str, unit: Unit = "value lost"
+    white_box: Damage, black_box: Damage, *, where: str, unit: Unit = "margin lost"
 ) -> Finding | None:
     """A search without gradients does more than the gradient."""
     if not clearly_above(black_box, white_box):

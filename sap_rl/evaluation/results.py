@@ -128,6 +128,12 @@ class Evaluation:
         return json.dumps(whole, indent=1, allow_nan=False) + "\n"
 
 
+def row_from_json(plain: dict[str, Any]) -> Row:
+    """A row whose fields were stored as plain JSON, where tuples are lists."""
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}
+    return Row(**fields)
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Write beside the target, then rename: a file that was there stays whole until the end.
 

@@ -63,8 +63,8 @@ def agents_table(agents: Iterable[tuple[Agent, Path]]) -> RenderableType:
             agent.name,
             agent.game or "-",
             str(agent.num_actions),
-            _number(short.get("mean")),
-            _number(long.get("mean")),
+            number_text(short.get("mean")),
+            number_text(long.get("mean")),
             str(short.get("episodes", "-")),
             f"{agent.facts.get('training', {}).get('agent_steps', 0):,}",
         )
@@ -76,7 +76,7 @@ def check_report(name: str, check: Check, settings: Settings) -> RenderableType:
     minutes = settings.protocol.max_frames / 3600
     table = _table("score", "return", "sd", "episodes")
     for label, sample in (("stated", check.stated), ("measured", check.measured)):
-        table.add_row(label, _number(sample.mean), _number(sample.sd), str(sample.count))
+        table.add_row(label, number_text(sample.mean), number_text(sample.sd), str(sample.count))
     found = check.difference
     verdict = "contains 0: passed" if check.passed else "does not contain 0: FAILED"
     lines = [
@@ -115,11 +115,11 @@ def _returns(rows: Iterable[Row]) -> Table:
             f"{row.lam:g}",
             player_name(row),
             "-" if row.victim is None else "own" if row.victim == "self" else row.victim,
-            _number(row.mean) + short,
-            _interval(row.ci_low, row.ci_high),
+            number_text(row.mean) + short,
+            interval_text(row.ci_low, row.ci_high),
             "-" if row.normalised is None else f"{row.normalised:.2f}",
-            _percent(row.flip_rate),
-            _percent(row.self_flip_rate),
+            percent_text(row.flip_rate),
+            percent_text(row.self_flip_rate),
             f"{row.seconds:.0f}",
             f"{row.steps_per_second:.0f}",
         )
@@ -203,21 +203,28 @@ def _notes(evaluation: Evaluation) -> Iterable[str]:
 
 
 def _table(*columns: str) -> Table:
+    words = ("score", "player", "gradient", "agent", "game", "verdict", "flags")
+    return plain_table(*columns, left=words)
+
+
+def plain_table(*columns: str, left: tuple[str, ...]) -> Table:
+    """An empty table without lines; columns in `left` are words, the others numbers."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    left = ("score", "player", "gradient", "agent", "game", "verdict", "flags")
     for name in columns:
         table.add_column(name, justify="left" if name in left else "right", no_wrap=True)
     return table
 
 
-def _number(value: float | None) -> str:
+def number_text(value: float | None) -> str:
+    """A return to one decimal, large ones to none; a dash for None."""
     if value is None:
         return "-"
     return f"{value:.0f}" if abs(value) >= 10_000 else f"{value:.1f}"
 
 
-def _interval(low: float | None, high: float | None) -> str:
-    return "-" if low is None or high is None else f"{_number(low)}..{_number(high)}"
+def interval_text(low: float | None, high: float | None) -> str:
+    """An interval's bounds; a dash where there is none."""
+    return "-" if low is None or high is None else f"{number_text(low)}..{number_text(high)}"
 
 
 def _signed(value: float, low: float | None, high: float | None, *, unit: str) -> str:
@@ -225,5 +232,6 @@ def _signed(value: float, low: float | None, high: float | None, *, unit: str) -
     return f"{value:+.1f}{unit}{interval}"
 
 
-def _percent(share: float | None) -> str:
+def percent_text(share: float | None) -> str:
+    """A share in whole percent; a dash for None."""
     return "-" if share is None else f"{100 * share:.0f}%"

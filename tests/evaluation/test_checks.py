@@ -36,7 +36,7 @@ CASES: dict[str, tuple[Check, str, Check]] = {
     ),
     "noise_as_strong": (
         lambda: checks.noise_as_strong(damage(0.5), damage(0.5)[::-1], **AT),
-        "value lost: the attack 0",
+        "margin lost: the attack 0",
         lambda: checks.noise_as_strong(damage(0.5), damage(0.1), **AT),
     ),
     "one_step_stronger": (
