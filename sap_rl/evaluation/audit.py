@@ -8,39 +8,31 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from sap_rl.agents import Agent
-from sap_rl.atari.env import make_atari
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.arms import Arm, ArmName, Cast, RandomPlayer, matching_sigma
+from sap_rl.evaluation.arms import Arm, ArmName, Cast, matching_sigma
 from sap_rl.evaluation.audit_card import AuditCard, GameCell, make_card
 from sap_rl.evaluation.audit_checks import ORIGINAL, UNBOUNDED
+from sap_rl.evaluation.audit_games import play_games, record_play, sampler_of
 from sap_rl.evaluation.audit_settings import AuditSettings
 from sap_rl.evaluation.cells import Cells
-from sap_rl.evaluation.episodes import max_agent_steps
 from sap_rl.evaluation.evaluate import Stage, versions
 from sap_rl.evaluation.frame_stage import (
     Exam,
     FrameResult,
-    cast_for,
     examine,
     frame_result,
     look,
     measure,
 )
-from sap_rl.evaluation.frames import FITTING, record
-from sap_rl.evaluation.results import Row, row_from_json
-from sap_rl.evaluation.rollout import Player, rollout
+from sap_rl.evaluation.frames import FITTING
+from sap_rl.evaluation.results import row_from_json
 from sap_rl.evaluation.suite import BEST_OWN, Entry, Kind, applied, opponents, strongest
-from sap_rl.evaluation.summary import ArmFacts, Tally, make_row
 from sap_rl.machine import keep_freed_memory
 from sap_rl.seeds import numpy_stream, stream_seed
 from sap_rl.types import PixelArray
-
-RECORDING_LAMBDA = 1.0
-"""Of the play under FGSM from which half of the frames come."""
 
 
 @dataclass(frozen=True)
@@ -157,11 +149,25 @@ class Audit:
         for player in players:
             yield self._play(player, None, 0.0)
         for lam in self.settings.budgets:
-            picked = {name: self._strongest(name, lam) for name in self.kinds if name != "matched"}
-            for player, kind in self.kinds.items():
-                more = [] if player == "defended" else picked["original"]
-                for entry in opponents(kind, [*picked.get("defended", []), *more]):
+            for player, entries in self._pairings(lam).items():
+                for entry in entries:
                     yield self._play(player, entry, lam)
+
+    def _pairings(self, lam: float) -> dict[ArmName, list[Entry]]:
+        """Who meets what in games, beside what always plays.
+
+        The audited player the strongest on it; the original these as they apply and the strongest
+        on itself; the control the strongest one on either.
+        """
+        own = self._strongest("original", lam)
+        if "defended" not in self.kinds:
+            return {"original": opponents(self.kinds["original"], own)}
+        picked = self._strongest("defended", lam)
+        more = {"defended": picked, "original": [*picked, own[0]], "matched": [picked[0], own[0]]}
+        found = {player: opponents(kind, more[player]) for player, kind in self.kinds.items()}
+        # Noise on frames says nothing about noise on Q.
+        found["matched"] = [entry for entry in found["matched"] if entry.attack != "noise"]
+        return found
 
     def _strongest(self, player: ArmName, lam: float) -> list[Entry]:
         lost = {
@@ -173,73 +179,22 @@ class Audit:
 
     def _play(self, player: ArmName, entry: Entry | None, lam: float) -> CellEnded:
         def play() -> dict[str, Any]:
-            return asdict(self._games(player, entry, lam))
+            if entry is not None and entry.attack == "universal":
+                self._recorded()
+            arm = Arm(player, lam, entry.victim if entry else None)
+            return asdict(play_games(self.cast, self.settings.games(), arm, entry))
 
         cell, seconds = self._kept(self._facts("games", player, entry, lam), play)
         row, title = row_from_json(cell), entry.title if entry else "none"
         self.games.append(GameCell(player, title, lam, row))
         return self._ended(f"games: {player}, {title}", lam, f"return {row.mean:.1f}", seconds)
 
-    def _games(self, player: ArmName, entry: Entry | None, lam: float) -> Row:
-        s = self.settings.games()
-        arm = Arm(player, lam, entry.victim if entry else None)
-        cast = self.cast
-        if entry is not None:
-            recorded = self._recorded()[: self._fitting] if entry.attack == "universal" else None
-            cast = replace(cast_for(cast, entry), recorded=recorded)
-        contestant: Player = RandomPlayer() if player == "random" else cast.contestant(arm)
-        epsilon = 1.0 if player == "random" else s.protocol.epsilon
-        facts = ArmFacts(
-            attack=entry.attack if entry else None,
-            defense=None if player == "random" else cast.agent(player).defense,
-            backward=entry.backward if entry else None,
-            grad_samples=entry.samples if entry else None,
-            policy_samples=s.protocol.policy_samples,
-            epsilon=epsilon,
-            precision=s.precision,
-            sampler=None if player == "random" else _sampler(cast.agent(player)),
-        )
-        preprocess = self.agent.preprocess
-        envs = make_atari(s.game, s.parallel, protocol=s.protocol, preprocess=preprocess)
-        games = rollout(
-            envs,
-            contestant,
-            episodes=s.episodes,
-            seed=s.seed,
-            epsilon=epsilon,
-            max_steps=max_agent_steps(s.protocol.max_frames, preprocess.frameskip),
-        )
-        tally, started = Tally(), time.perf_counter()
-        try:
-            for event in games:
-                tally.add(event)
-        finally:
-            envs.close()
-        tally.seconds = time.perf_counter() - started
-        return make_row(s, arm, facts, tally)
-
     def _recorded(self) -> PixelArray:
-        """Frames for fitting patterns, then those that are measured, in equal parts from the
-        clean and the attacked play of the original and the defended player."""
+        """FITTING frames for patterns at most, then those that are measured."""
         if self._pixels is None:
-            s = self.settings
-            cast = replace(self.cast, protocol=replace(self.cast.protocol, grad_samples=1))
-            arms = [
-                Arm(player, lam, "original" if lam else None)
-                for player in self.kinds
-                for lam in (0.0, RECORDING_LAMBDA)
-                if player != "matched"
-            ]
-            count = s.frames_each + self._fitting
-            each = -(-count // len(arms))
-            parts = [
-                record(
-                    cast.contestant(arm), cast, s.game, count=each, seed=s.seed + i, every=s.every
-                )
-                for i, arm in enumerate(arms)
-            ]
-            shape = parts[0].shape[1:]
-            self._pixels = np.stack(parts, axis=1).reshape(-1, *shape)[:count]
+            players: list[ArmName] = [name for name in self.kinds if name != "matched"]
+            count = self.settings.frames_each + self._fitting
+            self._pixels = record_play(self.cast, self.settings, players, count=count)
             self.cast.recorded = self._pixels[: self._fitting]
         return self._pixels
 
@@ -280,7 +235,7 @@ class Audit:
         }
         # Frames are recorded from the defended player's games, too.
         if player == "defended" or kind != "games" or (entry and entry.attack == "universal"):
-            sampler = _sampler(self.cast.agent("defended")) if s.defense else None
+            sampler = sampler_of(self.cast.agent("defended")) if s.defense else None
             known |= {"defense": [s.defense, s.defense_options, sampler]}
         if kind == "games":
             known |= {"episodes": s.episodes_each}
@@ -296,7 +251,3 @@ class Audit:
     def _ended(self, name: str, lam: float, text: str, seconds: float | None) -> CellEnded:
         self.count += 1
         return CellEnded(f"{name}, lambda {lam:g}", self.count, text, seconds)
-
-
-def _sampler(agent: Agent) -> str | None:
-    return getattr(agent.module, "sampler_version", None)

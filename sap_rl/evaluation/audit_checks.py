@@ -22,6 +22,7 @@ from sap_rl.evaluation.suite import (
     PAPER,
     SQUARE,
     TRANSFER,
+    TRANSFER_STEPS,
     Entry,
     Kind,
 )
@@ -33,7 +34,7 @@ UNBOUNDED = 255.0
 """The lambda at which one strong attack per player must reach the floor."""
 
 ONE_STEP_OWN = replace(PAPER, backward="mask")
-TRANSFER_MARGIN = Entry("pgd", "margin", "original", None, 1)
+TRANSFER_MARGIN = Entry("pgd", "margin", "original", None, 1, {"steps": TRANSFER_STEPS})
 
 
 def frame_findings(

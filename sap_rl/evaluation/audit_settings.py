@@ -17,7 +17,7 @@ QUICK_LAMBDA = (0.25,)
 """Sub-pixel: where undefended agents keep part of their reward, so that agents differ."""
 
 FRAMES = 512
-FRAMES_IN_ALL = {"quick": 512, "standard": 1536, "thorough": None}
+FRAMES_IN_ALL = {"quick": 512, "standard": 768, "thorough": None}
 """Frames times lambdas at most, so that stage 1 takes 10 minutes on two cores; None: no bound."""
 LEAST_FRAMES = 64
 

@@ -35,26 +35,27 @@ class Look:
 class Exam:
     """Recorded frames uint8 [N, K, H, W] and what is known of them without an attack.
 
-    clean: what the player does on them; worth [N, A]: the original's action values.
+    label [N]: the action of the player's mean values; clean: another look at the same frames, for
+    by the draws that chose the label its margin would seem too large; worth [N, A]: the original's
+    action values.
     """
 
     player: ArmName
     pixels: PixelArray
+    label: np.ndarray
     clean: Look
     worth: np.ndarray
-
-    def part(self, count: int) -> Exam:
-        """Its first frames alone."""
-        clean = Look(self.clean.actions[:, :count], self.clean.values[:count])
-        return Exam(self.player, self.pixels[:count], clean, self.worth[:count])
 
 
 def examine(cast: Cast, player: ArmName, pixels: PixelArray) -> Exam:
     """Look at recorded frames with the player and with the original."""
-    own = cast.agent(player).reseeded(_seed(cast, "clean", player))
-    shown = torch.from_numpy(pixels)
-    clean = look(own, shown, DRAWS if cast.random(player) else 1)
-    return Exam(player, pixels, clean, look(cast.original, shown, 1).values)
+    shown, draws = torch.from_numpy(pixels), DRAWS if cast.random(player) else 1
+    looks = [
+        look(cast.agent(player).reseeded(_seed(cast, purpose, player)), shown, draws)
+        for purpose in ("label", "clean")
+    ]
+    label = looks[0].values.argmax(1)
+    return Exam(player, pixels, label, looks[1], look(cast.original, shown, 1).values)
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def measure(cast: Cast, exam: Exam, entry: Entry, lam: float) -> FrameResult:
 
     A search without gradients (square, spsa) asks a copy of the player with other draws.
     """
-    player, pixels, clean, worth = exam.player, exam.pixels, exam.clean, exam.worth
+    player, pixels, label, clean = exam.player, exam.pixels, exam.label, exam.clean
     own = cast.agent(player)
     arm = Arm(player, lam, entry.victim)
     adversary = cast_for(cast, entry).adversary(arm)
@@ -138,8 +139,7 @@ def measure(cast: Cast, exam: Exam, entry: Entry, lam: float) -> FrameResult:
         cost.append((attacked.cost.forward, attacked.cost.backward))
     fresh = own.reseeded(_seed(cast, "fresh", player))
     after = look(fresh, torch.cat(tampered), len(clean.actions))
-    label = clean.values.argmax(1)
-    left = after.actions != label
+    left, before = after.actions != label, _worth(exam.worth, clean.actions)
     forward, backward = np.mean(cost, axis=0).tolist()
     return FrameResult(
         player=player,
@@ -149,7 +149,7 @@ def measure(cast: Cast, exam: Exam, entry: Entry, lam: float) -> FrameResult:
         self_flip_rate=float((clean.actions != label).mean()),
         kept=float((after.values.argmax(1) == label).mean()),
         margin_lost=tuple((_margin(clean.values, label) - _margin(after.values, label)).tolist()),
-        value_lost=tuple((_worth(worth, clean.actions) - _worth(worth, after.actions)).tolist()),
+        value_lost=tuple((before - _worth(exam.worth, after.actions)).tolist()),
         first=tuple(left[0].tolist()),
         again=tuple(left[-1].tolist()),
         idle=float(np.mean(idle)),

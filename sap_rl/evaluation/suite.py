@@ -28,6 +28,8 @@ class Kind:
 ITERATIVE_SAMPLES = 2
 """Passes per gradient of iterative attacks on a random victim: ten steps average twenty passes."""
 ONE_STEP_SAMPLES = 10
+TRANSFER_STEPS = 5
+"""Of pgd on a plain network's gradient, which is exact: 5 steps of half the budget."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Entry:
     def title(self) -> str:
         """As a table calls it, unique in the suite: `pgd margin identity x2`."""
         name = self.attack
+        if self.attack == "pgd" and "steps" in self.options:
+            name = f"pgd-{self.options['steps']}"
         if self.options.get("momentum"):
             name = f"mi-{name}"
         parts = [name, self.objective, self.backward]
@@ -82,6 +86,8 @@ def _own(attack: str, objective: str, backward: Backward, **options: Any) -> Ent
 
 
 def _transfer(attack: str, objective: str, **options: Any) -> Entry:
+    if attack == "pgd":
+        options = {"steps": TRANSFER_STEPS} | options
     return Entry(attack, objective, "original", None, 1, options)
 
 
@@ -131,7 +137,7 @@ SUITE: tuple[Entry, ...] = (
     MANY_PASSES,
     MORE_STEPS_PASSES,
 )
-"""Documented in docs/audit.md; pgd, apgd: 10 steps from a random start."""
+"""Documented in docs/audit.md; pgd, apgd: 10 steps from a random start, pgd-5: 5."""
 
 
 def applied(kind: Kind) -> list[Entry]:
