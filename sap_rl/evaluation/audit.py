@@ -15,7 +15,7 @@ from sap_rl.errors import UsageError
 from sap_rl.evaluation.arms import Arm, ArmName, Cast, matching_sigma
 from sap_rl.evaluation.audit_card import AuditCard, GameCell, make_card
 from sap_rl.evaluation.audit_checks import ORIGINAL, UNBOUNDED
-from sap_rl.evaluation.audit_games import play_games, record_play, sampler_of
+from sap_rl.evaluation.audit_games import play_games, playing_games, record_play, sampler_of
 from sap_rl.evaluation.audit_settings import AuditSettings
 from sap_rl.evaluation.cells import Cells
 from sap_rl.evaluation.evaluate import Stage, versions
@@ -63,6 +63,7 @@ class Audit:
     games: list[GameCell] = field(default_factory=list)
     complete: bool = False
     _pixels: PixelArray | None = None
+    _envs: Any = None
 
     def __post_init__(self) -> None:
         if self.folder is not None and self.agent.sha256 is None:
@@ -83,7 +84,12 @@ class Audit:
         yield from self._stage_1()
         if self.settings.defense is not None:
             yield self._match()
-        yield from self._stage_2()
+        try:
+            yield from self._stage_2()
+        finally:
+            if self._envs is not None:
+                self._envs.close()
+                self._envs = None
         self.complete = True
 
     def card(self) -> AuditCard:
@@ -182,7 +188,10 @@ class Audit:
             if entry is not None and entry.attack == "universal":
                 self._recorded()
             arm = Arm(player, lam, entry.victim if entry else None)
-            return asdict(play_games(self.cast, self.settings.games(), arm, entry))
+            settings = self.settings.games()
+            if self._envs is None:
+                self._envs = playing_games(self.cast, settings)
+            return asdict(play_games(self.cast, settings, arm, entry, self._envs))
 
         cell, seconds = self._kept(self._facts("games", player, entry, lam), play)
         row, title = row_from_json(cell), entry.title if entry else "none"

@@ -247,16 +247,19 @@ def _help(
     points = f"{gain.mean:+.1f} points{bounds(gain)}"
     if gain.high is not None and gain.high < 0:
         return f"Lambda {lam:g}: {defense} HARMS, worst case {worst} ({points})."
-    if gain.low is None or gain.low <= 0:
+    if gain.low is None:
+        return f"Lambda {lam:g}: unclear, worst case {worst} ({points}, no interval)."
+    if gain.low <= 0:
         return f"Lambda {lam:g}: {defense} does not help, worst case {worst} ({points})."
     control = between.get("matched")
     if control is None:
         return f"Lambda {lam:g}: unclear without the noise control, worst case {worst}."
-    if (control.interval.low or -1.0) <= 0:
+    beyond = control.interval
+    if (beyond.mean if beyond.low is None else beyond.low) <= 0:
         return (
             f"Lambda {lam:g}: {defense} keeps more than the original, worst case {worst} "
             f"({points}), but not more than noise that flips as many actions "
-            f"({control.interval.mean:+.1f}{bounds(control.interval)})."
+            f"({beyond.mean:+.1f}{bounds(beyond)})."
         )
     return f"Lambda {lam:g}: {defense} HELPS against this suite, worst case {worst} ({points})."
 

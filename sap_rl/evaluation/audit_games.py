@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +15,7 @@ from sap_rl.evaluation.arms import Arm, ArmName, Cast, RandomPlayer
 from sap_rl.evaluation.audit_settings import AuditSettings
 from sap_rl.evaluation.episodes import max_agent_steps
 from sap_rl.evaluation.frame_stage import cast_for
-from sap_rl.evaluation.frames import record
+from sap_rl.evaluation.frames import record, recording_games
 from sap_rl.evaluation.results import Row
 from sap_rl.evaluation.rollout import Player, rollout
 from sap_rl.evaluation.settings import Settings
@@ -37,22 +39,34 @@ def record_play(
         for lam in (0.0, RECORDING_LAMBDA)
     ]
     each = -(-count // len(arms))
-    parts = [
-        record(
-            cast.contestant(arm),
-            cast,
-            settings.game,
-            count=each,
-            seed=settings.seed + i,
-            every=settings.every,
-        )
-        for i, arm in enumerate(arms)
-    ]
+    with closing(recording_games(cast, settings.game, each)) as envs:
+        parts = [
+            record(
+                cast.contestant(arm),
+                cast,
+                envs,
+                count=each,
+                seed=settings.seed + i,
+                every=settings.every,
+            )
+            for i, arm in enumerate(arms)
+        ]
     return np.stack(parts, axis=1).reshape(-1, *parts[0].shape[1:])[:count]
 
 
-def play_games(cast: Cast, settings: Settings, arm: Arm, entry: Entry | None) -> Row:
-    """One cell: every episode of an arm under an entry of the suite, None for clean play."""
+def playing_games(cast: Cast, settings: Settings) -> Any:
+    """Emulators for `play_games`; to be closed afterwards."""
+    protocol, preprocess = settings.protocol, cast.original.preprocess
+    return make_atari(settings.game, settings.parallel, protocol=protocol, preprocess=preprocess)
+
+
+def play_games(
+    cast: Cast, settings: Settings, arm: Arm, entry: Entry | None, envs: Any
+) -> Row:  # fmt: skip
+    """One cell: every episode of an arm under an entry of the suite, None for clean play.
+
+    envs: as `playing_games` gives them.
+    """
     cast = cast if entry is None else cast_for(cast, entry)
     random = arm.name == "random"
     player: Player = RandomPlayer() if random else cast.contestant(arm)
@@ -67,7 +81,6 @@ def play_games(cast: Cast, settings: Settings, arm: Arm, entry: Entry | None) ->
         sampler=None if random else sampler_of(cast.agent(arm.name)),
     )
     protocol, preprocess = settings.protocol, cast.original.preprocess
-    envs = make_atari(settings.game, settings.parallel, protocol=protocol, preprocess=preprocess)
     games = rollout(
         envs,
         player,
@@ -77,11 +90,8 @@ def play_games(cast: Cast, settings: Settings, arm: Arm, entry: Entry | None) ->
         max_steps=max_agent_steps(protocol.max_frames, preprocess.frameskip),
     )
     tally, started = Tally(), time.perf_counter()
-    try:
-        for event in games:
-            tally.add(event)
-    finally:
-        envs.close()
+    for event in games:
+        tally.add(event)
     tally.seconds = time.perf_counter() - started
     return make_row(settings, arm, facts, tally)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from typing import Any
+
 import numpy as np
 
 from sap_rl.atari.env import make_atari
@@ -20,16 +23,22 @@ GAMES = 16
 FITTING = 256
 
 
+def recording_games(cast: Cast, game: str, count: int) -> Any:
+    """Emulators for `record`, as many as games are recorded at once; to be closed afterwards."""
+    preprocess = cast.original.preprocess
+    return make_atari(game, min(GAMES, count), protocol=cast.protocol, preprocess=preprocess)
+
+
 def record(
-    player: Contestant, cast: Cast, game: str, *, count: int, seed: int, every: int = EVERY
+    player: Contestant, cast: Cast, envs: Any, *, count: int, seed: int, every: int = EVERY
 ) -> PixelArray:
     """`count` clean stacks uint8 [count, K, H, W] that the player saw, attacked or not.
 
-    The first GAMES games of `seed` side by side, one step in `every` of each, and further games
-    where these end too early; the same player and seed give the same frames.
+    envs: as `recording_games` gives them. The first games of `seed` side by side, one step in
+    `every` of each, and further games where these end too early; the same player, seed and number
+    of emulators give the same frames.
     """
     protocol, preprocess = cast.protocol, cast.original.preprocess
-    envs = make_atari(game, GAMES, protocol=protocol, preprocess=preprocess)
     games = rollout(
         envs,
         player,
@@ -39,24 +48,20 @@ def record(
         max_steps=max_agent_steps(protocol.max_frames, preprocess.frameskip),
     )
     kept: list[PixelArray] = []
-    step = found = 0
-    try:
+    steps = found = 0
+    with closing(games):  # type: ignore[type-var]
         for event in games:
-            if not isinstance(event, Step):
-                continue
-            step += 1
-            if step % every == 0:
-                kept.append(event.pixels.copy())
-                found += len(event.pixels)
+            if isinstance(event, Step):
+                steps += 1
+                if steps % every == 0:
+                    kept.append(event.pixels.copy())
+                    found += len(event.pixels)
             if found >= count:
                 break
-    finally:
-        games.close()  # type: ignore[attr-defined]
-        envs.close()
     return np.concatenate(kept)[:count]
 
 
 def fitting_frames(cast: Cast, game: str, count: int = FITTING) -> PixelArray:
     """Frames of the original's clean play on games that no result is read on."""
-    player = cast.contestant(Arm("original"))
-    return record(player, cast, game, count=count, seed=cast.seed)
+    with closing(recording_games(cast, game, count)) as envs:
+        return record(cast.contestant(Arm("original")), cast, envs, count=count, seed=cast.seed)
