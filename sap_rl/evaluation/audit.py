@@ -13,10 +13,11 @@ import torch
 from sap_rl.agents import Agent
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.arms import Arm, ArmName, Cast, matching_sigma
-from sap_rl.evaluation.audit_card import AuditCard, GameCell, make_card
+from sap_rl.evaluation.audit_card import AuditCard, make_card
 from sap_rl.evaluation.audit_checks import ORIGINAL, UNBOUNDED
 from sap_rl.evaluation.audit_games import play_games, playing_games, record_play, sampler_of
 from sap_rl.evaluation.audit_settings import AuditSettings
+from sap_rl.evaluation.audit_worst import GameCell
 from sap_rl.evaluation.cells import Cells
 from sap_rl.evaluation.evaluate import Stage, versions
 from sap_rl.evaluation.frame_stage import (

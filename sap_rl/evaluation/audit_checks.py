@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from sap_rl.evaluation import checks
-from sap_rl.evaluation.checks import Finding
+from sap_rl.evaluation.audit_worst import GameCell
+from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.findings import row_findings
 from sap_rl.evaluation.frame_stage import FrameResult
 from sap_rl.evaluation.suite import (
@@ -26,9 +27,6 @@ from sap_rl.evaluation.suite import (
     Entry,
     Kind,
 )
-
-if TYPE_CHECKING:
-    from sap_rl.evaluation.audit_card import GameCell
 
 UNBOUNDED = 255.0
 """The lambda at which one strong attack per player must reach the floor."""

@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-Damage = Sequence[float] | np.ndarray
-"""Per frame or per episode [N], larger for a stronger attack."""
+from sap_rl.evaluation.comparison import (
+    Damage,
+    Finding,
+    Unit,
+    clearly_above,
+    mean_of,
+    round_up,
+    shown,
+)
 
-Unit = Literal["margin lost", "return"]
-"""What damage is: margin between action values lost per frame, or minus an episode's return."""
-
-Z = 2.33
-"""Standard errors beyond which one side is clearly larger: 99%, one-sided."""
 IDLE_SHARE = 0.05
 """Movable pixels without a gradient; on networks that do not hide it the share is 0."""
 REPEATED_SHARE = 0.9
@@ -31,32 +31,6 @@ KEPT_SHARE = 0.1
 LOST_SHARE = 0.05
 STEP_FACTOR = 0.05
 """Of the damage: a change by more passes that is smaller does not matter, however certain."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A reason to distrust a number.
-
-    check: its name; where: the lambda and player it is about; text: what was measured; advice:
-    what to do about it.
-    """
-
-    check: str
-    where: str
-    text: str
-    advice: str
-
-
-def clearly_above(larger: Damage, smaller: Damage) -> bool:
-    """Whether the paired mean of `larger` exceeds that of `smaller` beyond chance.
-
-    False for fewer than two pairs. ValueError for unequal lengths.
-    """
-    difference = _paired(larger, smaller)
-    if len(difference) < 2:
-        return False
-    error = float(difference.std(ddof=1)) / math.sqrt(len(difference))
-    return float(difference.mean()) > max(Z * error, 1e-9)
 
 
 def zero_gradients(idle: float, *, where: str) -> Finding | None:
@@ -81,7 +55,7 @@ def noise_as_strong(
     return Finding(
         "noise_as_strong",
         where,
-        f"{unit}: the attack {_shown(attack, unit)}, random signs {_shown(noise, unit)}",
+        f"{unit}: the attack {shown(attack, unit)}, random signs {shown(noise, unit)}",
         "the gradient does not help here: use a stronger attack, or a larger lambda if even the "
         "strongest does nothing",
     )
@@ -96,7 +70,7 @@ def one_step_stronger(
     return Finding(
         "one_step_stronger",
         where,
-        f"{unit}: one step {_shown(one_step, unit)}, many {_shown(iterative, unit)}",
+        f"{unit}: one step {shown(one_step, unit)}, many {shown(iterative, unit)}",
         "local gradients mislead: use more gradient samples, other step sizes, restarts or the "
         "identity backward",
     )
@@ -111,8 +85,7 @@ def transfer_stronger(
     return Finding(
         "transfer_stronger",
         where,
-        f"{unit}: own gradient {_shown(white_box, unit)}, another network's "
-        f"{_shown(transfer, unit)}",
+        f"{unit}: own gradient {shown(white_box, unit)}, another network's {shown(transfer, unit)}",
         "the own gradient is masked: believe the transfer attack, and try more gradient samples "
         "and the identity backward",
     )
@@ -128,7 +101,7 @@ def more_samples_matter(
     return Finding(
         "more_samples_matter",
         where,
-        f"{unit}: {_shown(few, unit)} and {_shown(many, unit)} with {passes} passes per gradient",
+        f"{unit}: {shown(few, unit)} and {shown(many, unit)} with {passes} passes per gradient",
         "raise --grad-samples until the answer stays",
     )
 
@@ -144,7 +117,7 @@ def return_rises(
                 return Finding(
                     "return_rises",
                     where,
-                    f"the return is {_mean(before)} at lambda {low:g} and {_mean(after)} at "
+                    f"the return is {mean_of(before)} at lambda {low:g} and {mean_of(after)} at "
                     f"{high:g}",
                     "a larger budget contains the smaller one: the attack fails at the larger; "
                     "use an iterative one with restarts",
@@ -174,7 +147,7 @@ def floor_not_reached(
     return Finding(
         "floor_not_reached",
         where,
-        f"the return is {_mean(returns)} at lambda {lam:g}, the random policy's {_mean(floor)}",
+        f"the return is {mean_of(returns)} at lambda {lam:g}, the random policy's {mean_of(floor)}",
         "an attacker who may paint any frame must win: the attack is broken, the defence unproven",
     )
 
@@ -188,8 +161,8 @@ def black_box_stronger(
     return Finding(
         "black_box_stronger",
         where,
-        f"{unit}: own gradient {_shown(white_box, unit)}, a search without gradients "
-        f"{_shown(black_box, unit)}",
+        f"{unit}: own gradient {shown(white_box, unit)}, a search without gradients "
+        f"{shown(black_box, unit)}",
         "the gradient is masked: believe the search, and give it more steps",
     )
 
@@ -237,7 +210,7 @@ def too_few_episodes(difference: Damage, *, where: str) -> Finding | None:
         "too_few_episodes",
         where,
         f"a difference of {mean:+.1f} points in {len(values)} episodes may be chance",
-        f"if it is real, about {_round_up(needed)} episodes would show it (--episodes)",
+        f"if it is real, about {round_up(needed)} episodes would show it (--episodes)",
     )
 
 
@@ -253,25 +226,3 @@ def no_variance(returns: Damage, *, where: str) -> Finding | None:
         "one episode repeated is no sample: check epsilon and the no-op starts; at the floor it "
         "only means that nothing is left",
     )
-
-
-def _paired(a: Damage, b: Damage) -> np.ndarray:
-    first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    if first.shape != second.shape:
-        raise ValueError(f"paired samples need equal shapes, got {first.shape} and {second.shape}")
-    return first - second
-
-
-def _shown(damage: Damage, unit: Unit) -> str:
-    mean = float(np.mean(damage))
-    return f"{-mean:.1f}" if unit == "return" else f"{mean:.3g}"
-
-
-def _mean(values: Damage) -> str:
-    return f"{float(np.mean(values)):.3g}"
-
-
-def _round_up(count: int) -> str:
-    """A count to two digits, upwards: it is an estimate."""
-    unit = 10 ** max(0, len(str(count)) - 2)
-    return f"{math.ceil(count / unit) * unit:,}"

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from sap_rl.evaluation.checks import (
-    Finding,
     budget_lost,
     floor_not_reached,
     no_variance,
@@ -16,6 +15,7 @@ from sap_rl.evaluation.checks import (
     transfer_stronger,
     zero_gradients,
 )
+from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.results import Change, Row
 from sap_rl.evaluation.settings import Settings
 

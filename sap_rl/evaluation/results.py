@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.checks import Finding
+from sap_rl.evaluation.comparison import Finding
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from sap_rl.evaluation.audit_card import AuditCard, GameCell, Worst, bounds
+from sap_rl.evaluation.audit_card import AuditCard
 from sap_rl.evaluation.audit_checks import UNBOUNDED
+from sap_rl.evaluation.audit_worst import GameCell, Worst, bounds
 from sap_rl.evaluation.frame_stage import FrameResult
 from sap_rl.evaluation.suite import SUITE
 from sap_rl.reporting.flags import COVERAGE, ONE_NETWORK

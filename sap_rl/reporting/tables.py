@@ -12,7 +12,7 @@ from rich.text import Text
 
 from sap_rl.agents import Agent
 from sap_rl.evaluation.arms import METER_EVERY
-from sap_rl.evaluation.checks import Finding
+from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.results import Change, Evaluation, Row
 from sap_rl.evaluation.score import Check
 from sap_rl.evaluation.settings import Settings

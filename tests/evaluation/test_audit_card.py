@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from sap_rl.evaluation.arms import Arm
-from sap_rl.evaluation.audit_card import AuditCard, GameCell, curve_area, cvar, make_card
+from sap_rl.evaluation.audit_card import AuditCard, make_card
 from sap_rl.evaluation.audit_checks import ORIGINAL
+from sap_rl.evaluation.audit_worst import GameCell, curve_area, cvar
 from sap_rl.evaluation.rollout import Episode
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.suite import Kind

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sap_rl.evaluation import checks
-from sap_rl.evaluation.checks import Finding, clearly_above
+from sap_rl.evaluation.comparison import Finding, clearly_above
 
 RNG = np.random.default_rng(0)
 FRAMES = RNG.exponential(1.0, 512)  # how much each frame has to lose

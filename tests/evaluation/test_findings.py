@@ -10,7 +10,7 @@ import pytest
 
 from sap_rl.atari.protocol import Protocol
 from sap_rl.evaluation.arms import Arm
-from sap_rl.evaluation.checks import Finding
+from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.findings import evaluation_findings
 from sap_rl.evaluation.results import Row
 from sap_rl.evaluation.rollout import Episode
