@@ -18,7 +18,7 @@ from sap_rl.attacks.schedule import Schedule, parse_schedule
 from sap_rl.defenses.sampling import SAMPLERS
 from sap_rl.defenses.sap import BACKWARDS
 from sap_rl.errors import UsageError, unknown
-from sap_rl.evaluation.audit_settings import AuditSettings
+from sap_rl.evaluation.audit_settings import AuditSettings, Budget
 from sap_rl.evaluation.settings import Settings
 from sap_rl.networks.precision import PRECISIONS
 
@@ -238,7 +238,7 @@ AUDIT_KEYS = ("lambda", "defense", "budget", "episodes", "frames", "max_frames",
 
 def audit_settings(options: Mapping[str, Any]) -> AuditSettings:
     """An audit from options by name, others ignored; what is missing takes its default."""
-    read = {"game": _game, "budget": _text, "frames": _whole}
+    read = {"game": _game, "budget": _one_of("budget", get_args(Budget)), "frames": _whole}
     found = {
         name: _read(name, read.get(name, EVAL_OPTIONS.get(name, Option(_text, "")).read), value)
         for name, value in options.items()
