@@ -9,17 +9,23 @@ from typing import Any, get_args
 
 import yaml
 
+from sap_rl.agents import shipped_agents
 from sap_rl.atari.games import canonical_game
 from sap_rl.atari.preprocess import parse_preprocess, preprocess_entries
 from sap_rl.atari.protocol import Frames, Observation, Protocol
 from sap_rl.attacks import ATTACKS
 from sap_rl.attacks.objectives import OBJECTIVES
+from sap_rl.attacks.schedule import Schedule, parse_schedule
 from sap_rl.defenses.sampling import SAMPLERS
 from sap_rl.defenses.sap import BACKWARDS
 from sap_rl.errors import UsageError, unknown
+from sap_rl.evaluation.audit_settings import AuditSettings, Budget
 from sap_rl.evaluation.settings import Settings
 from sap_rl.networks.loaders import LOADERS
 from sap_rl.networks.precision import PRECISIONS
+
+BOTH = ("self", "original")
+"""The victims of an evaluation by default."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,19 @@ def _preprocess(value: Any) -> dict[str, Any]:
     return parse_preprocess([value] if isinstance(value, str) else [_text(part) for part in value])
 
 
+def _victims(value: Any) -> tuple[str, ...]:
+    parts = [part.strip() for part in _text(value).split(",") if part.strip()]
+    named = ("self", "original", "both", *shipped_agents())
+    for part in parts:
+        if part not in named and not Path(part).exists():
+            raise unknown("victim", part, named)
+    return tuple(v for part in parts for v in (BOTH if part == "both" else (part,)))
+
+
+def _schedule(value: Any) -> Schedule:
+    return parse_schedule(_text(value))
+
+
 def _switch(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError(value)
@@ -93,14 +112,18 @@ EVAL_OPTIONS: dict[str, Option] = {
         _preprocess, "key=value, what a file does not say of its frames (sap-rl agents show)"
     ),
     "lambda": Option(_lambdas, "attack budget in pixel units 0..255, one or several"),
-    "attack": Option(_one_of("attack", ATTACKS), "none, noise, fgsm or pgd [fgsm]"),
+    "attack": Option(_one_of("attack", ATTACKS), f"{', '.join(ATTACKS)} [fgsm]"),
     "objective": Option(
-        _one_of("objective", OBJECTIVES), "what the attacker increases: cross-entropy or margin"
+        _one_of("objective", OBJECTIVES),
+        f"what the attacker increases: {', '.join(OBJECTIVES)} [cross-entropy; margin for square, "
+        "spsa and universal]",
     ),
-    "temperature": Option(_number, "of the cross-entropy [1]"),
-    "steps": Option(_whole, "gradient steps of pgd [10]"),
-    "momentum": Option(_number, "of pgd's gradient [0]"),
-    "restarts": Option(_whole, "random restarts of pgd [1]"),
+    "temperature": Option(_number, "of the objective's softmax [1]"),
+    "steps": Option(_whole, "steps of pgd, apgd and spsa [10], square [100], universal's fit [40]"),
+    "step_size": Option(_number, "of pgd, spsa and universal, in pixels [min(L, 2.5 L / steps)]"),
+    "momentum": Option(_number, "of the gradient: pgd [0], universal [0.9]"),
+    "restarts": Option(_whole, "random restarts of pgd and apgd [1]"),
+    "directions": Option(_whole, "pairs of queries per step of spsa [16]"),
     "grad_samples": Option(_whole, "passes per gradient [10 for a random victim, else 1]"),
     "policy_samples": Option(_whole, "passes averaged per action [1]"),
     "frames": Option(
@@ -117,8 +140,17 @@ EVAL_OPTIONS: dict[str, Option] = {
         _one_of("backward mode", BACKWARDS), "SAP's gradient: mask, full or identity [mask]"
     ),
     "victim": Option(
-        _one_of("victim", ("both", "self", "original")),
-        "gradient used on the defended agent: both, self or original [both]",
+        _victims,
+        "gradient used on the defended agent: self, original, both, or another agent's name or "
+        "folder; several with commas [both]",
+    ),
+    "attack_backward": Option(
+        _one_of("backward mode", BACKWARDS),
+        "SAP's gradient in the attacker's copy alone: mask, full or identity [the player's]",
+    ),
+    "schedule": Option(
+        _schedule,
+        "when the attacker strikes: every, threshold-L, rate-L or random-L, L in 0..1 [every]",
     ),
     "episodes": Option(_whole, "episodes per arm [30]"),
     "num_envs": Option(_whole, "games at once [32]"),
@@ -132,23 +164,32 @@ EVAL_OPTIONS: dict[str, Option] = {
     "threads": Option(_whole, "threads of torch and of the emulators [torch's]"),
     "controls": Option(_switch, "play the random and matched controls [true]"),
 }
-ATTACK_KEYS = ("objective", "temperature", "steps", "momentum", "restarts")
+ATTACK_KEYS = (
+    "objective", "temperature", "steps", "step_size", "momentum", "restarts", "directions",
+)  # fmt: skip
 LOADING_KEYS = ("format", "preprocess")
 DEFENSE_KEYS = ("sampler", "backward")
 PROTOCOL_KEYS = (
     "grad_samples", "policy_samples", "frames", "observation", "max_frames", "epsilon",
 )  # fmt: skip
-PLAIN_KEYS = ("game", "attack", "episodes", "num_envs", "seed", "controls", "precision")
+PLAIN_KEYS = (
+    "game", "attack", "attack_backward", "schedule", "episodes", "num_envs", "seed", "controls",
+    "precision",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class EvalRequest:
-    """An evaluation and whom to load for it; loading: options of `load_agent`."""
+    """An evaluation and whom to load for it.
+
+    loading: options of `load_agent`; other: the agent behind victim `other`.
+    """
 
     agent: str
     device: str
     settings: Settings
     loading: dict[str, Any] = field(default_factory=dict)
+    other: str | None = None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -198,19 +239,47 @@ def eval_request(options: Mapping[str, Any]) -> EvalRequest:
         if name not in found:
             raise UsageError(f"{name} is missing: say for example --game BankHeist --lambda 4")
     defense = found.get("defense", "sap-100")
-    victim = found.get("victim", "both")
+    named = found.get("victim", BOTH)
+    others = [victim for victim in named if victim not in BOTH]
+    if len(others) > 1:
+        raise UsageError(f"one other agent can lend its gradient, got {', '.join(others)}")
     settings = Settings(
         lams=found["lambda"],
         defense=None if defense == "none" else defense,
-        victims=("self", "original") if victim == "both" else (victim,),
+        victims=tuple(victim if victim in BOTH else "other" for victim in named),
         attack_options=_pick(found, ATTACK_KEYS),
         defense_options=_pick(found, DEFENSE_KEYS),
         protocol=Protocol(**_pick(found, PROTOCOL_KEYS)),
         **_pick(found, PLAIN_KEYS),
     )
-    loading = _pick(found, LOADING_KEYS) | {"game": settings.game}
-    device = found.get("device", "cpu")
-    return EvalRequest(found.get("agent", settings.game), device, settings, loading)
+    return EvalRequest(
+        found.get("agent", settings.game),
+        found.get("device", "cpu"),
+        settings,
+        _pick(found, LOADING_KEYS) | {"game": settings.game},
+        others[0] if others else None,
+    )
+
+
+AUDIT_KEYS = ("lambda", "defense", "budget", "episodes", "frames", "max_frames", "seed")
+
+
+def audit_settings(options: Mapping[str, Any]) -> AuditSettings:
+    """An audit from options by name, others ignored; what is missing takes its default."""
+    read = {"game": _game, "budget": _one_of("budget", get_args(Budget)), "frames": _whole}
+    found = {
+        name: _read(name, read.get(name, EVAL_OPTIONS.get(name, Option(_text, "")).read), value)
+        for name, value in options.items()
+        if name in ("game", *AUDIT_KEYS)
+    }
+    defense = found.pop("defense", "sap-100")
+    protocol = Protocol(**_pick(found, ("max_frames",)))
+    return AuditSettings(
+        lams=found.get("lambda", ()),
+        defense=None if defense == "none" else defense,
+        protocol=protocol,
+        **_pick(found, ("game", "budget", "episodes", "frames", "seed")),
+    )
 
 
 def _pick(found: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

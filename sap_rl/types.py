@@ -20,6 +20,8 @@ QValues: TypeAlias = Float[Tensor, "B A"]
 Quantiles: TypeAlias = Float[Tensor, "B A N"]
 ChosenQuantiles: TypeAlias = Float[Tensor, "B M"]
 Actions: TypeAlias = Int64[Tensor, "B"]
+Reference: TypeAlias = Int64[Tensor, "B"] | Float[Tensor, "B A"]
+"""What an objective is taken at: an action per example, or the clean action values."""
 PerExample: TypeAlias = Float[Tensor, "B"]
 Flags: TypeAlias = Bool[Tensor, "B"]
 

@@ -10,9 +10,21 @@ from torch import Tensor
 
 from sap_rl.atari.pixels import to_unit
 from sap_rl.attacks.gradients import greedy
+from sap_rl.attacks.schedule import EVERY, Schedule, Timer
 from sap_rl.attacks.threat import Threat
 from sap_rl.seeds import torch_stream
 from sap_rl.types import Actions, Attack, Flags, PerExample, Pixels, QFunction
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an attack asked of its victim: passes per frame.
+
+    forward: passes, of which backward were followed by a gradient towards the frames.
+    """
+
+    forward: float = 0.0
+    backward: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -21,7 +33,9 @@ class Attacked:
 
     pixels [B, K, H, W]: what the agent receives; label [B]: the victim's greedy action on the
     frames the attacker worked on; linf [B]: distance to the clean frames in pixels, as the referee
-    measured it; mean [B]: mean absolute change over all pixels.
+    measured it; mean [B]: mean absolute change over all pixels; struck [B]: the schedule said
+    attack; idle [B]: share of the pixels the attacker could move both ways that it left as they
+    were, 1 where the schedule did not strike; cost: passes of the victim per frame.
     """
 
     pixels: Pixels
@@ -29,6 +43,9 @@ class Attacked:
     linf: PerExample
     mean: PerExample
     victim: QFunction
+    struck: Flags
+    idle: PerExample
+    cost: Cost
 
     @property
     def flipped(self) -> Flags:
@@ -45,12 +62,19 @@ class Adversary:
     """Tampers with batches of frames, one call per step of the game.
 
     victim: the Q-function whose values the attack looks at; attack: see `make_attack`; seed: of
-    the attacker's own randomness. With threat.frames = "newest" it remembers, per environment,
-    the frames that it has already tampered with.
+    the attacker's own randomness; schedule: on which steps it strikes. With threat.frames =
+    "newest" it remembers, per environment, the frames that it has already tampered with.
     """
 
-    def __init__(self, victim: QFunction, attack: Attack, threat: Threat, seed: int) -> None:
-        self.victim, self.attack, self.threat = victim, attack, threat
+    def __init__(
+        self,
+        victim: QFunction,
+        attack: Attack,
+        threat: Threat,
+        seed: int,
+        schedule: Schedule = EVERY,
+    ) -> None:
+        self.victim, self.attack, self.threat, self.schedule = victim, attack, threat, schedule
         self.reseed(seed)
 
     def reseed(self, seed: int) -> None:
@@ -58,6 +82,7 @@ class Adversary:
         self._seed = seed
         self._generators: dict[str, torch.Generator] = {}
         self._history: dict[int, Tensor] = {}
+        self._timer = Timer(self.schedule)
 
     @torch.inference_mode(mode=False)  # gradients are needed whatever mode the caller is in
     def perturb(self, pixels: Pixels, first: Flags, rows: list[int] | None = None) -> Attacked:
@@ -71,13 +96,28 @@ class Adversary:
         given = self._with_history(pixels, first, rows)
         q = _Noting(self.victim)
         obs = to_unit(given)
-        adv = self.attack(q, obs, self.threat, generator=self._generator(pixels.device))
-        received = self.threat.deliver(adv.detach(), given)
+        adv, struck = self._strike(q, obs)
+        received = self.threat.deliver(adv, given)
         linf = self.threat.check(received, given, pixels)
         mean = (received.float() - pixels).abs_().flatten(1).mean(1)
         if self.threat.frames == "newest":
             self._history.update(zip(rows, received[:, 1:].clone(), strict=True))
-        return Attacked(received, q.label(obs), linf, mean, self.victim)
+        idle, cost = _idle(adv, obs, self.threat), q.cost(len(obs))
+        return Attacked(received, q.label(obs), linf, mean, self.victim, struck, idle, cost)
+
+    def _strike(self, q: _Noting, obs: Tensor) -> tuple[Tensor, Flags]:
+        """The tampered unit frames, and which of them the schedule chose."""
+        generator = self._generator(obs.device)
+        if self.schedule == EVERY:
+            struck = torch.ones(len(obs), dtype=torch.bool, device=obs.device)
+            return self.attack(q, obs, self.threat, generator=generator).detach(), struck
+        with torch.no_grad():
+            struck = self._timer.strikes(q(obs), generator)
+        adv = obs.clone()
+        if bool(struck.any()):
+            found = self.attack(q, obs[struck], self.threat, generator=generator)
+            adv[struck] = found.detach()
+        return adv, struck
 
     def _with_history(self, pixels: Pixels, first: Flags, rows: list[int]) -> Pixels:
         """The clean stack with its older frames as they were tampered with before."""
@@ -97,13 +137,23 @@ class Adversary:
         return self._generators[key]
 
 
+def _idle(adv: Tensor, obs: Tensor, threat: Threat) -> PerExample:
+    """Share [B] of the attacker's pixels strictly between black and white that did not move."""
+    if threat.frames == "newest":
+        adv, obs = adv[:, -1:], obs[:, -1:]
+    movable = (obs > 0) & (obs < 1)
+    still = (movable & (adv == obs)).flatten(1).sum(1)
+    return still / movable.flatten(1).sum(1).clamp(min=1)
+
+
 class _Noting:
     """A Q-function that keeps the values of its first call, which every attack makes on the frames
-    it was given: the label comes from there without another pass."""
+    it was given: the label comes from there without another pass. It also counts."""
 
     def __init__(self, q: QFunction) -> None:
         self.q = q
         self.first: Tensor | None = None
+        self.forward_rows = self.backward_rows = 0
         own = getattr(q, "folded_passes", None)
         if callable(own):
             self.folded_passes = lambda obs, samples: self._note(own(obs, samples))
@@ -114,7 +164,14 @@ class _Noting:
     def _note(self, values: Tensor) -> Tensor:
         if self.first is None:
             self.first = values.detach()
+        self.forward_rows += len(values)
+        # Attacks take gradients towards the frames of every pass that carries one.
+        self.backward_rows += len(values) * (torch.is_grad_enabled() and values.requires_grad)
         return values
+
+    def cost(self, rows: int) -> Cost:
+        """Passes per frame until now; ask before `label`, which may look once more."""
+        return Cost(self.forward_rows / rows, self.backward_rows / rows)
 
     def label(self, obs: Tensor) -> Actions:
         if self.first is None:

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sap_rl.attacks.objectives import Objective
+from sap_rl.attacks.objectives import FromClean, Objective
 from sap_rl.errors import UsageError
-from sap_rl.types import Actions, PerExample, QFunction, QValues, UnitFrames
+from sap_rl.types import Actions, PerExample, QFunction, QValues, Reference, UnitFrames
 
 RANDOM_GRAD_SAMPLES = 10
 """Passes averaged per gradient of a random victim where the caller does not say."""
@@ -22,33 +22,51 @@ MAX_ROWS = 1024
 def input_gradient(
     q: QFunction,
     obs: UnitFrames,
-    label: Actions | None,
+    label: Reference | None,
     objective: Objective,
     *,
     grad_samples: int = 1,
-) -> tuple[UnitFrames, Actions]:
+) -> tuple[UnitFrames, Reference]:
     """Gradient of the objective's mean over `grad_samples` passes, and the label it was taken at.
 
-    label None: the argmax of q's own mean over those passes (over the first MAX_ROWS rows of them
-    where they do not fit at once). Parameters' `.grad` is untouched. Raises UsageError if q's
-    values carry no gradient. Athalye et al. 2018 (arXiv 1802.00420): expectation over
-    transformation.
+    label: what the objective is taken at, None for the argmax of q's own mean over those passes
+    (over the first MAX_ROWS rows of them where they do not fit at once). Parameters' `.grad` is
+    untouched. Raises UsageError if q's values carry no gradient. Athalye et al. 2018 (arXiv
+    1802.00420): expectation over transformation.
     """
+    _, found, label = value_and_gradient(q, obs, label, objective, grad_samples=grad_samples)
+    return found, label
+
+
+def value_and_gradient(
+    q: QFunction,
+    obs: UnitFrames,
+    label: Reference | None,
+    objective: Objective,
+    *,
+    grad_samples: int = 1,
+) -> tuple[PerExample, UnitFrames, Reference]:
+    """As `input_gradient`, with the objective's mean [B] over the same passes in front."""
     x = obs.detach().requires_grad_(True)
     total: UnitFrames | None = None
+    value = torch.zeros(len(obs), device=obs.device)
     with torch.enable_grad():
         for values in passes(q, x, grad_samples):
             samples = len(values) // len(obs)
             if label is None:
                 label = greedy(values.detach(), samples)
-            loss = objective(values, label.repeat(samples)).sum()
+            losses = objective(values, repeat_rows(label, samples))
+            loss = losses.sum()
             if not loss.requires_grad:
                 raise UsageError("the victim's values carry no gradient, which this attack needs")
             (found,) = torch.autograd.grad(loss, x)
             total = found if total is None else total + found
+            value += losses.detach().view(samples, -1).sum(0)
     assert label is not None
     assert total is not None
-    return (total / grad_samples if grad_samples > 1 else total), label
+    if grad_samples > 1:
+        total, value = total / grad_samples, value / grad_samples
+    return value, total, label
 
 
 def mean_values(q: QFunction, obs: UnitFrames, *, samples: int = 1) -> QValues:
@@ -59,12 +77,22 @@ def mean_values(q: QFunction, obs: UnitFrames, *, samples: int = 1) -> QValues:
 
 
 def mean_objective(
-    q: QFunction, obs: UnitFrames, label: Actions, objective: Objective, *, samples: int = 1
+    q: QFunction, obs: UnitFrames, label: Reference, objective: Objective, *, samples: int = 1
 ) -> PerExample:
     """The objective averaged over `samples` passes, without a graph."""
     with torch.no_grad():
         folded = torch.cat(list(passes(q, obs, samples)))
-        return objective(folded, label.repeat(samples)).view(samples, -1).mean(0)
+        return objective(folded, repeat_rows(label, samples)).view(samples, -1).mean(0)
+
+
+def reference(
+    q: QFunction, obs: UnitFrames, label: Actions | None, objective: Objective, *, samples: int
+) -> Reference:
+    """What the objective is taken at, from a look of `samples` passes at clean frames where the
+    label alone does not say it."""
+    if isinstance(objective, FromClean):
+        return objective.at(mean_values(q, obs, samples=samples))
+    return mean_values(q, obs, samples=samples).argmax(1) if label is None else label
 
 
 def passes(q: QFunction, obs: UnitFrames, samples: int) -> Iterator[QValues]:

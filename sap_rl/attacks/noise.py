@@ -1,4 +1,4 @@
-"""Random signs: the control that any attack with a gradient must beat."""
+"""Random signs and uniform noise: the controls that any attack with a gradient must beat."""
 
 from __future__ import annotations
 
@@ -19,6 +19,24 @@ def noise(
 ) -> UnitFrames:
     """Every pixel moves by the full budget, up or down at random; q is never asked."""
     return threat.project(obs + threat.eps * random_signs(obs, generator), obs)
+
+
+def uniform(
+    q: QFunction,
+    obs: UnitFrames,
+    threat: Threat,
+    *,
+    generator: torch.Generator,
+    label: Actions | None = None,
+) -> UnitFrames:
+    """Every pixel moves by an amount uniform within the budget; q is never asked."""
+    return uniform_start(obs, threat, generator)
+
+
+def uniform_start(obs: UnitFrames, threat: Threat, generator: torch.Generator) -> UnitFrames:
+    """Uniform in the ball, projected on the threat."""
+    draws = torch.rand(obs.shape, generator=generator, device=obs.device, dtype=obs.dtype)
+    return threat.project(obs + threat.eps * (2 * draws - 1), obs)
 
 
 def random_signs(obs: Tensor, generator: torch.Generator) -> Tensor:

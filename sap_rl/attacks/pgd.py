@@ -7,10 +7,11 @@ from functools import partial
 
 import torch
 
-from sap_rl.attacks.gradients import input_gradient, mean_objective, mean_values
-from sap_rl.attacks.objectives import Objective, cross_entropy
+from sap_rl.attacks.gradients import input_gradient, mean_objective, reference
+from sap_rl.attacks.noise import uniform_start
+from sap_rl.attacks.objectives import FromClean, Objective, cross_entropy
 from sap_rl.attacks.threat import Threat
-from sap_rl.types import Actions, QFunction, UnitFrames
+from sap_rl.types import Actions, QFunction, Reference, UnitFrames
 
 
 @dataclass(frozen=True)
@@ -49,35 +50,30 @@ def pgd(
     restarts each example keeps the end point whose objective, over fresh passes, is largest. Runs
     that start at random take their label from a look at the clean frames first.
     """
-    if label is None and steps.random_start:
-        label = mean_values(q, obs, samples=grad_samples).argmax(1)
+    aim: Reference | None = label
+    if isinstance(objective, FromClean) or (label is None and steps.random_start):
+        aim = reference(q, obs, label, objective, samples=grad_samples)
     gradient = partial(input_gradient, q, objective=objective, grad_samples=grad_samples)
     best, best_value = obs, torch.full((len(obs),), -torch.inf, device=obs.device)
     for _ in range(steps.restarts):
-        adv = _random_start(obs, threat, generator) if steps.random_start else obs
+        adv = uniform_start(obs, threat, generator) if steps.random_start else obs
         velocity = torch.zeros_like(obs)
         for _ in range(steps.count):
-            upward, label = gradient(adv, label)
+            upward, aim = gradient(adv, aim)
             if steps.momentum:
-                upward = velocity = steps.momentum * velocity + _per_mean(upward)
+                upward = velocity = steps.momentum * velocity + per_mean(upward)
             adv = threat.project(adv + steps.size_within(threat.eps) * upward.sign(), obs)
         if steps.restarts == 1:
             return adv
-        assert label is not None
-        value = mean_objective(q, adv, label, objective, samples=grad_samples)
+        assert aim is not None
+        value = mean_objective(q, adv, aim, objective, samples=grad_samples)
         better = value > best_value
         best = torch.where(better[:, None, None, None], adv, best)
         best_value = torch.where(better, value, best_value)
     return best
 
 
-def _random_start(obs: UnitFrames, threat: Threat, generator: torch.Generator) -> UnitFrames:
-    """Uniform in the ball, projected on the threat."""
-    uniform = torch.rand(obs.shape, generator=generator, device=obs.device, dtype=obs.dtype)
-    return threat.project(obs + threat.eps * (2 * uniform - 1), obs)
-
-
-def _per_mean(gradient: UnitFrames) -> UnitFrames:
+def per_mean(gradient: UnitFrames) -> UnitFrames:
     """The gradient over its mean absolute value per example; a zero gradient stays zero."""
     scale = gradient.abs().mean(dim=(1, 2, 3), keepdim=True)
     return gradient / torch.where(scale > 0, scale, 1.0)

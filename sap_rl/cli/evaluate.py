@@ -45,7 +45,8 @@ def run_eval(args: argparse.Namespace) -> int:
     set_threads(options.get("threads"))
     request = eval_request(options)
     agent = load_agent(request.agent, device=request.device, **request.loading)
-    stage = Stage(agent, request.settings)
+    other = load_agent(request.other, device=request.device) if request.other else None
+    stage = Stage(agent, request.settings, other)
     return _play(stage, request, args)
 
 

@@ -15,17 +15,21 @@ from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks import attack_options, make_attack
 from sap_rl.attacks.adversary import Adversary, Attacked
 from sap_rl.attacks.gradients import default_grad_samples, is_random, passes
+from sap_rl.attacks.schedule import EVERY, Schedule
 from sap_rl.attacks.threat import Threat
+from sap_rl.attacks.universal import Universal
 from sap_rl.defenses.activations import shared_copy
+from sap_rl.defenses.sap import Backward
 from sap_rl.evaluation.rollout import Decision
-from sap_rl.seeds import numpy_stream, stream_seed
+from sap_rl.evaluation.victims import with_backward
+from sap_rl.seeds import numpy_stream, stream_seed, torch_stream
 from sap_rl.types import ActionArray, PixelArray
 
 METER_EVERY = 8
 """Steps of a random agent between those on which its flips are measured: each costs two passes."""
 
 ArmName = Literal["original", "defended", "random", "matched"]
-Victim = Literal["self", "original"]
+Victim = Literal["self", "original", "other"]
 
 
 @dataclass(frozen=True)
@@ -106,8 +110,7 @@ class Contestant:
             actions,
             flipped=None if attacked is None or on_clean is None else actions != on_clean,
             self_flipped=self_flipped,
-            linf=None if attacked is None else attacked.linf.cpu().numpy(),
-            mean=None if attacked is None else attacked.mean.cpu().numpy(),
+            **({} if attacked is None else _measured(attacked)),
         )
 
     def _look_at(
@@ -141,9 +144,27 @@ def _looks(agent: Agent, pixels: Tensor, count: int) -> list[ActionArray]:
     return list(values.argmax(2).cpu().numpy())
 
 
+def _measured(attacked: Attacked) -> dict[str, np.ndarray]:
+    """What the referee and the adversary measured, per environment."""
+    rows = len(attacked.linf)
+    return {
+        "linf": attacked.linf.cpu().numpy(),
+        "mean": attacked.mean.cpu().numpy(),
+        "struck": attacked.struck.cpu().numpy(),
+        "idle": attacked.idle.cpu().numpy(),
+        "forward": np.full(rows, attacked.cost.forward),
+        "backward": np.full(rows, attacked.cost.backward),
+    }
+
+
 @dataclass
 class Cast:
-    """The agents of one evaluation, and contestants made from them for each arm."""
+    """The agents of one evaluation, and contestants made from them for each arm.
+
+    other: another agent whose gradient is used in the arms with victim `other`; backward: SAP's
+    backward mode in the attacker's copy, None for the player's own; schedule: when the attacker
+    strikes; recorded: pixels [N, K, H, W] on which an attack that is fitted is fitted.
+    """
 
     original: Agent
     protocol: Protocol
@@ -152,13 +173,17 @@ class Cast:
     options: dict[str, Any] = field(default_factory=dict)
     defended: Agent | None = None
     matched: Agent | None = None
+    other: Agent | None = None
+    backward: Backward | None = None
+    schedule: Schedule = EVERY
+    recorded: np.ndarray | None = None
 
     def apart(self) -> Cast:
         """The same cast with modules of its own, Parameters shared: a network that keeps values
         between its layers is then safe from passes in other threads."""
         copies = {
             name: replace(agent, module=shared_copy(agent.module))
-            for name in ("original", "defended", "matched")
+            for name in ("original", "defended", "matched", "other")
             if (agent := getattr(self, name)) is not None
         }
         return replace(self, **copies)
@@ -176,8 +201,13 @@ class Cast:
 
     def victim(self, arm: Arm) -> Agent:
         """Whose gradient the attacker uses; never moves a player's stream."""
-        source = self.agent(arm.name if arm.victim == "self" else "original")
-        return source.reseeded(stream_seed(self.seed, "victim", arm.name))
+        if arm.victim == "other":
+            assert self.other is not None, f"no other agent lends its gradient to {arm.title}"
+            source = self.other
+        else:
+            source = self.agent(arm.name if arm.victim == "self" else "original")
+        victim = source.reseeded(stream_seed(self.seed, "victim", arm.name))
+        return victim if self.backward is None else with_backward(victim, self.backward)
 
     def grad_samples(self, arm: Arm) -> int:
         """Passes averaged per gradient in this arm; 1 for attacks without a gradient."""
@@ -194,17 +224,24 @@ class Cast:
         meter = None
         if self.random(arm.name):
             meter = agent.reseeded(stream_seed(self.seed, "meter", arm.name))
-        adversary = self._adversary(arm) if arm.victim is not None else None
+        adversary = self.adversary(arm) if arm.victim is not None else None
         return Contestant(player, meter, adversary)
 
-    def _adversary(self, arm: Arm) -> Adversary:
+    def adversary(self, arm: Arm) -> Adversary:
+        """Who attacks in this arm, with streams of its own."""
         options = dict(self.options)
         if "grad_samples" in attack_options(self.attack):
             options["grad_samples"] = self.grad_samples(arm)
         threat = Threat(arm.lam, self.protocol.frames, self.protocol.observation)
         attack = make_attack(self.attack, **options)
         seed = stream_seed(self.seed, "attack")
-        return Adversary(self.victim(arm).q_function, attack, threat, seed)
+        victim = self.victim(arm).q_function
+        if isinstance(attack, Universal):
+            assert self.recorded is not None, "no frames were recorded to fit a pattern on"
+            seen = to_unit(torch.from_numpy(self.recorded).to(self.original.device))
+            draws = torch_stream(self.seed, "fit", device=self.original.device)
+            attack = attack.fit(victim, seen, threat, draws)
+        return Adversary(victim, attack, threat, seed, self.schedule)
 
     def _look(self) -> Tensor:
         """Frames of no game in particular, to see whether a network is random."""

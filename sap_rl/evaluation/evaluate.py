@@ -22,6 +22,8 @@ from sap_rl.attacks import attack_options
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.arms import Arm, Cast, RandomPlayer, Victim, matching_sigma, plan
 from sap_rl.evaluation.episodes import max_agent_steps
+from sap_rl.evaluation.findings import evaluation_findings
+from sap_rl.evaluation.frames import fitting_frames
 from sap_rl.evaluation.results import Evaluation, Row
 from sap_rl.evaluation.rollout import Episode, Player, Step, rollout
 from sap_rl.evaluation.settings import Settings
@@ -109,12 +111,14 @@ def evaluate(
 class Stage:
     """One evaluation in progress: `play` it, and ask for the `result` at any moment.
 
-    agent: the original; settings: what to do. Raises UsageError at once if they do not fit.
+    agent: the original; settings: what to do; other: the agent behind victim `other`. Raises
+    UsageError at once if they do not fit.
     at_once: how many arms are played side by side, one per thread that torch had at the start.
     """
 
     agent: Agent
     settings: Settings
+    other: Agent | None = None
     _rows: dict[Arm, Row] = field(default_factory=dict)
     _open: dict[Arm, tuple[ArmFacts, Tally]] = field(default_factory=dict)
 
@@ -125,7 +129,18 @@ class Stage:
         )
         samples = s.protocol.policy_samples
         original = replace(self.agent.in_precision(s.precision), policy_samples=samples)
-        self.cast = Cast(original, s.protocol, s.seed, s.attack, s.attack_options)
+        self.cast = Cast(
+            original,
+            s.protocol,
+            s.seed,
+            s.attack,
+            s.attack_options,
+            other=self.other,
+            backward=s.attack_backward,
+            schedule=s.schedule,
+        )
+        if "other" in s.victims and self.other is None:
+            raise UsageError("victim 'other' needs another agent")
         if s.defense is not None:
             self.cast.defended = original.defend(s.defense, seed=s.seed, **s.defense_options)
         for name in ("original", *(["defended"] if s.defense else [])):
@@ -145,6 +160,8 @@ class Stage:
         """
         s = self.settings
         keep_freed_memory()
+        if s.attack == "universal" and self.cast.recorded is None:
+            self.cast.recorded = fitting_frames(self.cast, s.game)
         with ExitStack() as stack:
             fleets = [
                 make_fleet(
@@ -185,9 +202,9 @@ class Stage:
             "arms": len(self.arms),
         }
         protocol = config.pop("protocol") | {"preprocess": asdict(self.agent.preprocess)}
-        return Evaluation(
-            config, versions(), protocol, tuple(rows), make_changes(self.settings, rows)
-        )
+        changes = make_changes(self.settings, rows)
+        checks = evaluation_findings(self.settings, rows, changes)
+        return Evaluation(config, versions(), protocol, tuple(rows), changes, checks)
 
     def _play_arm(self, arm: Arm, fleet: Fleet) -> Iterator[Event]:
         s = self.settings

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sap_rl.errors import UsageError
+from sap_rl.evaluation.comparison import Finding
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,9 @@ class Row:
     which they were measured (every 8th for a random agent); linf_max, linf_mean,
     change_mean: distance to the clean frame in pixels as the referee measured it, the largest, the
     average over steps, and the mean absolute change per pixel; truncated: episodes cut by the cap;
-    flags: why there is no interval.
+    flags: why there is no interval; struck: share of the steps on which the attacker struck; idle:
+    share of movable pixels that it left alone there; forward_passes, backward_passes: of the
+    victim, per step.
     """
 
     game: str
@@ -54,6 +57,10 @@ class Row:
     flags: tuple[str, ...]
     seconds: float
     steps_per_second: float
+    struck: float | None = None
+    idle: float | None = None
+    forward_passes: float | None = None
+    backward_passes: float | None = None
 
 
 @dataclass(frozen=True)
@@ -90,13 +97,14 @@ class Change:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything about one evaluation, enough to repeat it."""
+    """Everything about one evaluation, enough to repeat it; checks: why not to trust it."""
 
     config: dict[str, Any]
     versions: dict[str, str]
     protocol: dict[str, Any]
     rows: tuple[Row, ...]
     changes: tuple[Change, ...] = field(default=())
+    checks: tuple[Finding, ...] = field(default=())
 
     @property
     def complete(self) -> bool:
@@ -118,6 +126,12 @@ class Evaluation:
         for part, change in zip(whole["changes"], self.changes, strict=True):
             part["verdict"] = change.verdict
         return json.dumps(whole, indent=1, allow_nan=False) + "\n"
+
+
+def row_from_json(plain: dict[str, Any]) -> Row:
+    """A row whose fields were stored as plain JSON, where tuples are lists."""
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}
+    return Row(**fields)
 
 
 def write_atomically(path: Path, text: str) -> None:

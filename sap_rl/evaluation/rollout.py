@@ -18,8 +18,9 @@ class Decision:
     """What a player chose, for n environments, and what was measured on the way.
 
     actions [n]; flipped [n]: greedy action differs from the one on the clean frame; self_flipped
-    [n]: two passes over the clean frame differ; linf, mean [n]: perturbation in pixels. None where
-    it does not apply.
+    [n]: two passes over the clean frame differ; linf, mean [n]: perturbation in pixels; struck,
+    idle [n]: the schedule said attack, share of movable pixels left alone; forward, backward [n]:
+    passes of the victim that the attack took. None where it does not apply.
     """
 
     actions: ActionArray
@@ -27,6 +28,10 @@ class Decision:
     self_flipped: np.ndarray | None = None
     linf: np.ndarray | None = None
     mean: np.ndarray | None = None
+    struck: np.ndarray | None = None
+    idle: np.ndarray | None = None
+    forward: np.ndarray | None = None
+    backward: np.ndarray | None = None
 
 
 @runtime_checkable

@@ -7,8 +7,10 @@ from typing import Any, get_args
 
 from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks import make_attack
+from sap_rl.attacks.schedule import EVERY, Schedule
 from sap_rl.attacks.threat import Threat
 from sap_rl.defenses import parse_defense
+from sap_rl.defenses.sap import BACKWARDS, Backward
 from sap_rl.errors import UsageError, require_positive, unknown
 from sap_rl.evaluation.arms import Victim
 from sap_rl.networks.precision import PRECISIONS
@@ -24,7 +26,9 @@ class Settings:
     game: canonical name; lams: budgets in pixel units, 0 is always among the arms; attack and
     attack_options: see `ATTACKS` (grad_samples belongs to the protocol); defense: a spelling such
     as sap-100, None for the original alone; defense_options: sampler, backward, skip; victims:
-    whose gradient is used against the defended agent; controls: play `random` and `matched` too;
+    whose gradient is used against the defended agent; attack_backward: SAP's backward mode in the
+    attacker's copy alone; schedule: on which steps it strikes; controls: play `random` and
+    `matched` too;
     precision: in which networks compute, float32 or bfloat16.
     """
 
@@ -35,6 +39,8 @@ class Settings:
     defense: str | None = None
     defense_options: dict[str, Any] = field(default_factory=dict)
     victims: tuple[Victim, ...] = ("self", "original")
+    attack_backward: Backward | None = None
+    schedule: Schedule = EVERY
     episodes: int = 30
     num_envs: int | None = None
     seed: int = 0
@@ -60,6 +66,8 @@ class Settings:
         if "grad_samples" in self.attack_options:
             raise UsageError("grad_samples belongs to the protocol, not to attack_options")
         make_attack(self.attack, **self.attack_options)
+        if self.attack_backward is not None and self.attack_backward not in BACKWARDS:
+            raise unknown("backward mode", self.attack_backward, BACKWARDS)
         if self.defense is not None:
             parse_defense(self.defense)
         if self.precision not in PRECISIONS:

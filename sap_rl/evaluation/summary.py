@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sap_rl.atari.games import game_facts
+from sap_rl.attacks.schedule import EVERY
 from sap_rl.defenses import parse_defense
 from sap_rl.evaluation.arms import Arm
 from sap_rl.evaluation.results import Change, Row
@@ -66,6 +67,10 @@ class Tally:
     self_flipped: Share = field(default_factory=Share)
     linf: Share = field(default_factory=Share)
     mean: Share = field(default_factory=Share)
+    struck: Share = field(default_factory=Share)
+    idle: Share = field(default_factory=Share)
+    forward: Share = field(default_factory=Share)
+    backward: Share = field(default_factory=Share)
     linf_max: float | None = None
     seconds: float = 0.0
 
@@ -80,6 +85,11 @@ class Tally:
         self.self_flipped.add(decision.self_flipped)
         self.linf.add(decision.linf)
         self.mean.add(decision.mean)
+        self.struck.add(decision.struck)
+        if decision.idle is not None and decision.struck is not None:
+            self.idle.add(decision.idle[decision.struck])
+        self.forward.add(decision.forward)
+        self.backward.add(decision.backward)
         if decision.linf is not None:
             self.linf_max = max(self.linf_max or 0.0, float(decision.linf.max()))
 
@@ -119,6 +129,10 @@ def make_row(settings: Settings, arm: Arm, facts: ArmFacts, tally: Tally) -> Row
         flags=interval.flags if interval else (),
         seconds=tally.seconds,
         steps_per_second=tally.steps / tally.seconds if tally.seconds else 0.0,
+        struck=tally.struck.average,
+        idle=tally.idle.average,
+        forward_passes=tally.forward.average,
+        backward_passes=tally.backward.average,
     )
 
 
@@ -186,6 +200,7 @@ def _as_in_paper(settings: Settings, lam: float, victim: str | None) -> bool:
     protocol = settings.protocol
     whole = (protocol.frames, protocol.observation) == ("all", "float")
     plain = settings.attack == "fgsm" and not settings.attack_options
+    plain = plain and settings.attack_backward in (None, "mask") and settings.schedule == EVERY
     return lam == 0 or (plain and victim == "self" and whole)
 
 
@@ -207,7 +222,7 @@ def _claim_flags(
             flags.append("no_better_than_noise")
     if floor is None or matched is None:
         flags.append("no_controls")
-    if defended.victim == "original" and "self" not in settings.victims:
+    if defended.victim not in (None, "self") and "self" not in settings.victims:
         flags.append("weak_attack_only")
     return tuple(flags)
 

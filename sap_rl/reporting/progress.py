@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sap_rl.evaluation.arms import Arm
+from sap_rl.evaluation.audit import CellEnded
 from sap_rl.evaluation.evaluate import ArmEnded, ArmPlayed, ArmStarted, Event
 from sap_rl.evaluation.rollout import Episode
 from sap_rl.training.events import CheckpointWritten, Evaluated, Started, TrainEvent, Updated
@@ -86,6 +87,19 @@ class ProgressBar(_LiveBar):
                 f"[{self.ended}/{self.arms}] {event.arm.title} at lambda {row.lam:g}: return "
                 f"{row.mean:.1f} over {row.episodes} episodes, {row.seconds:.0f} s"
             )
+
+
+class CellLines:
+    """Listens to an audit: a line per cell, with the seconds it took."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def __call__(self, event: CellEnded) -> None:
+        """Show one event."""
+        took = "kept from before" if event.seconds is None else f"{event.seconds:.1f} s"
+        line = f"[{event.number}] {event.name}: {event.text}, {took}"
+        self.console.print(line, markup=False, soft_wrap=True)
 
 
 class TrainingBar(_LiveBar):

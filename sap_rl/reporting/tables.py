@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from rich.text import Text
 
 from sap_rl.agents import Agent
 from sap_rl.evaluation.arms import METER_EVERY
+from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.results import Change, Evaluation, Row
 from sap_rl.evaluation.score import Check, likely_causes
 from sap_rl.evaluation.settings import Settings
@@ -34,7 +35,20 @@ def evaluation_report(evaluation: Evaluation) -> RenderableType:
         parts += [_changes(evaluation.changes, evaluation.config["defense"], marks)]
     parts += [Text(f"{mark} {flag}: {FLAGS[flag]}.") for flag, mark in marks.items()]
     parts += [Text(line) for line in _notes(evaluation)]
+    parts += [Text(line) for line in check_lines(evaluation.checks)]
     return Group(*parts)
+
+
+def check_lines(findings: Sequence[Finding]) -> Iterator[str]:
+    """Findings of one check together, each with its number, then what to do about them."""
+    if findings:
+        yield f"Reasons for distrust: {len(findings)} (docs/audit.md)."
+    for check in dict.fromkeys(finding.check for finding in findings):
+        same = [finding for finding in findings if finding.check == check]
+        for finding in same:
+            yield f"! {check}, {finding.where}: {finding.text}."
+        for advice in dict.fromkeys(finding.advice for finding in same):
+            yield f"  What to do: {advice}."
 
 
 def agents_table(agents: Iterable[tuple[Agent, Path]]) -> RenderableType:
@@ -49,8 +63,8 @@ def agents_table(agents: Iterable[tuple[Agent, Path]]) -> RenderableType:
             agent.name,
             agent.game or "-",
             str(agent.num_actions),
-            _number(short.get("mean")),
-            _number(long.get("mean")),
+            number_text(short.get("mean")),
+            number_text(long.get("mean")),
             str(short.get("episodes", "-")),
             f"{agent.facts.get('training', {}).get('agent_steps', 0):,}",
         )
@@ -65,8 +79,8 @@ def check_report(agent: Agent, check: Check, settings: Settings) -> RenderableTy
         bare = label == "stated" and check.slack > 0
         table.add_row(
             label,
-            _number(sample.mean),
-            "-" if bare else _number(sample.sd),
+            number_text(sample.mean),
+            "-" if bare else number_text(sample.sd),
             "-" if bare else str(sample.count),
         )
     found = check.difference
@@ -110,11 +124,11 @@ def _returns(rows: Iterable[Row]) -> Table:
             f"{row.lam:g}",
             player_name(row),
             "-" if row.victim is None else "own" if row.victim == "self" else row.victim,
-            _number(row.mean) + short,
-            _interval(row.ci_low, row.ci_high),
+            number_text(row.mean) + short,
+            interval_text(row.ci_low, row.ci_high),
             "-" if row.normalised is None else f"{row.normalised:.2f}",
-            _percent(row.flip_rate),
-            _percent(row.self_flip_rate),
+            percent_text(row.flip_rate),
+            percent_text(row.self_flip_rate),
             f"{row.seconds:.0f}",
             f"{row.steps_per_second:.0f}",
         )
@@ -198,21 +212,28 @@ def _notes(evaluation: Evaluation) -> Iterable[str]:
 
 
 def _table(*columns: str) -> Table:
+    words = ("score", "player", "gradient", "agent", "game", "verdict", "flags")
+    return plain_table(*columns, left=words)
+
+
+def plain_table(*columns: str, left: tuple[str, ...]) -> Table:
+    """An empty table without lines; columns in `left` are words, the others numbers."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    left = ("score", "player", "gradient", "agent", "game", "verdict", "flags")
     for name in columns:
         table.add_column(name, justify="left" if name in left else "right", no_wrap=True)
     return table
 
 
-def _number(value: float | None) -> str:
+def number_text(value: float | None) -> str:
+    """A return to one decimal, large ones to none; a dash for None."""
     if value is None:
         return "-"
     return f"{value:.0f}" if abs(value) >= 10_000 else f"{value:.1f}"
 
 
-def _interval(low: float | None, high: float | None) -> str:
-    return "-" if low is None or high is None else f"{_number(low)}..{_number(high)}"
+def interval_text(low: float | None, high: float | None) -> str:
+    """An interval's bounds; a dash where there is none."""
+    return "-" if low is None or high is None else f"{number_text(low)}..{number_text(high)}"
 
 
 def _signed(value: float, low: float | None, high: float | None, *, unit: str) -> str:
@@ -220,5 +241,6 @@ def _signed(value: float, low: float | None, high: float | None, *, unit: str) -
     return f"{value:+.1f}{unit}{interval}"
 
 
-def _percent(share: float | None) -> str:
+def percent_text(share: float | None) -> str:
+    """A share in whole percent; a dash for None."""
     return "-" if share is None else f"{100 * share:.0f}%"

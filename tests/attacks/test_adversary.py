@@ -179,3 +179,46 @@ def test_more_passes_of_a_random_victim_attack_better(agent: Agent, frames: Tens
         adv = Adversary(source, attack, Threat(2), 0).perturb(frames, torch.ones(8).bool()).pixels
         loss[grad_samples] = float(nn.functional.cross_entropy(agent.q_values(adv), label))
     assert loss[20] > loss[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "forward", "backward"),
+    [
+        ("none", {}, 0, 0),
+        ("noise", {}, 0, 0),
+        ("uniform", {}, 0, 0),
+        ("fgsm", {}, 1, 1),
+        ("fgsm", {"grad_samples": 5}, 5, 5),
+        ("pgd", {"steps": 3}, 4, 3),  # a look at the clean frames, then three gradients
+        ("pgd", {"steps": 3, "restarts": 2, "grad_samples": 2}, 2 + 2 * 8, 2 * 6),
+        ("apgd", {"steps": 3}, 5, 4),
+        ("square", {"steps": 7}, 9, 0),  # clean, stripes, seven queries
+        ("square", {"steps": 7, "grad_samples": 3}, 3 * (2 + 2 * 7), 0),
+        ("spsa", {"steps": 3, "directions": 4}, 1 + 3 * 4 * 2, 0),
+    ],
+)
+def test_cost_counts_passes_per_frame(
+    name: str, options: dict[str, Any], forward: int, backward: int, frames: Tensor
+) -> None:
+    def q(obs: Tensor) -> Tensor:
+        return obs.flatten(1)[:, :3]
+
+    attacked = Adversary(q, make_attack(name, **options), Threat(4), 0).perturb(
+        frames[:2], torch.ones(2).bool()
+    )
+    assert (attacked.cost.forward, attacked.cost.backward) == (forward, backward)
+
+
+def test_idle_is_the_share_of_pixels_left_where_they_could_move() -> None:
+    def half_blind(obs: Tensor) -> Tensor:
+        score = obs[:, :, :3].flatten(1).sum(1)  # the upper half of six rows
+        return torch.stack([10 - score, score], 1)
+
+    pixels = torch.full((2, K, H, W), 100.0)
+    pixels[:, :, 5] = 0.0  # black pixels cannot move both ways and are not counted
+    for frames in ("all", "newest"):
+        adversary = Adversary(half_blind, make_attack("fgsm"), Threat(4, frames), 0)
+        attacked = adversary.perturb(pixels, torch.ones(2).bool())
+        assert attacked.idle.tolist() == pytest.approx([2 / 5, 2 / 5])
+    noise = Adversary(half_blind, make_attack("noise"), Threat(4), 0)
+    assert noise.perturb(pixels, torch.ones(2).bool()).idle.tolist() == [0.0, 0.0]

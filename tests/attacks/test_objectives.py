@@ -8,9 +8,17 @@ from typing import Any
 import pytest
 import torch
 
-from sap_rl import ATTACKS, UsageError
+from sap_rl import ATTACKS, Threat, UsageError
 from sap_rl.attacks import make_attack, make_objective
-from sap_rl.attacks.objectives import cross_entropy, margin
+from sap_rl.attacks.gradients import mean_objective, reference
+from sap_rl.attacks.objectives import (
+    OBJECTIVES,
+    FromClean,
+    cross_entropy,
+    divergence,
+    lower_q,
+    margin,
+)
 
 Q = torch.tensor([[1.0, 2.0, 3.0], [-98.0, 5.0, 4.0]])
 
@@ -45,6 +53,56 @@ def test_gradients_by_hand() -> None:
     torch.testing.assert_close(slope, (p - torch.tensor([1.0, 0, 0]))[None] / 2)
 
 
+def test_lower_q_by_hand() -> None:
+    assert lower_q(Q, torch.tensor([2, 0])).tolist() == [-3.0, 98.0]
+
+
+def test_worst_action_is_a_target() -> None:
+    """Taken at the clean argmin, it rises with that action's probability."""
+    objective = make_objective("worst-action")
+    assert isinstance(objective, FromClean)
+    target = objective.at(Q)
+    assert target.tolist() == [0, 0]
+    torch.testing.assert_close(objective(Q, target), Q.log_softmax(1)[:, 0])
+    hot = make_objective("worst-action", temperature=4)
+    torch.testing.assert_close(hot(Q, target), (Q / 4).log_softmax(1)[:, 0])
+
+
+def test_divergence_by_hand() -> None:
+    clean = torch.tensor([[0.0, 0.0]])
+    moved = torch.tensor([[0.0, math.log(3.0)]])  # probabilities 1/4 and 3/4
+    by_hand = 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75)
+    torch.testing.assert_close(divergence(moved, clean), torch.tensor([by_hand]))
+    torch.testing.assert_close(divergence(moved * 3, clean, temperature=3), torch.tensor([by_hand]))
+
+
+def test_mad_is_zero_and_flat_at_the_clean_frame() -> None:
+    objective = make_objective("mad")
+    assert isinstance(objective, FromClean)
+    q = Q.clone().requires_grad_(True)
+    value = objective(q, objective.at(Q))
+    torch.testing.assert_close(value, torch.zeros(2))
+    (slope,) = torch.autograd.grad(value.sum(), q)
+    torch.testing.assert_close(slope, torch.zeros_like(Q), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("objective", [name for name in OBJECTIVES if name != "margin"])
+@pytest.mark.parametrize("name", ["pgd", "apgd", "square", "universal"])
+def test_every_objective_raises_itself(
+    name: str, objective: str, frames: torch.Tensor, network: torch.nn.Module
+) -> None:
+    """On a network with 18 actions: more than random signs raise it."""
+    obs, threat = frames[:4] / 255, Threat(8)
+    chosen = make_objective(objective)
+    aim = reference(network, obs, None, chosen, samples=1)
+    value = {}
+    for attack in (make_attack(name, objective=objective, steps=10), make_attack("noise")):
+        adv = attack(network, obs, threat, generator=torch.Generator().manual_seed(0))
+        value[attack] = float(mean_objective(network, adv, aim, chosen).sum())
+    ours, noise = value.values()
+    assert ours > noise
+
+
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("fsgm", {}, "unknown attack 'fsgm'; choose from fgsm, "),
     ("fgsm", {"step": 3}, "attack 'fgsm' has no option 'step'; it takes: grad_samples, objective"),
@@ -60,6 +118,18 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("pgd", {"step_size": math.nan}, "step_size must be a positive number, got nan"),
     ("pgd", {"momentum": -0.1}, "momentum must be a number of at least 0, got -0.1"),
     ("pgd", {"restarts": 2, "random_start": False}, "2 restarts without a random start"),
+    ("fgsm", {"objective": "mad"}, "objective 'mad' is flat at the clean frame, where fgsm starts"),
+    ("pgd", {"objective": "mad", "random_start": False}, "objective 'mad' is flat at the clean"),
+    ("spsa", {"objective": "mad"}, "objective 'mad' is flat at the clean frame, where spsa"),
+    ("pgd", {"objective": "lower-q", "temperature": 2}, "objective 'lower-q' has no temperature"),
+    ("apgd", {"rho": 1}, "rho must lie between 0 and 1, got 1"),
+    ("apgd", {"restarts": 0}, "restarts must be at least 1, got 0"),
+    ("square", {"steps": 0}, "steps must be at least 1, got 0"),
+    ("square", {"first_share": 0}, "first_share must lie above 0 and be at most 1, got 0"),
+    ("spsa", {"directions": 0}, "directions must be at least 1, got 0"),
+    ("spsa", {"probe": -1}, "probe must be a positive number, got -1"),
+    ("universal", {"momentum": math.nan}, "momentum must be a number of at least 0, got nan"),
+    ("uniform", {"steps": 3}, "attack 'uniform' has no option 'steps'; it takes: none"),
 ]
 
 
@@ -72,4 +142,6 @@ def test_refused_in_one_line(name: str, options: dict[str, Any], message: str) -
 
 
 def test_the_registry() -> None:
-    assert {"none", "noise", "fgsm", "pgd"} <= set(ATTACKS)
+    assert list(ATTACKS) == [
+        "none", "noise", "uniform", "fgsm", "pgd", "apgd", "square", "spsa", "universal"
+    ]  # fmt: skip

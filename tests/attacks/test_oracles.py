@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -70,6 +71,7 @@ def test_pgd(model: nn.Module, obs: Tensor, lam: float) -> None:
 
 @pytest.mark.parametrize("decay", [0.5, 1.0])
 def test_momentum(model: nn.Module, obs: Tensor, decay: float) -> None:
+    # foolbox 3.3.4 has no such attack: it sums gradients that are not normalised.
     # torchattacks divides its gradients by the batch size, exactly while that is a power of two.
     assert len(obs) == 16
     found = ours("pgd", model, obs, 8, steps=5, step_size=ALPHA, momentum=decay, random_start=False)
@@ -77,3 +79,60 @@ def test_momentum(model: nn.Module, obs: Tensor, decay: float) -> None:
     assert torch.equal(found, attack(obs, labels(model, obs)))
     plain = ours("pgd", model, obs, 8, steps=5, step_size=ALPHA, random_start=False)
     assert not torch.equal(found, plain)
+
+
+class Shaken(nn.Module):
+    """A network whose hidden values are scaled at random, the same draws for the same calls."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module, self.rng = module, np.random.default_rng(0)
+
+    def forward(self, obs: Tensor) -> Tensor:
+        draws = torch.from_numpy(self.rng.uniform(0.5, 1.5, size=(len(obs), 1, 1, 1)))
+        values: Tensor = self.module(obs * draws.to(obs.dtype))
+        return values
+
+
+@pytest.mark.parametrize("samples", [2, 5])
+def test_eot(model: nn.Module, obs: Tensor, samples: int) -> None:
+    """Passes folded into the batch draw in the order of a loop over passes."""
+    label = labels(model, obs)
+    attack = make_attack("pgd", steps=4, step_size=ALPHA, random_start=False, grad_samples=samples)
+    draw = torch.Generator().manual_seed(0)
+    found = attack(Shaken(model), obs, Threat(8), generator=draw, label=label)
+    theirs = torchattacks.EOTPGD(
+        Shaken(model), 8 / 255, ALPHA / 255, steps=4, eot_iter=samples, random_start=False
+    )(obs, label)
+    one_pass = make_attack("pgd", steps=4, step_size=ALPHA, random_start=False)
+    other = one_pass(Shaken(model), obs, Threat(8), generator=draw, label=label)
+    # Sums over passes in another order: the sign of a vanishing gradient may differ.
+    assert float((found == theirs).float().mean()) > 0.999
+    assert float((other == theirs).float().mean()) < 0.99
+
+
+@pytest.mark.parametrize("steps", [5, 20])
+@pytest.mark.parametrize("lam", LAMBDAS)
+def test_apgd(model: nn.Module, obs: Tensor, lam: float, steps: int) -> None:
+    """Its single run, from the same random start. Where the first step does not raise the loss the
+    two differ on purpose: theirs compares it with an unset value at the first checkpoint."""
+    label = labels(model, obs)
+    attack = torchattacks.APGD(model, eps=lam / 255, steps=steps)
+    torch.manual_seed(0)
+    theirs, _, best_loss, _ = attack.attack_single_run(obs, label)
+    apgd = make_attack("apgd", steps=steps)
+    seen: list[Tensor] = []
+
+    def q(x: Tensor) -> Tensor:
+        values: Tensor = model(x)
+        seen.append(nn.functional.cross_entropy(values, label, reduction="none").detach())
+        return values
+
+    draw = torch.Generator().manual_seed(0)
+    found = apgd(q, obs, Threat(lam), generator=draw, label=label)
+    comparable = seen[2] > seen[1]  # after the clean look: the start, then the first step
+    assert int(comparable.sum()) > 8
+    same = (found == theirs).flatten(1).float().mean(1)[comparable]
+    assert float(same.min()) > 0.999
+    ours_loss = nn.functional.cross_entropy(model(found), label, reduction="none")
+    torch.testing.assert_close(ours_loss[comparable], best_loss[comparable])

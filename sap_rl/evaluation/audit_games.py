@@ -1,0 +1,101 @@
+"""What an audit plays: games that are recorded for stage 1, and the cells of stage 2."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from sap_rl.agents import Agent
+from sap_rl.atari.env import make_atari
+from sap_rl.evaluation.arms import Arm, ArmName, Cast, RandomPlayer
+from sap_rl.evaluation.audit_settings import AuditSettings
+from sap_rl.evaluation.episodes import max_agent_steps
+from sap_rl.evaluation.frame_stage import cast_for
+from sap_rl.evaluation.frames import record, recording_games
+from sap_rl.evaluation.results import Row
+from sap_rl.evaluation.rollout import Player, rollout
+from sap_rl.evaluation.settings import Settings
+from sap_rl.evaluation.suite import Entry
+from sap_rl.evaluation.summary import ArmFacts, Tally, make_row
+from sap_rl.types import PixelArray
+
+RECORDING_LAMBDA = 1.0
+"""Of the play under FGSM from which half of the frames come."""
+
+
+def record_play(
+    cast: Cast, settings: AuditSettings, players: list[ArmName], *, count: int
+) -> PixelArray:
+    """`count` clean stacks, in equal parts from every player's clean play and from its play under
+    FGSM by the original's gradient, mixed; each part from games of its own."""
+    cast = replace(cast, protocol=replace(cast.protocol, grad_samples=1), attack="fgsm", options={})
+    arms = [
+        Arm(player, lam, "original" if lam else None)
+        for player in players
+        for lam in (0.0, RECORDING_LAMBDA)
+    ]
+    each = -(-count // len(arms))
+    with closing(recording_games(cast, settings.game, each)) as envs:
+        parts = [
+            record(
+                cast.contestant(arm),
+                cast,
+                envs,
+                count=each,
+                seed=settings.seed + i,
+                every=settings.every,
+            )
+            for i, arm in enumerate(arms)
+        ]
+    return np.stack(parts, axis=1).reshape(-1, *parts[0].shape[1:])[:count]
+
+
+def playing_games(cast: Cast, settings: Settings) -> Any:
+    """Emulators for `play_games`; to be closed afterwards."""
+    protocol, preprocess = settings.protocol, cast.original.preprocess
+    return make_atari(settings.game, settings.parallel, protocol=protocol, preprocess=preprocess)
+
+
+def play_games(
+    cast: Cast, settings: Settings, arm: Arm, entry: Entry | None, envs: Any
+) -> Row:  # fmt: skip
+    """One cell: every episode of an arm under an entry of the suite, None for clean play.
+
+    envs: as `playing_games` gives them.
+    """
+    cast = cast if entry is None else cast_for(cast, entry)
+    random = arm.name == "random"
+    player: Player = RandomPlayer() if random else cast.contestant(arm)
+    facts = ArmFacts(
+        attack=entry.attack if entry else None,
+        defense=None if random else cast.agent(arm.name).defense,
+        backward=entry.backward if entry else None,
+        grad_samples=entry.samples if entry else None,
+        policy_samples=settings.protocol.policy_samples,
+        epsilon=1.0 if random else settings.protocol.epsilon,
+        precision=settings.precision,
+        sampler=None if random else sampler_of(cast.agent(arm.name)),
+    )
+    protocol, preprocess = settings.protocol, cast.original.preprocess
+    games = rollout(
+        envs,
+        player,
+        episodes=settings.episodes,
+        seed=settings.seed,
+        epsilon=facts.epsilon,
+        max_steps=max_agent_steps(protocol.max_frames, preprocess.frameskip),
+    )
+    tally, started = Tally(), time.perf_counter()
+    for event in games:
+        tally.add(event)
+    tally.seconds = time.perf_counter() - started
+    return make_row(settings, arm, facts, tally)
+
+
+def sampler_of(agent: Agent) -> str | None:
+    """The sampler of a random defence with its version, None for none."""
+    return getattr(agent.module, "sampler_version", None)

@@ -1,0 +1,58 @@
+"""`sap-rl audit` as people type it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sap_rl.cli import main
+
+TINY = ["audit", "--game", "BankHeist", "--defense", "none", "--lambda", "1", "--budget", "quick",
+        "--episodes", "1", "--frames", "2", "--max-frames", "40"]  # fmt: skip
+
+
+def test_the_card_the_json_and_the_cells(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, target = tmp_path / "cells", tmp_path / "card.json"
+    argv = [*TINY, "--out", str(out), "--json", str(target)]
+    assert main(argv) == 0
+    card, lines = capsys.readouterr()
+    assert max(map(len, card.splitlines())) <= 80
+    assert card.startswith("BankHeist: audit of agent BankHeist, budget quick: 2 recorded frames")
+    assert "[1] frames: original, fgsm cross-entropy original, lambda 1" in lines
+    assert json.loads(target.read_text())["complete"] is True
+    assert len(list(out.iterdir())) == lines.count("\n")
+    assert main([*argv, "--quiet"]) == 0
+    again = capsys.readouterr()
+    assert again.err == ""
+    assert again.out == card
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--budget", "quik"], "unknown budget 'quik'; choose from quick"),
+        (["--lambda", "1", "4"], "budget quick has one lambda, got 1, 4"),
+        (["--lambda", "0"], "lambda 0 is always played"),
+        (["--lambda", "nan"], "got nan"),
+        (["--defense", "spa"], "unknown defense 'spa'"),
+        (["--frames", "0"], "frames must be at least 1, got 0"),
+        (["--frames", "x"], "frames: cannot use 'x'"),
+        (["--episodes", "0"], "episodes must be at least 1, got 0"),
+        (["--agent", "BankHist"], "unknown agent 'BankHist'"),
+        (["--json", "/no/such/folder/x.json"], "cannot write '/no/such/folder/x.json'"),
+        (["--out", "/proc/no"], "cannot write to '/proc/no'"),
+        (["--game", "BankHiest"], "choose from BankHeist"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(
+    more: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*TINY, *more]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+    assert err.count("\n") == 1
