@@ -187,13 +187,13 @@ def test_bombs_cost_little(kind: str, tmp_path: Path, monkeypatch: pytest.Monkey
     data = gzip.compress(b"\0" * 64 * 2**20, 9) if kind == "gzip" else bomb(kind, 64 * 2**20)
     assert len(data) < 100_000
     tracemalloc.start()
-    started = time.perf_counter()
+    started = time.process_time()  # of this process: machines that are shared may wait
     message = refused(data, tmp_path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert "unpacks to more than" in message or "its pickle has" in message
     assert peak < 40 * 2**20
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_a_zip_that_lies_about_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,18 +248,20 @@ def corrupted(draw: st.DrawFn) -> bytes:
 
 
 @settings(
-    max_examples=150, deadline=5000, derandomize=True, database=None,
+    max_examples=150, deadline=None, derandomize=True, database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )  # fmt: skip
 @given(data=corrupted() | st.binary(max_size=300))
 def test_no_file_makes_a_traceback(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "fuzz.pt"
     path.write_bytes(data)
+    started = time.process_time()
     with contextlib.suppress(UsageError):  # anything else fails, and so does waiting
         load_agent(path)
+    assert time.process_time() - started < 5
 
 
-@settings(max_examples=60, deadline=5000, derandomize=True, database=None)
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
