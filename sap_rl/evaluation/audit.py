@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 
 from sap_rl.agents import Agent
+from sap_rl.atari.fleet import Fleet
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.arms import Arm, ArmName, Cast, matching_sigma
 from sap_rl.evaluation.audit_card import AuditCard, make_card
@@ -18,7 +18,7 @@ from sap_rl.evaluation.audit_checks import ORIGINAL, UNBOUNDED
 from sap_rl.evaluation.audit_games import play_games, playing_games, record_play, sampler_of
 from sap_rl.evaluation.audit_settings import AuditSettings
 from sap_rl.evaluation.audit_worst import GameCell
-from sap_rl.evaluation.cells import Cells
+from sap_rl.evaluation.cells import CellMade, CellPlan, Cells
 from sap_rl.evaluation.evaluate import Stage, versions
 from sap_rl.evaluation.frame_stage import (
     Exam,
@@ -49,6 +49,15 @@ class CellEnded:
     seconds: float | None
 
 
+@dataclass(frozen=True)
+class _Plan(CellPlan):
+    """A cell of an audit; entry: None for clean play."""
+
+    player: ArmName = "original"
+    entry: Entry | None = None
+    lam: float = 0.0
+
+
 @dataclass
 class Audit:
     """One audit in progress: `run` it, and ask for the `card` at any moment.
@@ -60,11 +69,12 @@ class Audit:
     agent: Agent
     settings: AuditSettings
     folder: Path | None = None
-    frames: list[FrameResult] = field(default_factory=list)
-    games: list[GameCell] = field(default_factory=list)
     complete: bool = False
+    _frames: dict[str, FrameResult] = field(default_factory=dict)
+    _games: dict[str, GameCell] = field(default_factory=dict)
+    _exams: dict[ArmName, Exam] = field(default_factory=dict)
+    _fleets: dict[int, Fleet] = field(default_factory=dict)
     _pixels: PixelArray | None = None
-    _envs: Any = None
 
     def __post_init__(self) -> None:
         if self.folder is not None and self.agent.sha256 is None:
@@ -77,20 +87,46 @@ class Audit:
             pruned = hasattr(self.cast.agent("defended").module, "backward")
             defended = Kind(self.cast.random("defended"), pruned, undefended=False)
             self.kinds = {"defended": defended, "original": original, "matched": original}
+        self.threads = torch.get_num_threads()
+        self.order: list[str] = []
         self.count = 0
 
+    @property
+    def frames(self) -> list[FrameResult]:
+        """What is known of stage 1, in the suite's order."""
+        return [self._frames[name] for name in self.order if name in self._frames]
+
+    @property
+    def games(self) -> list[GameCell]:
+        """What is known of stage 2, in the order of players and attacks."""
+        return [self._games[name] for name in self.order if name in self._games]
+
     def run(self) -> Iterator[CellEnded]:
-        """Both stages; may be abandoned at any moment and run again on the same folder."""
+        """Both stages; may be abandoned at any moment and run again on the same folder.
+
+        Cells are made side by side, one per thread that torch had at the start.
+        """
         keep_freed_memory()
-        yield from self._stage_1()
+        for made in self._cells(self._frame_plans()):
+            result = frame_result(made.cell)
+            self._frames[made.plan.name] = result
+            text = f"flips {result.flip_rate:.0%}, margin lost {result.mean_margin_lost:.4f}"
+            yield self._ended(made, text)
         if self.settings.defense is not None:
-            yield self._match()
+            for made in self._cells([self._match_plan()]):
+                spelled = f"q-noise-{made.cell['sigma']:.4g}"
+                self.cast.matched = self.cast.original.defend(spelled, seed=self.cast.seed)
+                yield self._ended(made, f"sigma {made.cell['sigma']:.4g}")
         try:
-            yield from self._stage_2()
+            for made in self._cells(self._game_plans()):
+                plan, row = made.plan, row_from_json(made.cell)
+                title = plan.entry.title if plan.entry else "none"
+                self._games[plan.name] = GameCell(plan.player, title, plan.lam, row)
+                yield self._ended(made, f"return {row.mean:.1f}")
         finally:
-            if self._envs is not None:
-                self._envs.close()
-                self._envs = None
+            for fleet in self._fleets.values():
+                fleet.close()
+            self._fleets.clear()
         self.complete = True
 
     def card(self) -> AuditCard:
@@ -102,7 +138,7 @@ class Audit:
             "frames": s.frames_each,
             "agent": self.agent.name,
             "agent_sha256": self.agent.sha256,
-            "threads": torch.get_num_threads(),
+            "threads": self.threads,
             "sigma": self._sigma(),
         }
         kinds: dict[str, Kind] = {str(name): kind for name, kind in self.kinds.items()}
@@ -110,55 +146,89 @@ class Audit:
             config, versions(), self.frames, self.games, kinds, complete=self.complete
         )  # fmt: skip
 
-    def _stage_1(self) -> Iterator[CellEnded]:
-        exams: dict[ArmName, Exam] = {}
+    def _cells(self, plans: list[_Plan]) -> Iterator[CellMade[_Plan]]:
+        self.order += [plan.name for plan in plans]
+        return self.cells.run(plans, min(self.threads, len(plans)))
+
+    def _frame_plans(self) -> list[_Plan]:
+        plans = []
         for lam in (*self.settings.budgets, UNBOUNDED):
             for player in [name for name in self.kinds if name != "matched"]:
                 kind = self.kinds[player]
                 entries = [BEST_OWN.against(kind)] if lam == UNBOUNDED else applied(kind)
                 for entry in entries:
+                    plans.append(self._plan("frames", player, entry, lam))
+        return plans
 
-                    def attack(
-                        player: ArmName = player, entry: Entry = entry, lam: float = lam
-                    ) -> dict[str, Any]:
-                        if player not in exams:
-                            shown = self._recorded()[self._fitting :]
-                            exams[player] = examine(self.cast, player, shown)
-                        return measure(self.cast, exams[player], entry, lam).to_json()
+    def _match_plan(self) -> _Plan:
+        return self._plan("matched", "defended", None, 0.0)
 
-                    cell, seconds = self._kept(self._facts("frames", player, entry, lam), attack)
-                    result = frame_result(cell)
-                    self.frames.append(result)
-                    text = (
-                        f"flips {result.flip_rate:.0%}, margin lost {result.mean_margin_lost:.4f}"
-                    )
-                    yield self._ended(f"frames: {player}, {entry.title}", lam, text, seconds)
-
-    def _match(self) -> CellEnded:
-        """Cast the control: noise on Q that flips as often, on the recorded frames."""
-
-        def match() -> dict[str, Any]:
-            shown = torch.from_numpy(self._recorded()[self._fitting :])
-            twin = self.cast.agent("defended").reseeded(stream_seed(self.settings.seed, "meter"))
-            actions = look(twin, shown, 2).actions
-            values = look(self.cast.original, shown, 1).values
-            rng = numpy_stream(self.settings.seed, "match")
-            rate = float((actions[0] != actions[1]).mean())
-            return {"sigma": matching_sigma(values, rate, rng=rng), "rate": rate}
-
-        cell, seconds = self._kept(self._facts("matched", "defended", None, 0.0), match)
-        spelled = f"q-noise-{cell['sigma']:.4g}"
-        self.cast.matched = self.cast.original.defend(spelled, seed=self.cast.seed)
-        return self._ended("matched noise", 0.0, f"sigma {cell['sigma']:.4g}", seconds)
-
-    def _stage_2(self) -> Iterator[CellEnded]:
+    def _game_plans(self) -> list[_Plan]:
         players: list[ArmName] = ["random", *self.kinds]
-        for player in players:
-            yield self._play(player, None, 0.0)
+        plans = [self._plan("games", player, None, 0.0) for player in players]
         for lam in self.settings.budgets:
             for player, entries in self._pairings(lam).items():
-                for entry in entries:
-                    yield self._play(player, entry, lam)
+                plans += [self._plan("games", player, entry, lam) for entry in entries]
+        return plans
+
+    def _plan(self, kind: str, player: ArmName, entry: Entry | None, lam: float) -> _Plan:
+        title = {"matched": "matched noise"}.get(kind) or (
+            f"{kind}: {player}, {entry.title if entry else 'none'}"
+        )
+        make = {"frames": self._measure, "matched": self._match, "games": self._play}[kind]
+        prepare: dict[str, Callable[[], object]] = {
+            "frames": lambda: self._exam(player),
+            "matched": self._recorded,
+            "games": self._recorded if entry and entry.attack == "universal" else lambda: None,
+        }
+        return _Plan(
+            f"{title}, lambda {lam:g}",
+            self._facts(kind, player, entry, lam),
+            lambda place: make(place, player, entry, lam),
+            prepare[kind],
+            player,
+            entry,
+            lam,
+        )
+
+    def _measure(
+        self, _place: int, player: ArmName, entry: Entry | None, lam: float
+    ) -> dict[str, Any]:  # fmt: skip
+        """Stage 1: what an attack does to a player's recorded frames."""
+        assert entry is not None
+        return measure(self._apart(), self._exam(player), entry, lam).to_json()
+
+    def _match(
+        self, _place: int, _player: ArmName, _entry: Entry | None, _lam: float
+    ) -> dict[str, Any]:  # fmt: skip
+        """The control's noise: on Q, flipping as often on the recorded frames."""
+        shown = torch.from_numpy(self._recorded()[self._fitting :])
+        twin = self.cast.agent("defended").reseeded(stream_seed(self.settings.seed, "meter"))
+        actions = look(twin, shown, 2).actions
+        values = look(self.cast.original, shown, 1).values
+        rng = numpy_stream(self.settings.seed, "match")
+        rate = float((actions[0] != actions[1]).mean())
+        return {"sigma": matching_sigma(values, rate, rng=rng), "rate": rate}
+
+    def _play(
+        self, place: int, player: ArmName, entry: Entry | None, lam: float
+    ) -> dict[str, Any]:  # fmt: skip
+        """Stage 2: a player's games under an attack."""
+        settings = self.settings.games()
+        if place not in self._fleets:
+            self._fleets[place] = playing_games(self.cast, settings)
+        arm = Arm(player, lam, entry.victim if entry else None)
+        return asdict(play_games(self._apart(), settings, arm, entry, self._fleets[place]))
+
+    def _apart(self) -> Cast:
+        return self.cast if self.threads == 1 else self.cast.apart()
+
+    def _exam(self, player: ArmName) -> Exam:
+        """Made once, before its cells."""
+        if player not in self._exams:
+            shown = self._recorded()[self._fitting :]
+            self._exams[player] = examine(self.cast, player, shown)
+        return self._exams[player]
 
     def _pairings(self, lam: float) -> dict[ArmName, list[Entry]]:
         """Who meets what in games, beside what always plays.
@@ -184,21 +254,6 @@ class Audit:
         }
         return strongest(self.kinds[player], lost, self.settings.strongest)
 
-    def _play(self, player: ArmName, entry: Entry | None, lam: float) -> CellEnded:
-        def play() -> dict[str, Any]:
-            if entry is not None and entry.attack == "universal":
-                self._recorded()
-            arm = Arm(player, lam, entry.victim if entry else None)
-            settings = self.settings.games()
-            if self._envs is None:
-                self._envs = playing_games(self.cast, settings)
-            return asdict(play_games(self.cast, settings, arm, entry, self._envs))
-
-        cell, seconds = self._kept(self._facts("games", player, entry, lam), play)
-        row, title = row_from_json(cell), entry.title if entry else "none"
-        self.games.append(GameCell(player, title, lam, row))
-        return self._ended(f"games: {player}, {title}", lam, f"return {row.mean:.1f}", seconds)
-
     def _recorded(self) -> PixelArray:
         """FITTING frames for patterns at most, then those that are measured."""
         if self._pixels is None:
@@ -211,18 +266,6 @@ class Audit:
     @property
     def _fitting(self) -> int:
         return min(FITTING, self.settings.frames_each)
-
-    def _kept(
-        self, facts: dict[str, Any], make: Callable[[], dict[str, Any]]
-    ) -> tuple[dict[str, Any], float | None]:
-        """A cell from the folder, else made and stored there; and the seconds that took."""
-        stored = self.cells.load(facts)
-        if stored is not None:
-            return stored, None
-        started = time.perf_counter()
-        made = make()
-        self.cells.store(facts, made)
-        return made, time.perf_counter() - started
 
     def _facts(
         self, kind: str, player: ArmName, entry: Entry | None, lam: float
@@ -239,7 +282,7 @@ class Audit:
             "seed": s.seed,
             "precision": s.precision,
             "protocol": asdict(s.protocol),
-            "threads": torch.get_num_threads(),
+            "threads": self.threads,
             "device": str(self.agent.device),
             "versions": versions(),
         }
@@ -258,6 +301,6 @@ class Audit:
         matched = self.cast.matched
         return None if matched is None else float(matched.module.sigma)  # type: ignore[arg-type]
 
-    def _ended(self, name: str, lam: float, text: str, seconds: float | None) -> CellEnded:
+    def _ended(self, made: CellMade[_Plan], text: str) -> CellEnded:
         self.count += 1
-        return CellEnded(f"{name}, lambda {lam:g}", self.count, text, seconds)
+        return CellEnded(made.plan.name, self.count, text, made.seconds)

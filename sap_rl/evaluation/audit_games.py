@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from sap_rl.agents import Agent
-from sap_rl.atari.env import make_atari
+from sap_rl.atari.fleet import Fleet, make_fleet
 from sap_rl.evaluation.arms import Arm, ArmName, Cast, RandomPlayer
 from sap_rl.evaluation.audit_settings import AuditSettings
 from sap_rl.evaluation.episodes import max_agent_steps
@@ -54,18 +53,18 @@ def record_play(
     return np.stack(parts, axis=1).reshape(-1, *parts[0].shape[1:])[:count]
 
 
-def playing_games(cast: Cast, settings: Settings) -> Any:
+def playing_games(cast: Cast, settings: Settings) -> Fleet:
     """Emulators for `play_games`; to be closed afterwards."""
     protocol, preprocess = settings.protocol, cast.original.preprocess
-    return make_atari(settings.game, settings.parallel, protocol=protocol, preprocess=preprocess)
+    return make_fleet(settings.game, settings.parallel, protocol=protocol, preprocess=preprocess)
 
 
 def play_games(
-    cast: Cast, settings: Settings, arm: Arm, entry: Entry | None, envs: Any
+    cast: Cast, settings: Settings, arm: Arm, entry: Entry | None, fleet: Fleet
 ) -> Row:  # fmt: skip
     """One cell: every episode of an arm under an entry of the suite, None for clean play.
 
-    envs: as `playing_games` gives them.
+    fleet: as `playing_games` gives it.
     """
     cast = cast if entry is None else cast_for(cast, entry)
     random = arm.name == "random"
@@ -82,7 +81,7 @@ def play_games(
     )
     protocol, preprocess = settings.protocol, cast.original.preprocess
     games = rollout(
-        envs,
+        fleet,
         player,
         episodes=settings.episodes,
         seed=settings.seed,

@@ -4,13 +4,44 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import check_folder, write_atomically
+from sap_rl.evaluation.side_by_side import Job, side_by_side
 
 KEY_LENGTH = 16
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """A cell to be made where it is not there yet.
+
+    facts: everything that determines it; make: the cell as plain JSON, given a place as in `Job`;
+    prepare: what making needs and cells share, done before any is made.
+    """
+
+    name: str
+    facts: dict[str, Any]
+    make: Callable[[int], dict[str, Any]]
+    prepare: Callable[[], object] = lambda: None
+
+
+P = TypeVar("P", bound=CellPlan)
+
+
+@dataclass(frozen=True)
+class CellMade(Generic[P]):
+    """A cell and the seconds it took, None where it was found in the folder."""
+
+    plan: P
+    cell: dict[str, Any]
+    seconds: float | None
 
 
 class Cells:
@@ -23,6 +54,24 @@ class Cells:
         self.folder = folder
         if folder is not None:
             check_folder(folder)
+
+    def run(self, plans: Sequence[P], at_once: int) -> Iterator[CellMade[P]]:
+        """Every cell, those that are stored first; the others are made side by side and kept."""
+        missing = []
+        for plan in plans:
+            if (stored := self.load(plan.facts)) is None:
+                missing.append(plan)
+            else:
+                yield CellMade(plan, stored, None)
+        for plan in missing:
+            plan.prepare()
+        yield from side_by_side([Job(partial(self._make, plan)) for plan in missing], at_once)
+
+    def _make(self, plan: P, place: int) -> Iterator[CellMade[P]]:
+        started = time.perf_counter()
+        cell = plan.make(place)
+        self.store(plan.facts, cell)
+        yield CellMade(plan, cell, time.perf_counter() - started)
 
     def load(self, facts: dict[str, Any]) -> dict[str, Any] | None:
         """What was stored under these facts, None if nothing usable was."""
