@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from sap_rl.atari.pixels import to_unit
@@ -34,8 +35,8 @@ class Attacked:
     pixels [B, K, H, W]: what the agent receives; label [B]: the victim's greedy action on the
     frames the attacker worked on; linf [B]: distance to the clean frames in pixels, as the referee
     measured it; mean [B]: mean absolute change over all pixels; struck [B]: the schedule said
-    attack; idle [B]: share of the pixels the attacker could move both ways that it left as they
-    were, 1 where the schedule did not strike; cost: passes of the victim per frame.
+    attack; cost: passes of the victim per frame; given, found: the attacker's unit frames
+    [B, k, H, W] before and after, those it may touch.
     """
 
     pixels: Pixels
@@ -44,8 +45,17 @@ class Attacked:
     mean: PerExample
     victim: QFunction
     struck: Flags
-    idle: PerExample
     cost: Cost
+    given: Float[Tensor, "B k H W"]
+    found: Float[Tensor, "B k H W"]
+
+    @property
+    def idle(self) -> PerExample:
+        """Share [B] of the pixels it could move both ways that the attacker left as they were, 1
+        where the schedule did not strike. Computed when asked for."""
+        movable = (self.given > 0) & (self.given < 1)
+        still = (movable & (self.found == self.given)).flatten(1).sum(1)
+        return still / movable.flatten(1).sum(1).clamp(min=1)
 
     @property
     def flipped(self) -> Flags:
@@ -102,8 +112,10 @@ class Adversary:
         mean = (received.float() - pixels).abs_().flatten(1).mean(1)
         if self.threat.frames == "newest":
             self._history.update(zip(rows, received[:, 1:].clone(), strict=True))
-        idle, cost = _idle(adv, obs, self.threat), q.cost(len(obs))
-        return Attacked(received, q.label(obs), linf, mean, self.victim, struck, idle, cost)
+        cost, label = q.cost(len(obs)), q.label(obs)
+        newest = slice(-1 if self.threat.frames == "newest" else 0, None)
+        touched = (obs[:, newest], adv[:, newest])
+        return Attacked(received, label, linf, mean, self.victim, struck, cost, *touched)
 
     def _strike(self, q: _Noting, obs: Tensor) -> tuple[Tensor, Flags]:
         """The tampered unit frames, and which of them the schedule chose."""
@@ -135,15 +147,6 @@ class Adversary:
         if key not in self._generators:
             self._generators[key] = torch_stream(self._seed, "attack", device=device)
         return self._generators[key]
-
-
-def _idle(adv: Tensor, obs: Tensor, threat: Threat) -> PerExample:
-    """Share [B] of the attacker's pixels strictly between black and white that did not move."""
-    if threat.frames == "newest":
-        adv, obs = adv[:, -1:], obs[:, -1:]
-    movable = (obs > 0) & (obs < 1)
-    still = (movable & (adv == obs)).flatten(1).sum(1)
-    return still / movable.flatten(1).sum(1).clamp(min=1)
 
 
 class _Noting:

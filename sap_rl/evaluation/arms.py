@@ -104,24 +104,25 @@ class Contestant:
         if self.adversary is not None:
             attacked = self.adversary.perturb(clean, torch.as_tensor(first), rows.tolist())
         actions = self.agent.act(clean if attacked is None else attacked.pixels)
-        on_clean, self_flipped = self._look_at(clean, attacked)
-        self.steps += 1
+        looks, self.steps = self.steps % METER_EVERY == 0, self.steps + 1
+        on_clean, self_flipped = self._look_at(clean, attacked, looks=looks)
         return Decision(
             actions,
             flipped=None if attacked is None or on_clean is None else actions != on_clean,
             self_flipped=self_flipped,
             **({} if attacked is None else _measured(attacked)),
+            idle=attacked.idle.cpu().numpy() if attacked is not None and looks else None,
         )
 
     def _look_at(
-        self, clean: Tensor, attacked: Attacked | None
+        self, clean: Tensor, attacked: Attacked | None, *, looks: bool
     ) -> tuple[ActionArray | None, np.ndarray | None]:
         """The action on the clean frames, and whether a second look chose another; None where it
         is not measured."""
         if self.meter is None:
             action = None if attacked is None else self._own_action(clean, attacked.label)
             return action, np.zeros(len(clean), dtype=np.bool_)
-        if self.steps % METER_EVERY:
+        if not looks:
             return None, None
         first, second = _looks(self.meter, clean, 2)
         return first, first != second
@@ -151,7 +152,6 @@ def _measured(attacked: Attacked) -> dict[str, np.ndarray]:
         "linf": attacked.linf.cpu().numpy(),
         "mean": attacked.mean.cpu().numpy(),
         "struck": attacked.struck.cpu().numpy(),
-        "idle": attacked.idle.cpu().numpy(),
         "forward": np.full(rows, attacked.cost.forward),
         "backward": np.full(rows, attacked.cost.backward),
     }
