@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 
 from sap_rl import Protocol, load_agent
-from sap_rl.evaluation.evaluate import ArmPlayed, Stage
 from sap_rl.evaluation.rollout import Episode
 from sap_rl.evaluation.settings import Settings
+from sap_rl.evaluation.stage import ArmPlayed, Stage
 
 
 def resident_mib() -> float:

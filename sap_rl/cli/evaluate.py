@@ -10,8 +10,8 @@ from typing import Any
 from sap_rl.agents import load_agent
 from sap_rl.cli.terminal import INTERRUPTED_STATUS, listen, set_threads
 from sap_rl.config import EVAL_OPTIONS, EvalRequest, eval_request, read_yaml
-from sap_rl.evaluation.evaluate import Event, Stage
 from sap_rl.evaluation.results import check_folder, check_writable, write_atomically
+from sap_rl.evaluation.stage import Event, Stage
 from sap_rl.reporting.progress import ProgressBar
 from sap_rl.reporting.tables import console, evaluation_report
 from sap_rl.reporting.tensorboard import TensorBoardWriter

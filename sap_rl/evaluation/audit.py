@@ -10,30 +10,23 @@ from typing import Any
 import torch
 
 from sap_rl.agents import Agent
-from sap_rl.atari.fleet import Fleet
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.arms import Arm, ArmName, Cast, matching_sigma
+from sap_rl.evaluation.arms import ArmName, Cast
 from sap_rl.evaluation.audit_card import AuditCard, make_card
 from sap_rl.evaluation.audit_checks import ORIGINAL, UNBOUNDED
-from sap_rl.evaluation.audit_games import play_games, playing_games, record_play, sampler_of
+from sap_rl.evaluation.audit_games import sampler_of
 from sap_rl.evaluation.audit_settings import AuditSettings
+from sap_rl.evaluation.audit_workshop import Workshop
 from sap_rl.evaluation.audit_worst import GameCell
 from sap_rl.evaluation.cells import CellMade, CellPlan, Cells
-from sap_rl.evaluation.evaluate import Stage, versions
 from sap_rl.evaluation.frame_stage import (
-    Exam,
     FrameResult,
-    examine,
     frame_result,
-    look,
-    measure,
 )
-from sap_rl.evaluation.frames import FITTING
 from sap_rl.evaluation.results import row_from_json
+from sap_rl.evaluation.stage import Stage, versions
 from sap_rl.evaluation.suite import BEST_OWN, Entry, Kind, applied, opponents, strongest
 from sap_rl.machine import keep_freed_memory
-from sap_rl.seeds import numpy_stream, stream_seed
-from sap_rl.types import PixelArray
 
 
 @dataclass(frozen=True)
@@ -72,9 +65,6 @@ class Audit:
     complete: bool = False
     _frames: dict[str, FrameResult] = field(default_factory=dict)
     _games: dict[str, GameCell] = field(default_factory=dict)
-    _exams: dict[ArmName, Exam] = field(default_factory=dict)
-    _fleets: dict[int, Fleet] = field(default_factory=dict)
-    _pixels: PixelArray | None = None
 
     def __post_init__(self) -> None:
         if self.folder is not None and self.agent.sha256 is None:
@@ -88,6 +78,8 @@ class Audit:
             defended = Kind(self.cast.random("defended"), pruned, undefended=False)
             self.kinds = {"defended": defended, "original": original, "matched": original}
         self.threads = torch.get_num_threads()
+        players: list[ArmName] = [name for name in self.kinds if name != "matched"]
+        self.workshop = Workshop(self.cast, self.settings, players, apart=self.threads > 1)
         self.order: list[str] = []
         self.count = 0
 
@@ -124,9 +116,7 @@ class Audit:
                 self._games[plan.name] = GameCell(plan.player, title, plan.lam, row)
                 yield self._ended(made, f"return {row.mean:.1f}")
         finally:
-            for fleet in self._fleets.values():
-                fleet.close()
-            self._fleets.clear()
+            self.workshop.close()
         self.complete = True
 
     def card(self) -> AuditCard:
@@ -175,11 +165,12 @@ class Audit:
         title = {"matched": "matched noise"}.get(kind) or (
             f"{kind}: {player}, {entry.title if entry else 'none'}"
         )
-        make = {"frames": self._measure, "matched": self._match, "games": self._play}[kind]
+        work = self.workshop
+        make = {"frames": work.measure, "matched": work.match, "games": work.play}[kind]
         prepare: dict[str, Callable[[], object]] = {
-            "frames": lambda: self._exam(player),
-            "matched": self._recorded,
-            "games": self._recorded if entry and entry.attack == "universal" else lambda: None,
+            "frames": lambda: work.exam(player),
+            "matched": work.recorded,
+            "games": work.recorded if entry and entry.attack == "universal" else lambda: None,
         }
         return _Plan(
             f"{title}, lambda {lam:g}",
@@ -190,45 +181,6 @@ class Audit:
             entry,
             lam,
         )
-
-    def _measure(
-        self, _place: int, player: ArmName, entry: Entry | None, lam: float
-    ) -> dict[str, Any]:  # fmt: skip
-        """Stage 1: what an attack does to a player's recorded frames."""
-        assert entry is not None
-        return measure(self._apart(), self._exam(player), entry, lam).to_json()
-
-    def _match(
-        self, _place: int, _player: ArmName, _entry: Entry | None, _lam: float
-    ) -> dict[str, Any]:  # fmt: skip
-        """The control's noise: on Q, flipping as often on the recorded frames."""
-        shown = torch.from_numpy(self._recorded()[self._fitting :])
-        twin = self.cast.agent("defended").reseeded(stream_seed(self.settings.seed, "meter"))
-        actions = look(twin, shown, 2).actions
-        values = look(self.cast.original, shown, 1).values
-        rng = numpy_stream(self.settings.seed, "match")
-        rate = float((actions[0] != actions[1]).mean())
-        return {"sigma": matching_sigma(values, rate, rng=rng), "rate": rate}
-
-    def _play(
-        self, place: int, player: ArmName, entry: Entry | None, lam: float
-    ) -> dict[str, Any]:  # fmt: skip
-        """Stage 2: a player's games under an attack."""
-        settings = self.settings.games()
-        if place not in self._fleets:
-            self._fleets[place] = playing_games(self.cast, settings)
-        arm = Arm(player, lam, entry.victim if entry else None)
-        return asdict(play_games(self._apart(), settings, arm, entry, self._fleets[place]))
-
-    def _apart(self) -> Cast:
-        return self.cast if self.threads == 1 else self.cast.apart()
-
-    def _exam(self, player: ArmName) -> Exam:
-        """Made once, before its cells."""
-        if player not in self._exams:
-            shown = self._recorded()[self._fitting :]
-            self._exams[player] = examine(self.cast, player, shown)
-        return self._exams[player]
 
     def _pairings(self, lam: float) -> dict[ArmName, list[Entry]]:
         """Who meets what in games, beside what always plays.
@@ -253,19 +205,6 @@ class Audit:
             if (result.player, result.lam) == (player, lam)
         }
         return strongest(self.kinds[player], lost, self.settings.strongest)
-
-    def _recorded(self) -> PixelArray:
-        """FITTING frames for patterns at most, then those that are measured."""
-        if self._pixels is None:
-            players: list[ArmName] = [name for name in self.kinds if name != "matched"]
-            count = self.settings.frames_each + self._fitting
-            self._pixels = record_play(self.cast, self.settings, players, count=count)
-            self.cast.recorded = self._pixels[: self._fitting]
-        return self._pixels
-
-    @property
-    def _fitting(self) -> int:
-        return min(FITTING, self.settings.frames_each)
 
     def _facts(
         self, kind: str, player: ArmName, entry: Entry | None, lam: float

@@ -9,8 +9,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sap_rl.evaluation.arms import Arm
 from sap_rl.evaluation.audit import CellEnded
-from sap_rl.evaluation.evaluate import ArmEnded, ArmPlayed, ArmStarted, Event
 from sap_rl.evaluation.rollout import Episode
+from sap_rl.evaluation.stage import ArmEnded, ArmPlayed, ArmStarted, Event
 from sap_rl.training.events import CheckpointWritten, Evaluated, Started, TrainEvent, Updated
 from sap_rl.training.export import CandidatePlayed, ExportEvent, GamePlayed, Scored
 

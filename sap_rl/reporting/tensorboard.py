@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.evaluate import ArmEnded, Event
 from sap_rl.evaluation.results import Evaluation
+from sap_rl.evaluation.stage import ArmEnded, Event
 from sap_rl.reporting.plots import return_lambda_figure
 from sap_rl.training.events import EpisodeEnded, Evaluated, Finished, TrainEvent, Updated
 

@@ -10,9 +10,9 @@ from typing import Any
 from sap_rl.agents import Agent, load_agent, read_checkpoint
 from sap_rl.atari.games import canonical_game
 from sap_rl.errors import UsageError, require_at_least
-from sap_rl.evaluation.evaluate import Stage
 from sap_rl.evaluation.results import replace_folder
 from sap_rl.evaluation.score import CAPS, SCORE_SEED, score_settings
+from sap_rl.evaluation.stage import Stage
 from sap_rl.networks.loaders.native import write_native
 from sap_rl.training.export import agent_folder
 from sap_rl.training.scoring import ExportEvent, Scoring

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sap_rl.agents import Agent
-from sap_rl.evaluation.evaluate import ArmEnded, Stage
 from sap_rl.evaluation.results import Row
 from sap_rl.evaluation.settings import Settings
+from sap_rl.evaluation.stage import ArmEnded, Stage
 from sap_rl.training.settings import TrainSettings
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from sap_rl.agents import Agent
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.evaluate import versions
+from sap_rl.evaluation.stage import versions
 from sap_rl.machine import commit, describe_hardware
 from sap_rl.networks import NETWORKS
 from sap_rl.networks.quantile import fold_quantiles, quantile_network

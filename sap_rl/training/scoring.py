@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sap_rl.agents import Agent
-from sap_rl.evaluation.evaluate import ArmPlayed, Stage
 from sap_rl.evaluation.results import Row
 from sap_rl.evaluation.rollout import Episode
 from sap_rl.evaluation.score import SCORE_SEED, score_facts, score_settings
 from sap_rl.evaluation.settings import Settings
+from sap_rl.evaluation.stage import ArmPlayed, Stage
 
 
 @dataclass(frozen=True)

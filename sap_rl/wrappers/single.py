@@ -23,7 +23,8 @@ class AdversarialObservation(
     Agent or nn.Module with streams of its own gets new ones: attacking never moves the player's.
     attack: a name in `ATTACKS`; lam: budget in pixel units; observation: `uint8` (rounded towards
     the clean frame) or `float`; frames: `all` or `newest`; seed: of the attacker until a reset
-    brings one; further options go to the attack (steps, objective, grad_samples, ...).
+    brings one; schedule: `every` step, `threshold-L`, `rate-L` or `random-L` as in
+    `attacks.schedule`; further options go to the attack (steps, objective, grad_samples, ...).
     grad_samples defaults to 10 for a random victim and 1 otherwise.
     `info["adversary"]` holds the distance `linf` in pixels and the victim's `label`.
 

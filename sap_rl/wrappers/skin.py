@@ -15,6 +15,7 @@ from sap_rl.atari.protocol import Frames, Observation, Preprocess
 from sap_rl.attacks import attack_options, make_attack
 from sap_rl.attacks.adversary import Adversary, Attacked
 from sap_rl.attacks.gradients import default_grad_samples
+from sap_rl.attacks.schedule import parse_schedule
 from sap_rl.attacks.threat import Threat
 from sap_rl.errors import UsageError
 from sap_rl.seeds import stream_seed, torch_stream
@@ -42,6 +43,8 @@ class Skin:
         options: dict[str, Any],
     ) -> None:
         threat = Threat(lam, frames, observation)
+        schedule = parse_schedule(options.get("schedule", "every"))
+        options = {name: value for name, value in options.items() if name != "schedule"}
         box = _pixel_box(space, threat)
         self._source = _agent_of(victim, box) if isinstance(victim, nn.Module) else victim
         agent = self._source if isinstance(self._source, Agent) else None
@@ -55,7 +58,8 @@ class Skin:
             look = torch.rand((1, *box.shape), generator=torch_stream(0, "look"))
             samples = default_grad_samples(self._victim(seed), look.to(self.device))
             options = options | {"grad_samples": samples}
-        self.adversary = Adversary(self._victim(seed), make_attack(attack, **options), threat, seed)
+        made = make_attack(attack, **options)
+        self.adversary = Adversary(self._victim(seed), made, threat, seed, schedule)
         dtype = np.uint8 if observation == "uint8" else np.float32
         self.space = spaces.Box(0, int(PIXEL_MAX), box.shape, dtype)
 

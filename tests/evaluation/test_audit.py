@@ -86,10 +86,12 @@ def test_games_are_those_that_always_play_and_the_strongest(card: AuditCard) -> 
 def test_the_frames_are_not_from_the_games_that_are_played(folder: Path) -> None:
     """Recorded games have other episode seeds, and what is fitted on is not measured."""
     found = audit(None)
-    pixels = found._recorded()
+    pixels = found.workshop.recorded()
     assert pixels.shape == (8, 4, 84, 84)
     assert pixels.dtype == np.uint8
-    assert np.array_equal(pixels, audit(None)._recorded()), "the same settings, the same frames"
+    assert np.array_equal(pixels, audit(None).workshop.recorded()), (
+        "the same settings, the same frames"
+    )
 
 
 def test_an_interrupted_audit_goes_on_where_it_was(

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from sap_rl import Evaluation, Protocol, UsageError, evaluate, load_agent, make_atari
-from sap_rl.evaluation.evaluate import ArmEnded, ArmPlayed, ArmStarted, Stage
 from sap_rl.evaluation.settings import Settings
+from sap_rl.evaluation.stage import ArmEnded, ArmPlayed, ArmStarted, Stage
 from sap_rl.networks.nature import nature_network
 from sap_rl.reporting.tables import console, evaluation_report
 
@@ -318,3 +318,19 @@ def test_a_network_that_remembers_is_safe_from_the_arm_beside_it() -> None:
     finally:
         torch.set_num_threads(1)
     assert found.complete
+
+
+def test_another_agents_gradient_a_backward_mode_and_a_schedule_from_python() -> None:
+    found = evaluate(
+        "BankHeist", "BankHeist", lam=4, defense="sap-100", victims=("self", "other"),
+        other=load_agent(nature_network(18)), attack_backward="identity", schedule="rate-0.25",
+        episodes=1, controls=False, protocol=SHORT,
+    )  # fmt: skip
+    own, other = found.row("defended", 4.0, "self"), found.row("defended", 4.0, "other")
+    assert own is not None
+    assert other is not None
+    assert own.backward == "identity"
+    assert 0 < (own.struck or 0) < 1
+    assert found.config["schedule"] == {"when": "rate", "level": 0.25, "temperature": 1.0}
+    with pytest.raises(UsageError, match="victim 'other' needs another agent"):
+        evaluate("BankHeist", "BankHeist", lam=4, defense="sap-100", victims=("other",))

@@ -7,9 +7,9 @@ import io
 from rich.console import Console
 
 from sap_rl.evaluation.arms import Arm
-from sap_rl.evaluation.evaluate import ArmEnded, ArmPlayed, ArmStarted
 from sap_rl.evaluation.rollout import Episode
 from sap_rl.evaluation.settings import Settings
+from sap_rl.evaluation.stage import ArmEnded, ArmPlayed, ArmStarted
 from sap_rl.evaluation.summary import ArmFacts, Tally, make_row
 from sap_rl.reporting.progress import ProgressBar
 

@@ -222,3 +222,12 @@ def test_float_pixels_are_attacked_as_float(exact_q: Any) -> None:
     # 1e-5: through unit scale and back.
     np.testing.assert_allclose(obs, 10.75, rtol=0, atol=1e-5)
     assert env.env.given.max() == 10.25  # type: ignore[attr-defined]
+
+
+def test_a_schedule_leaves_the_other_steps_alone(agent: Agent) -> None:
+    env = AdversarialObservation(bank_heist(), agent, lam=4, schedule="random-0.5")
+    env.reset(seed=5)
+    distances = [float(env.step(0)[4]["adversary"]["linf"]) for _ in range(40)]
+    assert set(distances) == {0.0, 4.0}
+    with pytest.raises(UsageError, match="unknown schedule 'often'; choose from every"):
+        AdversarialObservation(bank_heist(), agent, schedule="often")
