@@ -135,9 +135,7 @@ def test_corrupt_weights_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_unwritable_output_is_found_before_anything_is_played(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "sap_rl.evaluation.stage.rollout", lambda *_, **__: pytest.fail("played")
-    )
+    monkeypatch.setattr("sap_rl.evaluation.stage.rollout", lambda *_, **__: pytest.fail("played"))
     assert main([*FAST, "--json", str(tmp_path)]) == 2
     assert "it is a folder or a device" in capsys.readouterr().err
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from sap_rl.errors import UsageError
 from sap_rl.seeds import stream_seed
@@ -184,6 +184,11 @@ def shared_copy(module: nn.Module) -> nn.Module:
     """A copy of the module's structure that shares every Parameter and buffer."""
     tensors = chain(module.parameters(), module.buffers())
     return copy.deepcopy(module, {id(tensor): tensor for tensor in tensors})
+
+
+def copies_of(values: Tensor, count: int) -> Tensor:
+    """[B, ...] -> [count * B, ...], the whole batch after itself."""
+    return values.repeat(count, *(1,) * (values.ndim - 1))
 
 
 def reseed_parts(module: nn.Module, seed: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sap_rl.defenses.activations import reseed_parts, shared_copy
+from sap_rl.defenses.activations import copies_of, reseed_parts, shared_copy
 from sap_rl.errors import UsageError
 from sap_rl.seeds import Stream
 
@@ -38,8 +38,8 @@ class QNoise(nn.Module):
         if self._inside_is_random is None:
             self._inside_is_random = self._look_inside(obs)
         if self._inside_is_random:
-            return self.forward(obs.repeat(samples, *(1,) * (obs.ndim - 1)))
-        return self._noisy(self.module(obs).repeat(samples, 1))
+            return self.forward(copies_of(obs, samples))
+        return self._noisy(copies_of(self.module(obs), samples))
 
     def _look_inside(self, obs: Tensor) -> bool:
         if any(getattr(part, "stochastic", False) for part in self.module.modules()):

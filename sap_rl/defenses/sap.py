@@ -10,7 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from sap_rl.defenses import kernel
-from sap_rl.defenses.activations import activation_names, reseed_parts, shared_copy, starts_plainly
+from sap_rl.defenses.activations import (
+    activation_names,
+    copies_of,
+    reseed_parts,
+    shared_copy,
+    starts_plainly,
+)
 from sap_rl.defenses.first_pass import watched_pass
 from sap_rl.defenses.kernel import VERSIONS as KERNEL_VERSIONS
 from sap_rl.defenses.sampling import SAMPLER_VERSIONS, SAMPLERS, keep_probability
@@ -99,7 +105,7 @@ class SAP(nn.Module):
         once = self._watched and self._starts_plainly
         self._copies = samples if once else 1
         try:
-            values: Tensor = self.forward(obs if once else _copies_of(obs, samples))
+            values: Tensor = self.forward(obs if once else copies_of(obs, samples))
             return values
         finally:
             self._copies = 1
@@ -208,11 +214,6 @@ def _finite(found: Tensor | None) -> Tensor:
     return found
 
 
-def _copies_of(values: Tensor, count: int) -> Tensor:
-    """[B, ...] -> [count * B, ...], the whole batch after itself."""
-    return values.repeat(count, *(1,) * (values.ndim - 1))
-
-
 class _Prune:
     """The hook after one activation module."""
 
@@ -224,7 +225,7 @@ class _Prune:
             raise UsageError(f"activation '{self.name}' must give a tensor [B, ...] to be pruned")
         owner = self.owner
         if owner._copies > 1 and not owner._sites:
-            output = _copies_of(output, owner._copies)
+            output = copies_of(output, owner._copies)
         size = output.shape[1:].numel()
         draws = int(owner.percent * size / 100)
         if draws < 1:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sap_rl.atari.games import canonical_game, rom_ids
 from sap_rl.errors import UsageError, unknown
-from sap_rl.networks.hub import PREFIX, hub_file
+from sap_rl.networks.hub import PREFIX, SUFFIXES, hub_file
 
 AGENTS_VARIABLE = "SAP_RL_AGENTS"
 """Environment variable with a folder of agents that goes before the shipped ones."""
@@ -33,7 +33,7 @@ def find_agent(ref: str | Path) -> Path:
     try:
         game = canonical_game(ref)
     except UsageError:
-        if Path(ref).suffix in (".zip", ".pt", ".pth", ".gz", ".safetensors", ".cleanrl_model"):
+        if ref.endswith(SUFFIXES):
             raise UsageError(f"there is no agent's file '{ref}'") from None
         if "/" in ref and not ref.startswith("ALE/"):
             raise UsageError(f"there is no agent's folder '{ref}'") from None
