@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sap_rl import UsageError
-from sap_rl.evaluation.cells import Cells, cell_key
+from sap_rl.evaluation.cells import CellPlan, Cells, cell_key
 
 FACTS = {"lambda": 0.25, "entry": {"attack": "pgd", "options": (1, 2)}}
 
@@ -58,3 +59,29 @@ def test_an_unwritable_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot write to"):
         Cells(tmp_path / "file" / "folder")
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_only_what_is_missing_is_made_after_everything_is_prepared(
+    tmp_path: Path, at_once: int
+) -> None:
+    cells, log = Cells(tmp_path), []
+
+    def plan(number: int) -> CellPlan:
+        def make(place: int) -> dict[str, Any]:
+            assert 0 <= place < at_once
+            log.append(f"make {number}")
+            return {"square": number * number}
+
+        return CellPlan(f"{number}", {"n": number}, make, lambda: log.append(f"prepare {number}"))
+
+    plans = [plan(number) for number in range(4)]
+    cells.store({"n": 2}, {"square": 4})
+    made = {m.plan.name: m for m in cells.run(plans, at_once)}
+    assert log[:3] == ["prepare 0", "prepare 1", "prepare 3"]
+    assert sorted(log[3:]) == ["make 0", "make 1", "make 3"]
+    assert [made[f"{n}"].cell["square"] for n in range(4)] == [0, 1, 4, 9]
+    assert [made[f"{n}"].seconds is None for n in range(4)] == [False, False, True, False]
+    log.clear()
+    assert all(m.seconds is None for m in cells.run(plans, at_once))
+    assert log == []
