@@ -77,7 +77,7 @@ def make_card(
     complete: bool,
 ) -> AuditCard:
     """The card of what was measured by now."""
-    worst = worst_cases(games, kinds)
+    worst = worst_cases(games, kinds, config["seed"])
     comparisons = compare(games, worst, config["seed"])
     observation = config["protocol"]["observation"]
     checks = (*frame_findings(frames, kinds), *game_findings(games, kinds, observation))
@@ -129,12 +129,13 @@ def verdicts(
 
 
 def _beside_the_paper(lam: float, worst: Worst, name: str) -> list[str]:
-    if worst.paper is None:
+    if worst.paper is None or worst.stronger is None:
         return []
     if worst.mean < worst.paper:
         return [
             f"Lambda {lam:g}: the strongest attack played leaves {name} {worst.mean:.1f}, the "
-            f"paper's FGSM {worst.paper:.1f}: {worst.paper - worst.mean:.1f} points more."
+            f"paper's FGSM {worst.paper:.1f}: {worst.paper - worst.mean:.1f} points more"
+            f"{bounds(worst.stronger)}."
         ]
     return [
         f"Lambda {lam:g}: no attack played is stronger on {name} than the paper's FGSM, which "

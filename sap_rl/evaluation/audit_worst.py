@@ -31,7 +31,8 @@ class GameCell:
 class Worst:
     """A player's lowest mean return over the attacks it met at one lambda.
 
-    cvar: mean of its worst fifth of episodes there; paper: its mean under the paper's FGSM.
+    cvar: mean of its worst fifth of episodes there; paper: its mean under the paper's FGSM, None
+    if that was not played; stronger: by how much less it keeps than there, paired by episode.
     """
 
     player: str
@@ -42,6 +43,7 @@ class Worst:
     ci_high: float | None
     cvar: float
     paper: float | None
+    stronger: Interval | None
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,9 @@ class Comparison:
     interval: Interval
 
 
-def worst_cases(games: Sequence[GameCell], kinds: dict[str, Kind]) -> tuple[Worst, ...]:
+def worst_cases(
+    games: Sequence[GameCell], kinds: dict[str, Kind], seed: int
+) -> tuple[Worst, ...]:  # fmt: skip
     """Per attacked player and lambda the attack that leaves least."""
     attacked = [cell for cell in games if cell.lam > 0]
     found = []
@@ -62,7 +66,8 @@ def worst_cases(games: Sequence[GameCell], kinds: dict[str, Kind]) -> tuple[Wors
         cells = [cell for cell in attacked if (cell.lam, cell.player) == (lam, player)]
         lowest = min(cells, key=lambda cell: mean_return(cell.row))
         paper = PAPER.against(kinds[player]).title
-        means = [mean_return(cell.row) for cell in cells if cell.title == paper]
+        under_paper = next((cell.row for cell in cells if cell.title == paper), None)
+        rng = numpy_stream(seed, "bootstrap", "audit", f"{lam:g}", player, "paper")
         found.append(
             Worst(
                 player,
@@ -72,7 +77,10 @@ def worst_cases(games: Sequence[GameCell], kinds: dict[str, Kind]) -> tuple[Wors
                 lowest.row.ci_low,
                 lowest.row.ci_high,
                 cvar(lowest.row.returns),
-                means[0] if means else None,
+                None if under_paper is None else mean_return(under_paper),
+                None
+                if under_paper is None
+                else difference_interval(under_paper.returns, lowest.row.returns, rng=rng),
             )
         )
     return tuple(found)
@@ -97,8 +105,7 @@ def curve_area(curve: Sequence[tuple[float, float]]) -> float | None:
 def compare(
     games: Sequence[GameCell], worst: Sequence[Worst], seed: int
 ) -> tuple[Comparison, ...]:  # fmt: skip
-    """At each lambda the defended player's worst case against the others', and each player's
-    worst case against the paper's attack on it."""
+    """At each lambda the defended player's worst case against the others'."""
     rows = {(cell.player, cell.title, cell.lam): cell.row for cell in games}
     found = []
     for lam in dict.fromkeys(w.lam for w in worst):
