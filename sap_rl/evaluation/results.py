@@ -130,8 +130,37 @@ class Evaluation:
 
 def row_from_json(plain: dict[str, Any]) -> Row:
     """A row whose fields were stored as plain JSON, where tuples are lists."""
-    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}
-    return Row(**fields)
+    return Row(**_tuples(plain))
+
+
+def _tuples(plain: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in plain.items()}
+
+
+def evaluation_from_json(text: str) -> Evaluation:
+    """What `Evaluation.to_json` wrote; ValueError, KeyError or TypeError for anything else."""
+    plain = json.loads(text)
+    for part in (*plain["rows"], *plain["changes"]):
+        part["lam"] = part.pop("lambda")
+    changes = [{k: v for k, v in part.items() if k != "verdict"} for part in plain["changes"]]
+    return Evaluation(
+        plain["config"],
+        plain["versions"],
+        plain["protocol"],
+        tuple(row_from_json(part) for part in plain["rows"]),
+        tuple(Change(**_tuples(part)) for part in changes),
+        tuple(Finding(**part) for part in plain["checks"]),
+    )
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """The evaluation in a file of `sap-rl eval --json`; UsageError in one line if it is none."""
+    try:
+        return evaluation_from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read '{path}': {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"'{path}' is no evaluation as `sap-rl eval --json` writes it") from error
 
 
 def write_atomically(path: Path, text: str) -> None:

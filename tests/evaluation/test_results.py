@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.results import Evaluation, check_writable, write_atomically
+from sap_rl.evaluation.comparison import Finding
+from sap_rl.evaluation.results import (
+    Change,
+    Evaluation,
+    check_writable,
+    evaluation_from_json,
+    read_evaluation,
+    write_atomically,
+)
 
 
 def test_a_failed_write_leaves_the_old_file_whole(
@@ -47,3 +55,21 @@ def test_check_writable_names_what_is_wrong(tmp_path: Path) -> None:
 def test_nan_never_reaches_a_file() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         Evaluation({"arms": 0, "x": float("nan")}, {}, {}, ()).to_json()
+
+
+def test_json_gives_back_what_it_was_made_of(tmp_path: Path) -> None:
+    change = Change(
+        "BankHeist", 0.25, "self", True, -40.5, -60.0, None, -300.0, -400.0, -200.0, ("at_floor",), 3.1
+    )  # fmt: skip
+    finding = Finding("weak_attack", "lambda 0.25", "what", "advice")
+    written = Evaluation({"arms": 0}, {"torch": "2"}, {"epsilon": 0.01}, (), (change,), (finding,))
+    path = tmp_path / "x.json"
+    path.write_text(written.to_json())
+    assert read_evaluation(path) == written
+    with pytest.raises(KeyError):
+        evaluation_from_json("{}")
+    path.write_text("[1]")
+    with pytest.raises(UsageError, match="is no evaluation as"):
+        read_evaluation(path)
+    with pytest.raises(UsageError, match="cannot read"):
+        read_evaluation(tmp_path / "none.json")
