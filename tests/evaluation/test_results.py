@@ -58,9 +58,8 @@ def test_nan_never_reaches_a_file() -> None:
 
 
 def test_json_gives_back_what_it_was_made_of(tmp_path: Path) -> None:
-    change = Change(
-        "BankHeist", 0.25, "self", True, -40.5, -60.0, None, -300.0, -400.0, -200.0, ("at_floor",), 3.1
-    )  # fmt: skip
+    numbers = (-40.5, -60.0, None, -300.0, -400.0, -200.0)
+    change = Change("BankHeist", 0.25, "self", True, *numbers, ("at_floor",), 3.1)
     finding = Finding("weak_attack", "lambda 0.25", "what", "advice")
     written = Evaluation({"arms": 0}, {"torch": "2"}, {"epsilon": 0.01}, (), (change,), (finding,))
     path = tmp_path / "x.json"
