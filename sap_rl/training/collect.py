@@ -24,8 +24,8 @@ class Game:
 class Collector:
     """Steps a vector environment in two halves and writes what happened into the replay.
 
-    envs: as AtariVectorEnv with autoreset NEXT_STEP: `send(actions)` and `recv()`; the step after
-    an end ignores its action, pays nothing and shows the next game's first observation.
+    envs: as AtariVectorEnv with autoreset NEXT_STEP: `send(actions)` and `recv()`, or `step`; the
+    step after an end ignores its action, pays nothing and shows the next game's first observation.
     life_loss: a lost life ends the bootstrap (the game goes on, and so does the frame stack).
     """
 
@@ -51,11 +51,15 @@ class Collector:
     def send(self, actions: ActionArray) -> None:
         """Start a step; the emulators work until `receive`."""
         self.actions = actions
-        self.envs.send(actions)
+        if hasattr(self.envs, "send"):
+            self.envs.send(actions)
 
     def receive(self) -> list[Game]:
         """Finish the step: store it, and tell which games ended."""
-        obs, reward, terminated, truncated, info = self.envs.recv()
+        both = hasattr(self.envs, "send")
+        obs, reward, terminated, truncated, info = (
+            self.envs.recv() if both else self.envs.step(self.actions)
+        )
         lives = np.array(info["lives"])
         kind = self._kinds(terminated, truncated, lives < self.lives)
         self.replay.add(self.obs[:, -1], self.first, self.actions, reward, kind)

@@ -110,7 +110,7 @@ class Training:
                 f"steps {settings.steps} are cumulative and {self.progress.steps} are already made"
             )
         self.log = Log(self.progress, self.learner, settings.log_updates)
-        self.made_with = made_with(self.learner)
+        self.made_with = made_with(self.learner.device, self.learner.crew.size, self.learner.dtype)
 
     @property
     def checkpoints(self) -> Path:
@@ -236,7 +236,15 @@ class Training:
         if not every or self.progress.steps // every == self.progress.evaluated // every:
             return
         self.progress.evaluated = self.progress.steps
-        for row in play_evaluation(self.agent(), self.game, self.settings):
+        s = self.settings
+        games = play_evaluation(
+            self.agent(),
+            self.game,
+            lam=float(s.eval_lambda),
+            episodes=s.eval_episodes,
+            seed=s.eval_seed,
+        )
+        for row in games:
             if self.stopping:
                 return
             if row is not None and row.mean is not None:

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from sap_rl.training.crew import Crew
-from sap_rl.training.settings import TrainSettings
 
 RMSPROP_DECAY = 0.95
 """Of the squared gradient and of the gradient's mean (Mnih et al. 2015, extended table 1)."""
+
+
+class OptimizerSettings(Protocol):
+    """What it takes of a run's settings, as TrainSettings describes it."""
+
+    @property
+    def optimizer(self) -> str: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def optimizer_eps(self) -> float: ...
+    @property
+    def max_grad_norm(self) -> float: ...
 
 
 class Share:
     """One thread's rows: views of the masters, of their gradients and of the working copies."""
 
     def __init__(
-        self, masters: list[Tensor], copies: list[Tensor], settings: TrainSettings
+        self, masters: list[Tensor], copies: list[Tensor], settings: OptimizerSettings
     ) -> None:
         self.parameters = [nn.Parameter(master.detach()) for master in masters]
         self.copies = copies
@@ -59,7 +73,11 @@ class ClippedOptimizer:
     """
 
     def __init__(
-        self, masters: dict[str, Tensor], copies: list[Tensor], settings: TrainSettings, crew: Crew
+        self,
+        masters: dict[str, Tensor],
+        copies: list[Tensor],
+        settings: OptimizerSettings,
+        crew: Crew,
     ) -> None:
         self.names, self.settings, self.crew = list(masters), settings, crew
         split_masters = _split(list(masters.values()), crew.size)
@@ -121,7 +139,7 @@ def _piece(value: Tensor, index: int, count: int, parameter: Tensor) -> Tensor:
 
 
 def _make_optimizer(
-    parameters: list[nn.Parameter], settings: TrainSettings
+    parameters: list[nn.Parameter], settings: OptimizerSettings
 ) -> torch.optim.Optimizer:
     rate, eps = float(settings.learning_rate), float(settings.optimizer_eps)
     if settings.optimizer == "adam":

@@ -8,19 +8,20 @@ from sap_rl.agents import Agent
 from sap_rl.evaluation.results import Row
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.stage import ArmEnded, Stage
-from sap_rl.training.settings import TrainSettings
 
 
-def play_evaluation(agent: Agent, game: str, settings: TrainSettings) -> Iterator[Row | None]:
-    """Clean episodes, then under FGSM at `eval_lambda`; a Row at each end, None in between.
+def play_evaluation(
+    agent: Agent, game: str, *, lam: float, episodes: int, seed: int
+) -> Iterator[Row | None]:
+    """Clean episodes, then under FGSM at `lam`; a Row at each end, None in between.
 
     The None tell that a step was played, so that whoever iterates can stop in time.
     """
     plan = Settings(
         game=game,
-        lams=(float(settings.eval_lambda),),
-        episodes=settings.eval_episodes,
-        seed=settings.eval_seed,
+        lams=(lam,),
+        episodes=episodes,
+        seed=seed,
         controls=False,
     )
     for event in Stage(agent, plan).play():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -40,16 +41,26 @@ def _interleaved(pixels: Tensor) -> Tensor:
     return out
 
 
+def rounded_copy(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """A copy whose every weight has that dtype."""
+    return copy.deepcopy(module).to(dtype)
+
+
 class WorkingCopy:
     """A network's weights in the dtype of the passes; `module` computes, `master` is trained.
 
     In float32 both are the same module. Casting once per update, not once per pass as autocast
-    does, and taking gradients of the copy saves an eighth of an update.
+    does, and taking gradients of the copy saves an eighth of an update. round_to: makes the copy.
     """
 
-    def __init__(self, master: nn.Module, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        master: nn.Module,
+        dtype: torch.dtype,
+        round_to: Callable[[nn.Module, torch.dtype], nn.Module] = rounded_copy,
+    ) -> None:
         self.shared = dtype == torch.float32
-        self.module = master if self.shared else copy.deepcopy(master).to(dtype)
+        self.module = master if self.shared else round_to(master, dtype)
         self.parameters: list[Tensor] = list(self.module.parameters())
         self._masters: list[Tensor] = list(master.parameters())
 

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sap_rl.atari.preprocess import Fill
+
 ONWARD = 0
 """Kind of a row: the episode goes on."""
 ENDED = 1
@@ -46,7 +48,8 @@ class Replay:
 
     Row t holds for each environment the newest frame of obs_t, the action taken there and what it
     led to (reward, kind). Older frames of the stack are the rows before it, up to the episode's
-    first; beyond that zeros, as the emulator gives. The final frame of an episode is a VOID row.
+    first; what stands beyond that `fill` says, as in Preprocess. The final frame of an episode is a
+    VOID row.
     capacity: frames in all, 7,056 bytes each at 84x84 plus 14 bytes of facts. Frames lie on
     `device`, the facts by which they are chosen with the host: a sample never waits for a GPU.
     """
@@ -60,10 +63,11 @@ class Replay:
         n_step: int = 3,
         gamma: float = 0.99,
         sign_rewards: bool = True,
+        fill: Fill = "zero",
         device: torch.device | str = "cpu",
     ) -> None:
         self.num_envs, self.n_step, self.gamma = num_envs, n_step, float(gamma)
-        self.stack, self.sign_rewards = shape[0], sign_rewards
+        self.stack, self.sign_rewards, self.fill = shape[0], sign_rewards, fill
         self.rows = max(capacity // num_envs, n_step + self.stack + 1)
         count = self.rows * num_envs
         # One frame more than there are rows: the zeros before an episode's start.
@@ -80,6 +84,17 @@ class Replay:
         self._ages = np.zeros(num_envs, np.uint8)
         self._buffers: dict[int, Tensor] = {}
 
+    @property
+    def next_slots(self) -> slice:
+        """Which of the `slots` places for observations the next `add` fills."""
+        row = self.written % self.rows
+        return slice(row * self.num_envs, (row + 1) * self.num_envs)
+
+    @property
+    def slots(self) -> int:
+        """Places for observations."""
+        return self.rows * self.num_envs
+
     def add(
         self,
         frame: np.ndarray,
@@ -93,8 +108,7 @@ class Replay:
         frame [E, H, W] uint8: newest frame of the observation acted on; first [E]: it begins an
         episode; action [E]; reward [E]: the game's own; kind [E]: ONWARD, ENDED, CUT or VOID.
         """
-        row = self.written % self.rows
-        at = slice(row * self.num_envs, (row + 1) * self.num_envs)
+        at = self.next_slots
         self._ages = np.where(first, 0, np.minimum(self._ages + 1, self.stack - 1)).astype(np.uint8)
         newest = torch.from_numpy(frame.reshape(self.num_envs, -1))
         self._frames[at].copy_(newest, non_blocking=True)
@@ -122,16 +136,30 @@ class Replay:
         """Uniform transitions with replacement."""
         row, env = self._draw(batch_size, rng)
         reward, discount, steps = self._returns(row, env)
-        stacks = np.concatenate([self._stack(row, env), self._stack(row + steps, env)])
-        if batch_size not in self._buffers:
-            shape = (2 * batch_size * self.stack, self._frames.shape[1])
-            self._buffers[batch_size] = self._frames.new_empty(shape)
-        buffer = self._buffers[batch_size]
-        index = torch.from_numpy(stacks.ravel()).to(buffer.device, non_blocking=True)
-        torch.index_select(self._frames, 0, index, out=buffer)
-        obs = buffer.view(2, batch_size, *self._shape)
+        obs = self._gather(
+            np.concatenate([self._stack(row, env), self._stack(row + steps, env)])
+        ).view(2, batch_size, *self._shape)
         action = torch.from_numpy(self._action[self._index(row, env)])
         return Batch(obs[0], action, torch.from_numpy(reward), torch.from_numpy(discount), obs[1])
+
+    def observations(self, batch_size: int, rng: np.random.Generator) -> tuple[Tensor, np.ndarray]:
+        """Uniform observations acted on [B, K, H, W] uint8, with replacement, and their slots [B].
+
+        Views of a buffer that the next call overwrites.
+        """
+        row, env = self._draw(batch_size, rng)
+        obs = self._gather(self._stack(row, env)).view(batch_size, *self._shape)
+        return obs, self._index(row, env)
+
+    def _gather(self, stacks: np.ndarray) -> Tensor:
+        """The frames that lie there, one after another; in a buffer that is used again."""
+        count = stacks.size
+        if count not in self._buffers:
+            self._buffers[count] = self._frames.new_empty((count, self._frames.shape[1]))
+        buffer = self._buffers[count]
+        index = torch.from_numpy(stacks.ravel()).to(buffer.device, non_blocking=True)
+        torch.index_select(self._frames, 0, index, out=buffer)
+        return buffer
 
     def _index(self, row: np.ndarray, env: np.ndarray) -> np.ndarray:
         index: np.ndarray = row % self.rows * self.num_envs + env
@@ -172,9 +200,11 @@ class Replay:
     def _stack(self, row: np.ndarray, env: np.ndarray) -> np.ndarray:
         """Where the frames of each observation lie [B, K], oldest first."""
         back = np.arange(self.stack - 1, -1, -1)
-        held = self._age[self._index(row, env)][:, None] >= back
+        age = self._age[self._index(row, env)][:, None]
+        if self.fill == "repeat":
+            return self._index(row[:, None] - np.minimum(back, age), env[:, None])
         index = self._index(row[:, None] - back, env[:, None])
-        return np.where(held, index, len(self._frames) - 1)
+        return np.where(age >= back, index, len(self._frames) - 1)
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything, as arrays that on a CPU share memory with this replay; only held rows."""

@@ -55,12 +55,12 @@ def run_identity(game: str, seed: int, settings: TrainSettings) -> dict[str, Any
     return {"game": game, "seed": seed, "settings": asdict(settings)}
 
 
-def made_with(learner: Learner) -> dict[str, Any]:
+def made_with(device: torch.device, threads: int, dtype: torch.dtype) -> dict[str, Any]:
     """Where and with what a run is made, for its checkpoints and its agent's card."""
     found = {
-        "hardware": describe_hardware(learner.device),
-        "threads": learner.crew.size,
-        "dtype": str(learner.dtype).removeprefix("torch."),
+        "hardware": describe_hardware(device),
+        "threads": threads,
+        "dtype": str(dtype).removeprefix("torch."),
         "commit": commit(),
         "versions": versions(),
     }

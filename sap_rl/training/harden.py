@@ -1,0 +1,372 @@
+"""Adversarial distillation of a pretrained agent from itself: robust in minutes, without reward."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sap_rl.agents import Agent, load_agent
+from sap_rl.atari.env import make_atari
+from sap_rl.atari.games import canonical_game, game_facts
+from sap_rl.atari.protocol import Protocol
+from sap_rl.attacks import make_pgd
+from sap_rl.attacks.adversary import Adversary
+from sap_rl.attacks.gradients import is_random
+from sap_rl.attacks.threat import Threat
+from sap_rl.errors import UsageError
+from sap_rl.evaluation.results import Row
+from sap_rl.machine import keep_freed_memory, single_threaded
+from sap_rl.seeds import numpy_stream, stream_seed
+from sap_rl.training.checkpoint import (
+    Progress,
+    Saved,
+    latest_checkpoint,
+    prune_checkpoints,
+    read_checkpoint,
+    write_checkpoint,
+)
+from sap_rl.training.harden_events import (
+    FramesPlayed,
+    HardenEvaluated,
+    HardenEvent,
+    HardenFinished,
+    HardenPlanned,
+    HardenSaved,
+    HardenStarted,
+    HardenUpdated,
+)
+from sap_rl.training.harden_settings import HARDEN_CHANGEABLE, HardenSettings
+from sap_rl.training.lessons import Classroom
+from sap_rl.training.periodic import play_evaluation
+from sap_rl.training.restart import made_with, prepare_folder
+from sap_rl.training.student import FLAT_UPDATES, Student
+
+KIND = "harden"
+"""Of a run, as its checkpoints say."""
+CHECKPOINTS = "checkpoints"
+UNPLANNED = 2 * FLAT_UPDATES
+"""Updates that are assumed while it is not known how many there will be: the rate is full."""
+Z = 2.33
+"""Standard errors by which a teacher must be above random play: 99%, one-sided."""
+
+MakeGames = Callable[[str, Agent, HardenSettings], Any]
+"""(game, agent, settings) -> a vector environment as AtariVectorEnv."""
+
+
+class Clock:
+    """Seconds of a run, those before a restart included, and seconds per update of a segment."""
+
+    def __init__(self, before: float) -> None:
+        self._began = time.perf_counter() - before
+        self.restart(0)
+
+    @property
+    def seconds(self) -> float:
+        """Since the run began."""
+        return time.perf_counter() - self._began
+
+    def restart(self, updates: int) -> None:
+        """A segment's first update is next."""
+        self._since, self._updates = time.perf_counter(), updates
+
+    def per_update(self, updates: int) -> float:
+        """Mean seconds since `restart`."""
+        spent = time.perf_counter() - self._since
+        return max(spent, 1e-9) / max(updates - self._updates, 1)
+
+
+def harden_envs(game: str, agent: Agent, settings: HardenSettings) -> Any:
+    """The emulators of a hardening: the protocol's world, as the agent sees it."""
+    protocol = Protocol(epsilon=0.0)
+    return make_atari(
+        game, settings.num_envs, protocol=protocol, preprocess=agent.preprocess
+    )  # fmt: skip
+
+
+def harden(
+    agent: Agent | str,
+    game: str,
+    *,
+    lam: float = 1.0,
+    minutes: float = 15.0,
+    updates: int = 0,
+    folder: Path | None = None,
+    resume: bool = False,
+    seed: int = 0,
+    settings: HardenSettings | None = None,
+) -> Agent:
+    """The agent hardened against perturbations of `lam` pixels; the given one stays as it is.
+
+    agent: an Agent or what `load_agent` takes; minutes: about how long, on this machine; updates:
+    exactly how many instead; folder: where checkpoints are kept, None keeps none; settings:
+    everything else. Raises UsageError in one line for an agent that cannot be hardened.
+    """
+    teacher = load_agent(agent, game=game) if isinstance(agent, str) else agent
+    plan = replace(settings or HardenSettings(), lam=lam, minutes=minutes, updates=updates)
+    hardening = Hardening(teacher, plan, folder, game=game, seed=seed, resume=resume)
+    for _ in hardening.run():
+        pass
+    return hardening.agent()
+
+
+class Hardening:
+    """One hardening: iterate `run()`; `request_stop()` ends it after a checkpoint.
+
+    teacher: the agent as it is; folder: of the run, None keeps no checkpoint; resume: go on from
+    the folder's last one; threads: torch's count by default; make_games: builds the games. Raises
+    UsageError at once for what does not fit.
+    """
+
+    def __init__(
+        self,
+        teacher: Agent,
+        settings: HardenSettings,
+        folder: Path | None = None,
+        *,
+        game: str,
+        seed: int = 0,
+        resume: bool = False,
+        threads: int | None = None,
+        make_games: MakeGames = harden_envs,
+    ) -> None:
+        self.teacher, self.settings, self.folder = teacher, settings, folder
+        self.game, self.seed, self.resumed = canonical_game(game), seed, resume
+        self.stopping = False
+        _check_teacher(teacher, self.game)
+        saved = _prepare(folder, resume)
+        keep_freed_memory()
+        self.envs = make_games(self.game, teacher, settings)
+        self.room = Classroom(self.envs, teacher, settings)
+        self._check_actions()
+        self.student = Student(teacher, settings, threads=threads)
+        self.progress = Progress()
+        self.total = settings.updates
+        self.made_with = made_with(teacher.device, self.student.crew.size, self.student.dtype)
+        if saved is not None:
+            self._load(saved)
+        self._clock = Clock(self.progress.seconds)
+        self._evaluation_seconds = 0.0
+
+    def request_stop(self) -> None:
+        """End after the current update with a checkpoint; safe in a signal handler."""
+        self.stopping = True
+
+    def agent(self) -> Agent:
+        """The student as it is now, in float32, with a module of its own."""
+        return self.student.graduate()
+
+    def run(self) -> Iterator[HardenEvent]:
+        """Harden to the last update, yielding events; closes the games."""
+        s = self.settings
+        try:
+            yield HardenStarted(
+                self.student.updates, self._seconds, self.total, s.minutes, self.resumed,
+                self.game, self.teacher.name, s.lam, str(self.student.dtype).split(".")[-1],
+                self.student.crew.size,
+            )  # fmt: skip
+            if not self.resumed:
+                yield from self._evaluation()
+            while not self._complete and not self.stopping:
+                yield from self._segment()
+                yield from self._checkpoint()
+                yield from self._evaluation()
+            yield HardenFinished(self.student.updates, self._seconds, self._complete)
+        finally:
+            self.student.crew.close()
+            self.envs.close()
+
+    @property
+    def _seconds(self) -> float:
+        return self._clock.seconds
+
+    @property
+    def _complete(self) -> bool:
+        return bool(self.total) and self.student.updates >= self.total
+
+    def _segment(self) -> Iterator[HardenEvent]:
+        """From one boundary to the next: new games and new random streams, then updates."""
+        s, student, number = self.settings, self.student, self.progress.number
+        self.room.reset(self.seed, number)
+        student.reseed(self.seed, number)
+        sampler = numpy_stream(self.seed, "harden-sample", number)
+        adversary = self._adversary(number)
+        yield from self._first_frames()
+        end = (student.updates // s.checkpoint_updates + 1) * s.checkpoint_updates
+        self._clock.restart(student.updates)
+        while student.updates < end and not self._complete and not self.stopping:
+            lesson = self.room.sample(s.batch_size + s.clean_size, sampler)
+            with single_threaded():
+                student.update(*lesson.divide(s.batch_size), self.total or UNPLANNED)
+            if student.updates % s.play_every == 0:
+                self.room.play(s.play_steps, student.agent, adversary)
+                yield FramesPlayed(student.updates, self._seconds, self.room.frames)
+            yield from self._planned()
+            yield from self._updated()
+        self.room.cut()
+
+    def _first_frames(self) -> Iterator[HardenEvent]:
+        """The teacher's own games, where the ring is still empty."""
+        while self.room.ring.transitions < self.settings.teacher_frames and not self.stopping:
+            self.room.play(self.settings.play_steps, None, None)
+            yield FramesPlayed(self.student.updates, self._seconds, self.room.frames)
+
+    def _adversary(self, number: int) -> Adversary:
+        """Who tampers in the student's games: one step from a random start, as in the updates."""
+        s = self.settings
+        attack = make_pgd(steps=1, step_size=s.inner_size * s.lam, objective="cross-entropy")
+        seed = stream_seed(self.seed, "harden-play", number)
+        return Adversary(self.student.online.module, attack, Threat(s.lam), seed)
+
+    def _planned(self) -> Iterator[HardenEvent]:
+        """Turn minutes into a number of updates, once."""
+        done, s = self.student.updates, self.settings
+        if self.total or done < FLAT_UPDATES:
+            return
+        each = self._clock.per_update(done)
+        if s.eval_updates:
+            each += self._evaluation_seconds / s.eval_updates
+        left = 60 * s.minutes - self._clock.seconds
+        self.total = done + max(0, round(left / each))
+        yield HardenPlanned(done, self._seconds, self.total)
+
+    def _updated(self) -> Iterator[HardenEvent]:
+        done = self.student.updates
+        if done % self.settings.log_updates:
+            return
+        found = self.student.metrics()
+        yield HardenUpdated(
+            done, self._seconds, self.room.frames, found.loss, found.agreement_attacked,
+            found.agreement_clean, found.grad_norm, self.student.learning_rate(self.total or done),
+            1 / self._clock.per_update(done),
+        )  # fmt: skip
+
+    def _evaluation(self) -> Iterator[HardenEvent]:
+        """Play episodes, where they are due."""
+        every, done = self.settings.eval_updates, self.student.updates
+        if not every or (done and done // every == self.progress.evaluated // every):
+            return
+        self.progress.evaluated = done
+        began = time.perf_counter()
+        s = self.settings
+        games = play_evaluation(
+            self.agent(), self.game, lam=s.lam, episodes=s.eval_episodes, seed=s.eval_seed
+        )
+        for row in games:
+            if self.stopping:
+                return
+            if row is not None:
+                yield HardenEvaluated(done, self._seconds, row.lam, row)
+                if not done and not row.lam:
+                    _require_skill(self.teacher, row)
+        self._evaluation_seconds = time.perf_counter() - began
+
+    def _checkpoint(self) -> Iterator[HardenEvent]:
+        self.student.check()
+        self.progress.number += 1
+        self.progress.updates, self.progress.steps = self.student.updates, self.room.frames
+        self.progress.seconds = self._seconds
+        if self.folder is None:
+            return
+        checkpoints = self.folder / CHECKPOINTS
+        state = self.room.state() if self.settings.save_frames else None
+        path = write_checkpoint(
+            checkpoints, self.progress, self.identity, self.student.parts(), state
+        )
+        prune_checkpoints(checkpoints, self.settings.keep_checkpoints, self.folder / "snapshots")
+        yield HardenSaved(self.student.updates, self._seconds, path)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What must be equal for a run to be resumed, and what made it."""
+        return {
+            "kind": KIND,
+            "game": self.game,
+            "seed": self.seed,
+            "agent": self.teacher.name,
+            "agent_sha256": self.teacher.sha256,
+            "settings": asdict(self.settings) | {"updates": self.total},
+            "made_with": self.made_with,
+        }
+
+    def _load(self, saved: Saved) -> None:
+        _check_identity(saved, self.identity)
+        self.total = saved.run["settings"]["updates"]
+        self.progress = saved.progress
+        try:
+            self.student.load_parts(saved.parts)
+            if saved.replay is not None:
+                self.room.load(saved.replay)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise UsageError(f"checkpoint '{saved.path}' does not fit: {error}") from error
+        self.student.updates = saved.progress.updates
+        self.room.frames = saved.progress.steps
+        if self._complete:
+            raise UsageError(f"'{self.folder}' is complete: all {self.total} updates are made")
+
+    def _check_actions(self) -> None:
+        found, wanted = self.teacher.num_actions, self.room.num_actions
+        if found is not None and found != wanted:
+            raise UsageError(
+                f"agent '{self.teacher.name}' has {found} actions but {self.game} has {wanted}; "
+                "it was trained on another game or action set"
+            )
+
+
+def _check_teacher(teacher: Agent, game: str) -> None:
+    """Refuse at once what cannot be distilled."""
+    if teacher.game is not None and teacher.game != game:
+        raise UsageError(f"agent '{teacher.name}' plays {teacher.game}, not {game}")
+    if teacher.defense is not None:
+        raise UsageError(
+            f"agent '{teacher.name}' carries {teacher.defense}: harden the plain one and defend "
+            "that"
+        )
+    look = torch.zeros(2, *teacher.preprocess.shape, device=teacher.device)
+    if is_random(teacher.q_function, look):
+        raise UsageError(f"agent '{teacher.name}' is random: its values teach nothing exact")
+
+
+def _require_skill(teacher: Agent, row: Row) -> None:
+    """Refuse a teacher that scores like random play."""
+    floor = game_facts(row.game).random
+    if floor is None or row.mean is None:
+        return
+    error = float(np.std(row.returns, ddof=1)) / len(row.returns) ** 0.5 if row.episodes > 1 else 0
+    if row.mean - Z * error <= floor:
+        raise UsageError(
+            f"agent '{teacher.name}' scores {row.mean:.1f} over {row.episodes} episodes of "
+            f"{row.game}, random play {floor:g}: there is nothing to distil"
+        )
+
+
+def _prepare(folder: Path | None, resume: bool) -> Saved | None:
+    """Make the run's folder; the checkpoint to go on from."""
+    if folder is None:
+        if resume:
+            raise UsageError("nothing to resume without a folder")
+        return None
+    prepare_folder(folder, resume=resume)
+    last = latest_checkpoint(folder / CHECKPOINTS)
+    return read_checkpoint(last) if last is not None else None
+
+
+def _check_identity(saved: Saved, now: dict[str, Any]) -> None:
+    was = saved.run
+    if was.get("kind") != KIND:
+        raise UsageError(f"'{saved.path}' is no hardening's; resume it with `sap-rl train`")
+    pairs = [(name, was[name], now[name]) for name in ("game", "seed", "agent_sha256")]
+    for name, value in now["settings"].items():
+        unasked = name == "updates" and not value
+        if name not in HARDEN_CHANGEABLE and not unasked:
+            pairs.append((name, was["settings"][name], value))
+    for name, before, after in pairs:
+        if before != after:
+            raise UsageError(
+                f"'{saved.path}' was made with {name}={before}, not {after}: a resumed run keeps it"
+            )

@@ -1,0 +1,109 @@
+"""What a hardening is asked to do, checked before anything is played."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import get_args
+
+from sap_rl.attacks.threat import Threat
+from sap_rl.errors import UsageError, require_positive, unknown
+from sap_rl.training.distill import DISTANCES
+from sap_rl.training.settings import Precision
+
+
+@dataclass(frozen=True)
+class HardenSettings:
+    """One hardening.
+
+    lam: budget that the agent is to withstand, pixel units; updates: in all, 0 for as many as
+    `minutes` allow, which are counted once and then kept.
+    loss: of `DISTANCES`, at `temperature`; value_weight: of the values' own Huber loss beside it.
+    inner_steps, inner_size: of the attack inside an update, from a random start, up the loss;
+    inner_size in units of lam. lam_ramp: share of the updates over which its budget grows to lam.
+    batch_size: tampered examples of an update; clean_size: clean ones beside them.
+    bound_weight: share of the loss that bounds the worst case by interval arithmetic, 0 for none;
+    it and its budget grow over the ramp too.
+    num_envs: games at once; student_envs: of them played by the student under attack, the others by
+    the teacher; teacher_frames: before the first update, all the teacher's; play_every: updates
+    between `play_steps` further steps of all games; ring_frames: kept; epsilon: of all players.
+    optimizer, learning_rate (falls in a straight line to 0), optimizer_eps, max_grad_norm;
+    precision: of the passes but the first layer's.
+    checkpoint_updates: a boundary for every run, so part of what is computed; save_frames: make
+    resuming exact; log_updates: per `HardenUpdated` event.
+    eval_updates: between evaluations, 0 for none; eval_episodes; eval_seed.
+    """
+
+    lam: float = 1.0
+    updates: int = 0
+    minutes: float = 15.0
+    loss: str = "policy"
+    temperature: float = 0.1
+    value_weight: float = 0.05
+    inner_steps: int = 1
+    inner_size: float = 1.25
+    lam_ramp: float = 0.0
+    batch_size: int = 64
+    clean_size: int = 16
+    bound_weight: float = 0.0
+    num_envs: int = 32
+    student_envs: int = 21
+    teacher_frames: int = 28_800
+    play_every: int = 150
+    play_steps: int = 10
+    ring_frames: int = 60_000
+    epsilon: float = 0.02
+    optimizer: str = "adam"
+    learning_rate: float = 2e-4
+    optimizer_eps: float = 1e-8
+    max_grad_norm: float = 10.0
+    precision: Precision = "auto"
+    checkpoint_updates: int = 3_000
+    save_frames: bool = True
+    keep_checkpoints: int = 1
+    log_updates: int = 100
+    eval_updates: int = 6_000
+    eval_episodes: int = 10
+    eval_seed: int = 2_000_000
+
+    def __post_init__(self) -> None:
+        Threat(self.lam)
+        if self.lam == 0:
+            raise UsageError("lambda 0 leaves nothing to harden against; the paper's start at 1")
+        for name in (
+            "inner_steps", "batch_size", "num_envs", "teacher_frames", "play_every", "play_steps",
+            "ring_frames", "checkpoint_updates", "keep_checkpoints", "log_updates",
+            "eval_episodes",
+        ):  # fmt: skip
+            require_positive(name, getattr(self, name))
+        for name in ("temperature", "inner_size"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise UsageError(f"{name} must be above 0, got {getattr(self, name)}")
+        for name in ("updates", "minutes", "value_weight", "clean_size", "student_envs",
+                     "max_grad_norm", "eval_updates"):  # fmt: skip
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UsageError(f"{name} must be at least 0, got {getattr(self, name)}")
+        for name in ("lam_ramp", "bound_weight", "epsilon"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"{name} must lie in 0..1, got {getattr(self, name)}")
+        for name in ("learning_rate", "optimizer_eps"):
+            if not 0 < getattr(self, name) < 1:
+                raise UsageError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")
+        if not self.updates and not self.minutes:
+            raise UsageError("say how long: minutes or updates, at least one above 0")
+        if self.student_envs > self.num_envs:
+            raise UsageError(f"student_envs {self.student_envs} of num_envs {self.num_envs} games")
+        for name, known in (
+            ("loss", tuple(DISTANCES)),
+            ("optimizer", ("adam", "rmsprop")),
+            ("precision", get_args(Precision)),
+        ):
+            if getattr(self, name) not in known:
+                raise unknown(name, str(getattr(self, name)), known)
+
+
+HARDEN_CHANGEABLE = frozenset(
+    {"minutes", "keep_checkpoints", "log_updates", "eval_updates", "eval_episodes", "eval_seed",
+     "save_frames"}
+)  # fmt: skip
+"""Fields that may differ when a hardening is resumed: they change no update."""
