@@ -22,6 +22,7 @@ from sap_rl.errors import UsageError
 from sap_rl.evaluation.evaluate import evaluate
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.networks.loaders import LOADERS
+from sap_rl.training.harden import harden
 from sap_rl.wrappers import AdversarialObservation, AdversarialVectorObservation
 
 __version__ = "0.1.0"
@@ -43,6 +44,7 @@ __all__ = [
     "ThreatViolation",
     "UsageError",
     "evaluate",
+    "harden",
     "load_agent",
     "make_atari",
     "sap",

@@ -40,7 +40,8 @@ class Agent:
     """A Q-network that plays pixels.
 
     module: unit frames [B, K, H, W] -> action values [B, num_actions]; preprocess: what it sees;
-    game: the one it was trained on, None if unknown; defense: spelling of the defence it carries;
+    game: the one it was trained on, None if unknown; kind: of network, as in `NETWORKS`, None for
+    a module of one's own; defense: spelling of the defence it carries;
     policy_samples: passes averaged per action; device: where it computes; facts: what its file
     states; explorer: draws for `predict(deterministic=False)`.
     """
@@ -50,6 +51,7 @@ class Agent:
     name: str
     game: str | None = None
     num_actions: int | None = None
+    kind: str | None = None
     sha256: str | None = None
     defense: str | None = None
     policy_samples: int = 1
@@ -209,6 +211,7 @@ def from_checkpoint(checkpoint: Checkpoint, device: str | torch.device = "cpu") 
         checkpoint.name,
         game=checkpoint.game,
         num_actions=checkpoint.num_actions,
+        kind=checkpoint.kind,
         sha256=checkpoint.sha256,
         device=place,
         facts=checkpoint.facts,

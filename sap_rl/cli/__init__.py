@@ -9,6 +9,7 @@ from sap_rl import __version__
 from sap_rl.cli.agents import add_agents
 from sap_rl.cli.audit import add_audit
 from sap_rl.cli.evaluate import add_eval
+from sap_rl.cli.harden import add_harden
 from sap_rl.cli.terminal import INTERRUPTED_STATUS, USAGE_STATUS, Parser
 from sap_rl.cli.train import add_train
 from sap_rl.errors import UsageError
@@ -17,6 +18,7 @@ COMMANDS = {
     "eval": (add_eval, "play an agent under attack and report returns"),
     "audit": (add_audit, "attack an agent with a whole suite and report the worst case"),
     "train": (add_train, "train a Double-DQN agent"),
+    "harden": (add_harden, "make an agent robust by adversarial distillation from itself"),
     "agents": (
         add_agents,
         "list the agents that can be played by name; show, import, export, check",

@@ -23,6 +23,7 @@ from sap_rl.reporting.checkpoints import checkpoint_report
 from sap_rl.reporting.progress import ExportBar, ProgressBar
 from sap_rl.reporting.tables import agents_table, check_report, console
 from sap_rl.training.export import Export
+from sap_rl.training.harden_export import HardenExport, is_hardening
 from sap_rl.training.importing import Import
 
 
@@ -77,7 +78,9 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run_export)
-    parser.add_argument("source", type=Path, metavar="RUN", help="folder of `sap-rl train`")
+    parser.add_argument(
+        "source", type=Path, metavar="RUN", help="folder of `sap-rl train` or `harden`"
+    )
     parser.add_argument(
         "--out", type=Path, default=Path("agents"), metavar="DIR", help="agents' folder [agents]"
     )
@@ -114,17 +117,22 @@ def run_list(_args: argparse.Namespace) -> int:
 
 
 def run_export(args: argparse.Namespace) -> int:
-    """Choose a run's best checkpoint, measure it, write its folder."""
+    """Choose a run's best checkpoint (of a hardening the last), measure it, write its folder."""
     set_threads(args.threads)
-    export = Export(
-        args.source,
-        args.out,
-        name=args.name,
-        newest=read_whole("newest", args.newest),
-        choice_episodes=read_whole("choice_episodes", args.choice_episodes),
-        episodes=read_whole("episodes", args.episodes),
-        replace=args.replace,
-    )
+    export: Export | HardenExport
+    common = {"name": args.name, "replace": args.replace}
+    episodes = read_whole("episodes", args.episodes)
+    if is_hardening(args.source):
+        export = HardenExport(args.source, args.out, episodes=episodes, **common)
+    else:
+        export = Export(
+            args.source,
+            args.out,
+            newest=read_whole("newest", args.newest),
+            choice_episodes=read_whole("choice_episodes", args.choice_episodes),
+            episodes=episodes,
+            **common,
+        )
     bar = ExportBar(export.total, console(stderr=True))
     with bar:
         listen(export.run(), [bar])

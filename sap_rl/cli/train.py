@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sap_rl.agents import find_agent, load_agent
 from sap_rl.atari.games import canonical_game
-from sap_rl.cli.terminal import INTERRUPTED_STATUS, listen, set_threads
+from sap_rl.cli.terminal import INTERRUPTED_STATUS, listen, set_threads, stopped_by_signals
 from sap_rl.config import read_option, read_yaml
 from sap_rl.evaluation.results import check_folder
 from sap_rl.reporting.progress import TrainingBar
@@ -65,12 +64,6 @@ def run_train(args: argparse.Namespace) -> int:
     if args.tensorboard:
         check_folder(args.tensorboard)
         listeners.append(TrainingWriter(args.tensorboard))
-    stops = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda *_: training.request_stop()) for number in stops]
-    try:
-        with bar:
-            last = listen(training.run(), listeners)
-    finally:
-        for number, handler in zip(stops, before, strict=True):
-            signal.signal(number, handler)
+    with stopped_by_signals(training.request_stop), bar:
+        last = listen(training.run(), listeners)
     return 0 if isinstance(last, Finished) and last.complete else INTERRUPTED_STATUS

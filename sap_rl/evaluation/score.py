@@ -55,7 +55,13 @@ def score_facts(name: str, row: Row, settings: Settings) -> dict[str, Any]:
     """A complete row of agent `name` as a table of its card, with the command that repeats it."""
     protocol = settings.protocol
     agent = "" if name == row.game else f" --agent {name}"
+    options = "".join(
+        f" --{key.replace('_', '-')} {value}" for key, value in settings.attack_options.items()
+    )
+    attack = f" --attack {settings.attack}{options}" if row.lam else ""
     known = {
+        "lambda": row.lam or None,
+        "attack": row.attack,
         "mean": row.mean,
         "sd": _sd(row.returns),
         "ci_low": row.ci_low,
@@ -68,9 +74,9 @@ def score_facts(name: str, row: Row, settings: Settings) -> dict[str, Any]:
         "sticky_actions": protocol.sticky_actions,
         "noop_max": protocol.noop_max,
         "command": (
-            f"sap-rl eval --game {row.game}{agent} --lambda 0 --defense none --no-controls "
-            f"--episodes {row.episodes} --max-frames {protocol.max_frames} --seed {settings.seed} "
-            f"--num-envs {settings.parallel}"
+            f"sap-rl eval --game {row.game}{agent} --lambda {row.lam:g}{attack} --defense none "
+            f"--no-controls --episodes {row.episodes} --max-frames {protocol.max_frames} "
+            f"--seed {settings.seed} --num-envs {settings.parallel}"
         ),
     }
     return {

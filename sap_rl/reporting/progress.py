@@ -15,7 +15,7 @@ from sap_rl.training.events import CheckpointWritten, Evaluated, Started, TrainE
 from sap_rl.training.export import CandidatePlayed, ExportEvent, GamePlayed, Scored
 
 
-class _LiveBar:
+class LiveBar:
     """A bar on a terminal while the block lasts, nothing elsewhere.
 
     width: of the description, in characters at least; total: None while it is not known.
@@ -37,7 +37,7 @@ class _LiveBar:
         )
         self.task = self.bar.add_task(description, total=total, note="")
 
-    def __enter__(self) -> _LiveBar:
+    def __enter__(self) -> LiveBar:
         self.bar.start()
         return self
 
@@ -53,7 +53,7 @@ class _LiveBar:
         self.console.print(line, markup=False)
 
 
-class ProgressBar(_LiveBar):
+class ProgressBar(LiveBar):
     """Listens to an evaluation's events: a live bar on a terminal, else a line per finished arm.
 
     Arms weigh what they are expected to cost, so that the time left is of the right order.
@@ -102,7 +102,7 @@ class CellLines:
         self.console.print(line, markup=False, soft_wrap=True)
 
 
-class TrainingBar(_LiveBar):
+class TrainingBar(LiveBar):
     """Listens to a training run: a live bar on a terminal, else a line per evaluation."""
 
     def __init__(self, console: Console) -> None:
@@ -127,7 +127,7 @@ class TrainingBar(_LiveBar):
             self._say(f"{event.steps:,} steps: checkpoint {event.path}")
 
 
-class ExportBar(_LiveBar):
+class ExportBar(LiveBar):
     """Listens to an export: a live bar over its games, and a line per checkpoint and score."""
 
     def __init__(self, total: int, console: Console) -> None:

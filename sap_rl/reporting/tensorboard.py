@@ -24,7 +24,7 @@ class TensorBoardWriter:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.writer = _summary_writer(folder)
+        self.writer = summary_writer(folder)
 
     def __call__(self, event: Event) -> None:
         """Write the episodes of a finished arm."""
@@ -51,7 +51,7 @@ class TrainingWriter:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.writer = _summary_writer(folder)
+        self.writer = summary_writer(folder)
 
     def __call__(self, event: TrainEvent) -> None:
         """Write one event."""
@@ -72,7 +72,8 @@ class TrainingWriter:
         self.writer.add_scalar(tag, value, step)
 
 
-def _summary_writer(folder: Path) -> SummaryWriter:
+def summary_writer(folder: Path) -> SummaryWriter:
+    """TensorBoard's writer to a folder; UsageError where the package is missing."""
     try:
         import matplotlib.figure  # noqa: F401  (needed at the end: missed here, not then)
         from torch.utils.tensorboard.writer import SummaryWriter

@@ -8,27 +8,20 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from sap_rl.agents import Agent, load_agent
 from sap_rl.atari.env import make_atari
-from sap_rl.atari.games import canonical_game, game_facts
+from sap_rl.atari.games import canonical_game
 from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks import make_pgd
 from sap_rl.attacks.adversary import Adversary
-from sap_rl.attacks.gradients import is_random
 from sap_rl.attacks.threat import Threat
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.results import Row
 from sap_rl.machine import keep_freed_memory, single_threaded
 from sap_rl.seeds import numpy_stream, stream_seed
 from sap_rl.training.checkpoint import (
     Progress,
     Saved,
-    latest_checkpoint,
     prune_checkpoints,
-    read_checkpoint,
     write_checkpoint,
 )
 from sap_rl.training.harden_events import (
@@ -41,44 +34,26 @@ from sap_rl.training.harden_events import (
     HardenStarted,
     HardenUpdated,
 )
-from sap_rl.training.harden_settings import HARDEN_CHANGEABLE, HardenSettings
+from sap_rl.training.harden_settings import HardenSettings
+from sap_rl.training.harden_start import (
+    CHECKPOINTS,
+    KIND,
+    check_identity,
+    check_teacher,
+    last_state,
+    require_skill,
+)
 from sap_rl.training.lessons import Classroom
+from sap_rl.training.log import Stopwatch
 from sap_rl.training.periodic import play_evaluation
-from sap_rl.training.restart import made_with, prepare_folder
+from sap_rl.training.restart import made_with
 from sap_rl.training.student import FLAT_UPDATES, Student
 
-KIND = "harden"
-"""Of a run, as its checkpoints say."""
-CHECKPOINTS = "checkpoints"
 UNPLANNED = 2 * FLAT_UPDATES
 """Updates that are assumed while it is not known how many there will be: the rate is full."""
-Z = 2.33
-"""Standard errors by which a teacher must be above random play: 99%, one-sided."""
 
 MakeGames = Callable[[str, Agent, HardenSettings], Any]
 """(game, agent, settings) -> a vector environment as AtariVectorEnv."""
-
-
-class Clock:
-    """Seconds of a run, those before a restart included, and seconds per update of a segment."""
-
-    def __init__(self, before: float) -> None:
-        self._began = time.perf_counter() - before
-        self.restart(0)
-
-    @property
-    def seconds(self) -> float:
-        """Since the run began."""
-        return time.perf_counter() - self._began
-
-    def restart(self, updates: int) -> None:
-        """A segment's first update is next."""
-        self._since, self._updates = time.perf_counter(), updates
-
-    def per_update(self, updates: int) -> float:
-        """Mean seconds since `restart`."""
-        spent = time.perf_counter() - self._since
-        return max(spent, 1e-9) / max(updates - self._updates, 1)
 
 
 def harden_envs(game: str, agent: Agent, settings: HardenSettings) -> Any:
@@ -138,8 +113,8 @@ class Hardening:
         self.teacher, self.settings, self.folder = teacher, settings, folder
         self.game, self.seed, self.resumed = canonical_game(game), seed, resume
         self.stopping = False
-        _check_teacher(teacher, self.game)
-        saved = _prepare(folder, resume)
+        check_teacher(teacher, self.game)
+        saved = last_state(folder, resume)
         keep_freed_memory()
         self.envs = make_games(self.game, teacher, settings)
         self.room = Classroom(self.envs, teacher, settings)
@@ -150,7 +125,7 @@ class Hardening:
         self.made_with = made_with(teacher.device, self.student.crew.size, self.student.dtype)
         if saved is not None:
             self._load(saved)
-        self._clock = Clock(self.progress.seconds)
+        self._clock = Stopwatch(self.progress.seconds)
         self._evaluation_seconds = 0.0
 
     def request_stop(self) -> None:
@@ -263,7 +238,7 @@ class Hardening:
             if row is not None:
                 yield HardenEvaluated(done, self._seconds, row.lam, row)
                 if not done and not row.lam:
-                    _require_skill(self.teacher, row)
+                    require_skill(self.teacher, row)
         self._evaluation_seconds = time.perf_counter() - began
 
     def _checkpoint(self) -> Iterator[HardenEvent]:
@@ -290,12 +265,16 @@ class Hardening:
             "seed": self.seed,
             "agent": self.teacher.name,
             "agent_sha256": self.teacher.sha256,
+            "network": self.teacher.kind,
+            "num_actions": self.room.num_actions,
+            "preprocess": asdict(self.teacher.preprocess),
             "settings": asdict(self.settings) | {"updates": self.total},
             "made_with": self.made_with,
         }
 
     def _load(self, saved: Saved) -> None:
-        _check_identity(saved, self.identity)
+        """Go on from a checkpoint; where no frames were saved, the teacher plays first again."""
+        check_identity(saved, self.identity)
         self.total = saved.run["settings"]["updates"]
         self.progress = saved.progress
         try:
@@ -315,58 +294,4 @@ class Hardening:
             raise UsageError(
                 f"agent '{self.teacher.name}' has {found} actions but {self.game} has {wanted}; "
                 "it was trained on another game or action set"
-            )
-
-
-def _check_teacher(teacher: Agent, game: str) -> None:
-    """Refuse at once what cannot be distilled."""
-    if teacher.game is not None and teacher.game != game:
-        raise UsageError(f"agent '{teacher.name}' plays {teacher.game}, not {game}")
-    if teacher.defense is not None:
-        raise UsageError(
-            f"agent '{teacher.name}' carries {teacher.defense}: harden the plain one and defend "
-            "that"
-        )
-    look = torch.zeros(2, *teacher.preprocess.shape, device=teacher.device)
-    if is_random(teacher.q_function, look):
-        raise UsageError(f"agent '{teacher.name}' is random: its values teach nothing exact")
-
-
-def _require_skill(teacher: Agent, row: Row) -> None:
-    """Refuse a teacher that scores like random play."""
-    floor = game_facts(row.game).random
-    if floor is None or row.mean is None:
-        return
-    error = float(np.std(row.returns, ddof=1)) / len(row.returns) ** 0.5 if row.episodes > 1 else 0
-    if row.mean - Z * error <= floor:
-        raise UsageError(
-            f"agent '{teacher.name}' scores {row.mean:.1f} over {row.episodes} episodes of "
-            f"{row.game}, random play {floor:g}: there is nothing to distil"
-        )
-
-
-def _prepare(folder: Path | None, resume: bool) -> Saved | None:
-    """Make the run's folder; the checkpoint to go on from."""
-    if folder is None:
-        if resume:
-            raise UsageError("nothing to resume without a folder")
-        return None
-    prepare_folder(folder, resume=resume)
-    last = latest_checkpoint(folder / CHECKPOINTS)
-    return read_checkpoint(last) if last is not None else None
-
-
-def _check_identity(saved: Saved, now: dict[str, Any]) -> None:
-    was = saved.run
-    if was.get("kind") != KIND:
-        raise UsageError(f"'{saved.path}' is no hardening's; resume it with `sap-rl train`")
-    pairs = [(name, was[name], now[name]) for name in ("game", "seed", "agent_sha256")]
-    for name, value in now["settings"].items():
-        unasked = name == "updates" and not value
-        if name not in HARDEN_CHANGEABLE and not unasked:
-            pairs.append((name, was["settings"][name], value))
-    for name, before, after in pairs:
-        if before != after:
-            raise UsageError(
-                f"'{saved.path}' was made with {name}={before}, not {after}: a resumed run keeps it"
             )

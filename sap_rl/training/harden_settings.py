@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 from sap_rl.attacks.threat import Threat
 from sap_rl.errors import UsageError, require_positive, unknown
 from sap_rl.training.distill import DISTANCES
-from sap_rl.training.settings import Precision
+from sap_rl.training.settings import Precision, read_fields
 
 
 @dataclass(frozen=True)
@@ -107,3 +108,12 @@ HARDEN_CHANGEABLE = frozenset(
      "save_frames"}
 )  # fmt: skip
 """Fields that may differ when a hardening is resumed: they change no update."""
+
+
+def harden_settings(options: Mapping[str, Any]) -> HardenSettings:
+    """Settings from options by name, as a YAML or a command line gives them (`lambda` is lam).
+
+    UsageError for an unknown name or an unusable value.
+    """
+    named = {("lam" if name == "lambda" else name): value for name, value in options.items()}
+    return HardenSettings(**read_fields(HardenSettings, named))

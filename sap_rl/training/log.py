@@ -25,6 +25,28 @@ class Clock:
     waiting: float = 0.0
 
 
+class Stopwatch:
+    """Seconds of a run, those before a restart included, and seconds per update of a segment."""
+
+    def __init__(self, before: float) -> None:
+        self._began = time.perf_counter() - before
+        self.restart(0)
+
+    @property
+    def seconds(self) -> float:
+        """Since the run began."""
+        return time.perf_counter() - self._began
+
+    def restart(self, updates: int) -> None:
+        """A segment's first update is next."""
+        self._since, self._updates = time.perf_counter(), updates
+
+    def per_update(self, updates: int) -> float:
+        """Mean seconds since `restart`."""
+        spent = time.perf_counter() - self._since
+        return max(spent, 1e-9) / max(updates - self._updates, 1)
+
+
 class Log:
     """Counts games and updates of one run."""
 

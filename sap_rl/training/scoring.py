@@ -80,10 +80,10 @@ class Scoring:
         return {"score": tables}
 
     def play(self, agent: Agent, plan: Settings) -> Generator[ExportEvent, None, Row]:
-        """Play a plan's games; returns their row."""
+        """Play a plan's games; returns the row of its largest lambda."""
         stage = Stage(agent, plan)
         for event in stage.play():
             if isinstance(event, ArmPlayed) and isinstance(event.what, Episode):
                 self.done += 1
                 yield GamePlayed(self.done, self.total)
-        return stage.rows[0]
+        return stage.rows[-1]

@@ -119,13 +119,18 @@ def train_settings(options: Mapping[str, Any]) -> TrainSettings:
 
     Numbers may be spelled 2.5e6. UsageError for an unknown name or an unusable value.
     """
-    kinds = {field.name: type(field.default) for field in fields(TrainSettings)}
+    return TrainSettings(**read_fields(TrainSettings, options))
+
+
+def read_fields(settings: type, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options by name in the types of a settings class's defaults; see `train_settings`."""
+    kinds = {field.name: type(field.default) for field in fields(settings)}
     found = {}
     for name, value in options.items():
         if name not in kinds:
             raise unknown("training option", name, kinds)
         found[name] = _read(name, value, kinds[name])
-    return TrainSettings(**found)
+    return found
 
 
 def _read(name: str, value: Any, kind: type) -> Any:

@@ -27,6 +27,9 @@ FLAT_UPDATES = 300
 """Updates at the full learning rate before it begins to fall: by then `minutes` is a number of
 updates, and a run that is asked for that number is the same run."""
 
+FIRST_SHARE = 0.25
+"""Of the budget, where it is to grow."""
+
 
 @dataclass(frozen=True)
 class Progressed:
@@ -86,8 +89,11 @@ class Student:
 
     def ramp(self, total: int) -> float:
         """The share of the budget that the next update's attack has."""
-        over = self.settings.lam_ramp * total
-        return min(1.0, (self.updates + 1) / over) if over else 1.0
+        over = self.settings.lam_ramp * max(total - FLAT_UPDATES, 1)
+        if not over:
+            return 1.0
+        risen = max(self.updates - FLAT_UPDATES, 0) / over
+        return min(1.0, FIRST_SHARE + (1 - FIRST_SHARE) * risen)
 
     def update(self, attacked: Lesson, clean: Lesson | None, total: int) -> None:
         """One step on examples to be tampered with and, beside them, clean ones."""

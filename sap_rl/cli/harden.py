@@ -1,0 +1,77 @@
+"""`sap-rl harden`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sap_rl.agents import load_agent
+from sap_rl.atari.games import canonical_game
+from sap_rl.cli.terminal import INTERRUPTED_STATUS, listen, set_threads, stopped_by_signals
+from sap_rl.config import read_option, read_yaml
+from sap_rl.evaluation.results import check_folder
+from sap_rl.reporting.harden import HardenBar, HardenWriter
+from sap_rl.reporting.tables import console
+from sap_rl.training.curve import HardenCurve
+from sap_rl.training.harden import Hardening
+from sap_rl.training.harden_events import HardenEvent, HardenFinished
+from sap_rl.training.harden_export import write_agent
+from sap_rl.training.harden_settings import harden_settings
+
+
+def add_harden(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    parser.set_defaults(run=run_harden)
+    unset = argparse.SUPPRESS
+    parser.add_argument("--game", required=True, help="the game it plays")
+    parser.add_argument("--agent", help="a name, file, folder or hub id [the game's agent]")
+    parser.add_argument(
+        "--lambda", dest="lam", default=unset, help="budget to withstand, pixels 0..255 [1]"
+    )
+    long = parser.add_mutually_exclusive_group()
+    long.add_argument("--minutes", default=unset, help="about how long, on this machine [15]")
+    long.add_argument("--updates", default=unset, help="exactly how many updates instead")
+    parser.add_argument("--config", type=Path, help="YAML of hardening options; flags win over it")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the run [runs/AGENT-hardened]")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    parser.add_argument("--seed", default="0", help="everything random follows from it [0]")
+    parser.add_argument("--device", default="cpu", help="where the network learns [cpu]")
+    parser.add_argument("--threads", help="threads of the learner and the emulators [torch's]")
+    parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="write TensorBoard events")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def run_harden(args: argparse.Namespace) -> int:
+    """Harden; Ctrl-C and SIGTERM end it after a checkpoint, with status 130."""
+    options = read_yaml(args.config) if args.config else {}
+    given = vars(args)
+    options |= {name: given[name] for name in ("lam", "minutes", "updates") if name in given}
+    settings = harden_settings(options)
+    set_threads(args.threads)
+    game = canonical_game(args.game)
+    ref = args.agent or game
+    teacher = load_agent(ref, device=args.device, game=game)
+    folder = args.out or Path("runs") / f"{teacher.name}-hardened"
+    hardening = Hardening(
+        teacher,
+        settings,
+        folder,
+        game=game,
+        seed=read_option("seed", args.seed),
+        resume=args.resume,
+    )
+    screen = console(stderr=True, quiet=args.quiet)
+    bar = HardenBar(screen)
+    listeners: list[Callable[[HardenEvent], Any]] = [bar, HardenCurve(folder)]
+    if args.tensorboard:
+        check_folder(args.tensorboard)
+        listeners.append(HardenWriter(args.tensorboard))
+    with stopped_by_signals(hardening.request_stop), bar:
+        last = listen(hardening.run(), listeners)
+    if not (isinstance(last, HardenFinished) and last.complete):
+        return INTERRUPTED_STATUS
+    made = write_agent(folder)
+    console().print(f"{made}: play it with --agent {made}; ship it with sap-rl agents export")
+    return 0
