@@ -86,7 +86,7 @@ def mean_objective(
 
 
 def reference(
-    q: QFunction, obs: UnitFrames, label: Actions | None, objective: Objective, *, samples: int
+    q: QFunction, obs: UnitFrames, label: Reference | None, objective: Objective, *, samples: int
 ) -> Reference:
     """What the objective is taken at, from a look of `samples` passes at clean frames where the
     label alone does not say it."""

@@ -11,7 +11,7 @@ from sap_rl.attacks.gradients import input_gradient, mean_objective, reference
 from sap_rl.attacks.noise import uniform_start
 from sap_rl.attacks.objectives import FromClean, Objective, cross_entropy
 from sap_rl.attacks.threat import Threat
-from sap_rl.types import Actions, QFunction, Reference, UnitFrames
+from sap_rl.types import QFunction, Reference, UnitFrames
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,14 @@ def pgd(
     threat: Threat,
     *,
     generator: torch.Generator,
-    label: Actions | None = None,
+    label: Reference | None = None,
     steps: Steps,
     objective: Objective = cross_entropy,
     grad_samples: int = 1,
 ) -> UnitFrames:
     """Signed gradient steps up the objective, projected on the threat after each.
 
+    label: also whatever else the objective is taken at, such as another network's values.
     Madry et al. 2018 (arXiv 1706.06083); with momentum Dong et al. 2018 (arXiv 1710.06081). Among
     restarts each example keeps the end point whose objective, over fresh passes, is largest. Runs
     that start at random take their label from a look at the clean frames first.

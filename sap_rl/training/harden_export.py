@@ -93,7 +93,8 @@ def _facts(saved: Saved) -> dict[str, Any]:
         "command": command,
         "curve": CURVE,
     }
-    return facts | made["made_with"] | {"config": asdict(settings)}
+    facts |= made["made_with"]
+    return facts | {"config": asdict(settings)}
 
 
 def write_agent(run: Path) -> Path:

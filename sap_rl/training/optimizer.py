@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ RMSPROP_DECAY = 0.95
 """Of the squared gradient and of the gradient's mean (Mnih et al. 2015, extended table 1)."""
 
 
+@runtime_checkable
 class OptimizerSettings(Protocol):
     """What it takes of a run's settings, as TrainSettings describes it."""
 
