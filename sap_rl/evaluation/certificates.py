@@ -15,7 +15,6 @@ from sap_rl.evaluation.frames import fitting_frames
 from sap_rl.networks.bounds import certified
 from sap_rl.types import Pixels
 
-FRAMES = 512
 BATCH = 64
 
 
@@ -28,12 +27,12 @@ def certification_rate(agent: Agent, pixels: Pixels, lam: float) -> float:
     return float(kept.float().mean())
 
 
-def certification_facts(agent: Agent, game: str, lam: float) -> dict[str, Any]:
-    """The table of an agent's card on frames of its own clean play; empty where no bounds are
-    known."""
-    frames = torch.from_numpy(fitting_frames(Cast(agent, Protocol(), 0), game, FRAMES))
+def certification_facts(agent: Agent, game: str, lam: float, *, count: int) -> dict[str, Any]:
+    """The table of an agent's card on `count` frames of its own clean play; empty where no bounds
+    are known."""
+    frames = torch.from_numpy(fitting_frames(Cast(agent, Protocol(), 0), game, count))
     try:
         rate = certification_rate(agent, frames, lam)
     except UsageError:
         return {}
-    return {"certified": {"lambda": lam, "rate": round(rate, 4), "frames": FRAMES}}
+    return {"certified": {"lambda": lam, "rate": round(rate, 4), "frames": count}}

@@ -29,6 +29,8 @@ ATTACKS_SHOWN: dict[str, tuple[str, dict[str, Any]]] = {
     "pgd_20_margin": ("pgd", {"steps": 20, "objective": "margin"}),
 }
 """Under which a card states the return at the agent's own lambda; an audit knows worse ones."""
+FRAMES = 512
+"""Of the agent's own clean play, on which actions are certified."""
 
 
 def is_hardening(run: Path) -> bool:
@@ -60,7 +62,7 @@ def read_hardened(run: Path) -> Hardened:
             "a module of one's own has no format to be written in; keep the Agent that harden gives"
         )
     preprocess = Preprocess(**preprocess_entries(made["preprocess"]))
-    module = empty_network(made["network"], made["num_actions"], preprocess)
+    module = empty_network(made["network"], made["num_actions"], preprocess).to_empty(device="cpu")
     name = f"{made['agent']}-hardened"
     checkpoint = Checkpoint(
         module.eval(), made["num_actions"], preprocess, name, made["game"], None,
@@ -151,7 +153,7 @@ class HardenExport:
             agent = _write(beside, self.found, {})
             scores = yield from self.scoring.measure(agent)
             attacked = yield from self._attacked(agent)
-            bounds = certification_facts(agent, self.scoring.game, self.found.lam)
+            bounds = certification_facts(agent, self.scoring.game, self.found.lam, count=FRAMES)
             _write(beside, self.found, scores | {"attacked": attacked} | bounds)
             if (self.source / CURVE).exists():
                 shutil.copy(self.source / CURVE, beside / CURVE)
@@ -164,14 +166,14 @@ class HardenExport:
     def _attacked(self, agent: Agent) -> Generator[ExportEvent, None, dict[str, Any]]:
         """The return under each attack at the agent's lambda, as tables of the card."""
         tables = {}
+        plain = score_settings(
+            self.scoring.game,
+            episodes=self.attacked_episodes,
+            seed=SCORE_SEED,
+            max_frames=CAPS["cap_5_minutes"],
+            sticky_actions=agent.preprocess.sticky_actions,
+        )
         for name, (attack, options) in ATTACKS_SHOWN.items():
-            plain = score_settings(
-                self.scoring.game,
-                episodes=self.attacked_episodes,
-                seed=SCORE_SEED,
-                max_frames=CAPS["cap_5_minutes"],
-                sticky_actions=agent.preprocess.sticky_actions,
-            )
             plan = replace(plain, lams=(self.found.lam,), attack=attack, attack_options=options)
             row = yield from self.scoring.play(agent, plan)
             tables[name] = score_facts(self.folder.name, row, plan)

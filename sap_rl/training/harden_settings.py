@@ -12,6 +12,9 @@ from sap_rl.errors import UsageError, require_positive, unknown
 from sap_rl.training.distill import DISTANCES
 from sap_rl.training.settings import Precision, read_fields
 
+OWN_LOSS = "loss"
+INNER_OBJECTIVES = (OWN_LOSS, "cross-entropy", "margin")
+
 
 @dataclass(frozen=True)
 class HardenSettings:
@@ -20,8 +23,9 @@ class HardenSettings:
     lam: budget that the agent is to withstand, pixel units; updates: in all, 0 for as many as
     `minutes` allow, which are counted once and then kept.
     loss: of `DISTANCES`, at `temperature`; value_weight: of the values' own Huber loss beside it.
-    inner_steps, inner_size: of the attack inside an update, from a random start, up the loss;
-    inner_size in units of lam. lam_ramp: share of the updates over which its budget grows to lam.
+    inner_steps, inner_size: of the attack inside an update, from a random start; inner_size in
+    units of lam; inner_objective: what it climbs, the `loss` itself, or an attack's objective at
+    the teacher's action. lam_ramp: share of the updates over which its budget grows to lam.
     batch_size: tampered examples of an update; clean_size: clean ones beside them.
     bound_weight: share of the loss that bounds the worst case by interval arithmetic, 0 for none;
     it and its budget grow over the ramp too.
@@ -43,6 +47,7 @@ class HardenSettings:
     value_weight: float = 0.05
     inner_steps: int = 1
     inner_size: float = 1.25
+    inner_objective: str = "loss"
     lam_ramp: float = 0.0
     batch_size: int = 64
     clean_size: int = 16
@@ -96,6 +101,7 @@ class HardenSettings:
             raise UsageError(f"student_envs {self.student_envs} of num_envs {self.num_envs} games")
         for name, known in (
             ("loss", tuple(DISTANCES)),
+            ("inner_objective", INNER_OBJECTIVES),
             ("optimizer", ("adam", "rmsprop")),
             ("precision", get_args(Precision)),
         ):

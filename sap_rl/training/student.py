@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sap_rl.agents import Agent
 from sap_rl.atari.pixels import to_unit
+from sap_rl.attacks.objectives import OBJECTIVES
 from sap_rl.attacks.pgd import Steps, pgd
 from sap_rl.attacks.threat import Threat
 from sap_rl.networks.bounds import worst_margins
@@ -17,7 +18,7 @@ from sap_rl.networks.precision import half_precision
 from sap_rl.seeds import torch_stream
 from sap_rl.training.crew import Crew
 from sap_rl.training.distill import make_distance
-from sap_rl.training.harden_settings import HardenSettings
+from sap_rl.training.harden_settings import OWN_LOSS, HardenSettings
 from sap_rl.training.learner import Diverged
 from sap_rl.training.lessons import Lesson
 from sap_rl.training.optimizer import ClippedOptimizer
@@ -155,9 +156,11 @@ class Student:
         """Frames near `obs` [B, K, H, W] on which the student is far from `target` [B, A]."""
         s = self.settings
         steps = Steps(s.inner_steps, s.inner_size * threat.eps, random_start=True)
+        own = s.inner_objective == OWN_LOSS
         return pgd(
-            self.online.module, obs, threat, generator=generator, label=target, steps=steps,
-            objective=self.distance,
+            self.online.module, obs, threat, generator=generator, steps=steps,
+            label=target if own else target.argmax(1),
+            objective=self.distance if own else OBJECTIVES[s.inner_objective],
         ).detach()  # fmt: skip
 
     def metrics(self) -> Progressed:
