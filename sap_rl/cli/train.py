@@ -20,6 +20,9 @@ from sap_rl.training.events import Finished, TrainEvent
 from sap_rl.training.loop import Training
 from sap_rl.training.settings import train_settings
 
+FLAGS = ("steps", "adversarial_lambda", "adversarial_share")
+"""Training options that are flags too and win over the YAML."""
+
 
 def add_train(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
@@ -29,6 +32,10 @@ def add_train(parser: argparse.ArgumentParser) -> None:
         "--config", type=Path, help="YAML of training options [defaults: the fast recipe]"
     )
     parser.add_argument("--steps", default=None, help="agent steps in all, e.g. 2.5e6")
+    parser.add_argument(
+        "--adversarial-lambda", help="attack observations during learning, pixels 0..255 [0: none]"
+    )
+    parser.add_argument("--adversarial-share", help="of an update's observations [0.2]")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder [runs/GAME]")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
@@ -43,8 +50,8 @@ def add_train(parser: argparse.ArgumentParser) -> None:
 def run_train(args: argparse.Namespace) -> int:
     """Train; Ctrl-C and SIGTERM end it after a checkpoint, with status 130."""
     options = read_yaml(args.config) if args.config else {}
-    if args.steps is not None:
-        options["steps"] = args.steps
+    given = {name: getattr(args, name) for name in FLAGS}
+    options |= {name: value for name, value in given.items() if value is not None}
     settings = train_settings(options)
     set_threads(args.threads)
     game = canonical_game(args.game)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import torch
 from torch import Tensor, nn
 
+from sap_rl.attacks.pgd import Steps, pgd
+from sap_rl.attacks.threat import Threat
 from sap_rl.errors import UsageError
+from sap_rl.networks.precision import half_precision
 from sap_rl.training.crew import Crew
 from sap_rl.training.optimizer import ClippedOptimizer
-from sap_rl.training.precision import WorkingCopy, choose_dtype, network_input
+from sap_rl.training.precision import (
+    WorkingCopy,
+    choose_dtype,
+    network_input,
+    rounded_copy,
+)
 from sap_rl.training.replay import Batch
 from sap_rl.training.schedules import warmup
 from sap_rl.training.settings import TrainSettings
@@ -48,7 +57,12 @@ class Learner:
         self.settings, self.device = settings, torch.device(device)
         self.dtype = choose_dtype(settings.precision, self.device)
         self.network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.online = WorkingCopy(self.network, self.dtype)
+        self.threat = Threat(float(settings.adversarial_lambda))
+        # Perturbations are below half precision's step at bright pixels: not the first layer then.
+        attacked = self.threat.lam > 0
+        round_to = half_precision if attacked else rounded_copy
+        self.online = WorkingCopy(self.network, self.dtype, round_to)
+        self.input_dtype = torch.float32 if attacked else self.dtype
         self.target = _frozen(self.online.module)
         self.target_rule = TARGETS[settings.target]
         quantiles = settings.network == "quantile"
@@ -58,6 +72,7 @@ class Learner:
         self.optimizer = ClippedOptimizer(masters, self.online.copies, settings, self.crew)
         self.updates = 0
         self.lr_origin: int | None = None
+        self._unused = torch.Generator(self.device)  # FGSM draws nothing
         self._sums = torch.zeros(3, device=self.device)
         self._counted = 0
 
@@ -67,7 +82,7 @@ class Learner:
 
     @torch.inference_mode()
     def _values(self, pixels: Tensor) -> Tensor:
-        obs = network_input(pixels.to(self.device), self.dtype)
+        obs = network_input(pixels.to(self.device), self.input_dtype)
         return action_values(self.online.module(obs).float())
 
     def update(self, batch: Batch) -> None:
@@ -89,10 +104,23 @@ class Learner:
         share = len(part.reward_t) / count
         action = part.action_tm1.to(self.device)
         target = self._targets(part)
-        q_tm1 = self.online.module(self._input(part.obs_tm1)).float()
+        q_tm1 = self.online.module(self._tampered(self._input(part.obs_tm1))).float()
         loss = self.loss(q_tm1, action, target) * share
         q_mean = take(q_tm1.detach(), action).mean() * share
         return self.online.gradient(loss), torch.stack([loss.detach(), q_mean])
+
+    def _tampered(self, obs: Tensor) -> Tensor:
+        """The first `adversarial_share` of them under FGSM on the online network."""
+        count = math.ceil(self.settings.adversarial_share * len(obs)) if self.threat.lam else 0
+        if not count:
+            return obs
+        step = Steps(1)
+
+        def q(frames: Tensor) -> Tensor:
+            return action_values(self.online.module(frames).float())
+
+        adv = pgd(q, obs[:count], self.threat, generator=self._unused, steps=step)
+        return torch.cat([adv.detach(), obs[count:]])
 
     def _targets(self, batch: Batch) -> Tensor:
         with torch.no_grad():
@@ -105,7 +133,7 @@ class Learner:
             )
 
     def _input(self, pixels: Tensor) -> Tensor:
-        return network_input(pixels.to(self.device, non_blocking=True), self.dtype)
+        return network_input(pixels.to(self.device, non_blocking=True), self.input_dtype)
 
     @property
     def learning_rate(self) -> float:

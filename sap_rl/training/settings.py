@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
+from sap_rl.attacks.threat import Threat
 from sap_rl.errors import UsageError, require_positive, unknown
 from sap_rl.networks.quantile import NUM_QUANTILES
 from sap_rl.training.targets import TARGETS
@@ -31,6 +32,9 @@ class TrainSettings:
     the first update; replay_frames: capacity.
     optimizer: adam or rmsprop (centred); learning_rate, optimizer_eps; max_grad_norm: 0 for none.
     epsilon_start, epsilon_final, epsilon_steps: share of random actions.
+    adversarial_lambda: budget in pixels of FGSM on the online network's own greedy action, on
+    adversarial_share of the observations that an update learns from (their targets stay clean), 0
+    for none.
     restart_warmup_steps: transitions before the first update where weights but no replay survived;
     restart_lr_updates: of the learning rate's rise after `init_from`.
     checkpoint_steps: a boundary for every run, so part of what is computed; save_replay: make
@@ -63,6 +67,8 @@ class TrainSettings:
     sticky_actions: float = 0.0
     max_frames: int = 108_000
     precision: Precision = "auto"
+    adversarial_lambda: float = 0.0
+    adversarial_share: float = 0.2
     restart_warmup_steps: int = 50_000
     restart_lr_updates: int = 1_000
     checkpoint_steps: int = 200_000
@@ -81,7 +87,10 @@ class TrainSettings:
             "keep_checkpoints", "log_updates", "eval_episodes",
         ):  # fmt: skip
             require_positive(name, getattr(self, name))
-        for name in ("gamma", "epsilon_start", "epsilon_final", "sticky_actions"):
+        Threat(float(self.adversarial_lambda))
+        for name in (
+            "gamma", "epsilon_start", "epsilon_final", "sticky_actions", "adversarial_share",
+        ):  # fmt: skip
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise UsageError(f"{name} must lie in 0..1, got {getattr(self, name)}")
         for name in ("learning_rate", "optimizer_eps"):

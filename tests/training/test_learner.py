@@ -194,3 +194,43 @@ def test_network_input_is_the_unit_frames(dtype: torch.dtype) -> None:
     torch.testing.assert_close(
         found.float(), to_unit(pixels), rtol=0 if dtype == torch.float32 else 2**-7, atol=0
     )
+
+
+def test_adversarial_training_learns_from_fgsm_on_its_share_of_the_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The frames of the learning pass, and the gradient, are those of FGSM made by hand."""
+    settings = replace(SETTINGS, adversarial_lambda=2.0, adversarial_share=0.25, max_grad_norm=0.0)
+    learner, twin = Learner(network(), settings, threads=1), network()
+    batch = batch_of(8)
+    seen: list[torch.Tensor] = []
+    learner.online.module.register_forward_pre_hook(lambda _m, args: seen.append(args[0].detach()))
+    learner.update(batch)
+    obs = to_unit(batch.obs_tm1)
+    shown = seen[-1]
+    assert shown[2:].equal(obs[2:]), "three quarters stay clean"
+    x = obs[:2].clone().requires_grad_(True)
+    values = twin(x)
+    loss = torch.nn.functional.cross_entropy(values, values.argmax(1), reduction="sum")
+    (slope,) = torch.autograd.grad(loss, x)
+    wanted = (obs[:2] + 2 / 255 * slope.sign()).clamp(0, 1)
+    torch.testing.assert_close(shown[:2], wanted, atol=1e-6, rtol=0)
+    assert any(frames.equal(to_unit(batch.obs_t)) for frames in seen), "targets stay clean"
+
+
+def test_adversarial_frames_are_not_rounded_away() -> None:
+    """In half precision the first layer must see less than a pixel's change at bright pixels."""
+    settings = replace(
+        SETTINGS, precision="bfloat16", adversarial_lambda=0.25, adversarial_share=1.0
+    )
+    learner = Learner(network(), settings, threads=1)
+    bright = batch_of(4)
+    bright.obs_tm1.fill_(200)
+    frames = learner._tampered(learner._input(bright.obs_tm1))
+    moved = (frames - 200 / 255).abs() * 255
+    assert frames.dtype == torch.float32
+    assert float(moved.max()) == pytest.approx(0.25, abs=1e-4)
+    first, *_ = learner.online.parameters
+    assert first.dtype == torch.float32
+    learner.update(bright)
+    assert Learner(network(), SETTINGS, threads=1).threat.lam == 0
