@@ -62,12 +62,20 @@ class Arm:
 
 
 def plan(
-    lams: tuple[float, ...], *, defended: bool, victims: tuple[Victim, ...], controls: bool
+    lams: tuple[float, ...],
+    *,
+    defended: bool,
+    victims: tuple[Victim, ...],
+    controls: bool,
+    noisy: bool = True,
 ) -> list[Arm]:
-    """All arms in playing order: clean ones first, then each lambda."""
+    """All arms in playing order: clean ones first, then each lambda.
+
+    noisy: the defended agent flips at random, so that the `matched` control means something.
+    """
     names: list[ArmName] = ["random"] if controls else []
     names += ["original", *(["defended"] if defended else [])]  # type: ignore[list-item]
-    names += ["matched"] if defended and controls else []
+    names += ["matched"] if defended and controls and noisy else []
     arms = [Arm(name) for name in names]
     for lam in sorted(lam for lam in lams if lam > 0):
         arms.append(Arm("original", lam, "self"))

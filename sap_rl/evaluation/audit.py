@@ -25,7 +25,7 @@ from sap_rl.evaluation.frame_stage import (
 )
 from sap_rl.evaluation.results import row_from_json
 from sap_rl.evaluation.stage import Stage, versions
-from sap_rl.evaluation.suite import BEST_OWN, Entry, Kind, applied, opponents, strongest
+from sap_rl.evaluation.suite import BEST_OWN, Entry, Kind, applied, opponents, strongest, suite_for
 from sap_rl.machine import keep_freed_memory
 
 
@@ -76,7 +76,10 @@ class Audit:
         if self.settings.defense is not None:
             pruned = hasattr(self.cast.agent("defended").module, "backward")
             defended = Kind(self.cast.random("defended"), pruned, undefended=False)
-            self.kinds = {"defended": defended, "original": original, "matched": original}
+            self.kinds = {"defended": defended, "original": original}
+            if defended.random:  # else the control's noise would be none
+                self.kinds["matched"] = original
+        self.suite = suite_for(self.kinds.values())
         self.threads = torch.get_num_threads()
         players: list[ArmName] = [name for name in self.kinds if name != "matched"]
         self.workshop = Workshop(self.cast, self.settings, players, apart=self.threads > 1)
@@ -104,7 +107,7 @@ class Audit:
             self._frames[made.plan.name] = result
             text = f"flips {result.flip_rate:.0%}, margin lost {result.mean_margin_lost:.4f}"
             yield self._ended(made, text)
-        if self.settings.defense is not None:
+        if "matched" in self.kinds:
             for made in self._cells([self._match_plan()]):
                 spelled = f"q-noise-{made.cell['sigma']:.4g}"
                 self.cast.matched = self.cast.original.defend(spelled, seed=self.cast.seed)
@@ -145,7 +148,9 @@ class Audit:
         for lam in (*self.settings.budgets, UNBOUNDED):
             for player in [name for name in self.kinds if name != "matched"]:
                 kind = self.kinds[player]
-                entries = [BEST_OWN.against(kind)] if lam == UNBOUNDED else applied(kind)
+                entries = (
+                    [BEST_OWN.against(kind)] if lam == UNBOUNDED else applied(kind, self.suite)
+                )
                 for entry in entries:
                     plans.append(self._plan("frames", player, entry, lam))
         return plans
@@ -194,8 +199,8 @@ class Audit:
         picked = self._strongest("defended", lam)
         more = {"defended": picked, "original": [*picked, own[0]], "matched": [picked[0], own[0]]}
         found = {player: opponents(kind, more[player]) for player, kind in self.kinds.items()}
-        # Noise on frames says nothing about noise on Q.
-        found["matched"] = [entry for entry in found["matched"] if entry.attack != "noise"]
+        if "matched" in found:  # noise on frames says nothing about noise on Q
+            found["matched"] = [entry for entry in found["matched"] if entry.attack != "noise"]
         return found
 
     def _strongest(self, player: ArmName, lam: float) -> list[Entry]:
@@ -204,7 +209,7 @@ class Audit:
             for result in self.frames
             if (result.player, result.lam) == (player, lam)
         }
-        return strongest(self.kinds[player], lost, self.settings.strongest)
+        return strongest(self.kinds[player], lost, self.settings.strongest, self.suite)
 
     def _facts(
         self, kind: str, player: ArmName, entry: Entry | None, lam: float
@@ -229,12 +234,19 @@ class Audit:
         if player == "defended" or kind != "games" or (entry and entry.attack == "universal"):
             sampler = sampler_of(self.cast.agent("defended")) if s.defense else None
             known |= {"defense": [s.defense, s.defense_options, sampler]}
+            known |= self._contender()
         if kind == "games":
             known |= {"episodes": s.episodes_each}
             known |= {"sigma": self._sigma()} if player == "matched" else {}
         if kind != "games" or (entry and entry.attack == "universal"):
             known |= {"frames": s.frames_each, "every": s.every}
         return known
+
+    def _contender(self) -> dict[str, Any]:
+        """Of another agent in the original's place: its file."""
+        defended = self.cast.defended
+        own = defended is None or defended.sha256 == self.agent.sha256
+        return {} if own else {"contender": defended.sha256}  # type: ignore[union-attr]
 
     def _sigma(self) -> float | None:
         matched = self.cast.matched

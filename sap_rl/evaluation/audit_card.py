@@ -95,7 +95,7 @@ def make_card(
         area,
         comparisons,
         checks,
-        verdicts(config, games, worst, comparisons, complete=complete),
+        verdicts(config, games, worst, comparisons, kinds, complete=complete),
         kinds,
     )
 
@@ -105,6 +105,7 @@ def verdicts(
     games: Sequence[GameCell],
     worst: Sequence[Worst],
     comparisons: Sequence[Comparison],
+    kinds: dict[str, Kind],
     *,
     complete: bool,
 ) -> tuple[str, ...]:
@@ -117,7 +118,7 @@ def verdicts(
         found += _beside_the_paper(lam, here[name], defense or config["agent"])
         between = {c.second: c for c in comparisons if c.lam == lam}
         if defense and "original" in between:
-            found.append(_help(lam, defense, here, between))
+            found.append(_help(lam, defense, here, between, noisy=kinds["defended"].random))
     clean = {cell.player: mean_return(cell.row) for cell in games if cell.lam == 0}
     if defense and {"original", "defended"} <= clean.keys():
         found.append(
@@ -144,9 +145,15 @@ def _beside_the_paper(lam: float, worst: Worst, name: str) -> list[str]:
 
 
 def _help(
-    lam: float, defense: str, here: dict[str, Worst], between: dict[str, Comparison]
-) -> str:  # fmt: skip
-    """Whether the defence helps, by worst cases: it must beat the original and the noise."""
+    lam: float,
+    defense: str,
+    here: dict[str, Worst],
+    between: dict[str, Comparison],
+    *,
+    noisy: bool,
+) -> str:
+    """Whether the defence helps, by worst cases: it must beat the original and, where it flips at
+    random itself, the noise."""
     gain = between["original"].interval
     worst = f"{here['defended'].mean:.1f} against {here['original'].mean:.1f}"
     points = f"{gain.mean:+.1f} points{bounds(gain)}"
@@ -157,6 +164,9 @@ def _help(
     if gain.low <= 0:
         return f"Lambda {lam:g}: {defense} does not help, worst case {worst} ({points})."
     control = between.get("matched")
+    helps = f"Lambda {lam:g}: {defense} HELPS against this suite, worst case {worst} ({points})."
+    if not noisy:
+        return helps
     if control is None:
         return f"Lambda {lam:g}: unclear without the noise control, worst case {worst}."
     beyond = control.interval
@@ -166,4 +176,4 @@ def _help(
             f"({points}), but not more than noise that flips as many actions "
             f"({beyond.mean:+.1f}{bounds(beyond)})."
         )
-    return f"Lambda {lam:g}: {defense} HELPS against this suite, worst case {worst} ({points})."
+    return helps

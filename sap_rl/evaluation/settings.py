@@ -9,10 +9,10 @@ from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks import make_attack
 from sap_rl.attacks.schedule import EVERY, Schedule
 from sap_rl.attacks.threat import Threat
-from sap_rl.defenses import parse_defense
 from sap_rl.defenses.sap import BACKWARDS, Backward
 from sap_rl.errors import UsageError, require_positive, unknown
 from sap_rl.evaluation.arms import Victim
+from sap_rl.evaluation.contenders import parse_contender
 from sap_rl.networks.precision import PRECISIONS
 
 MAX_ENVS = 32
@@ -25,7 +25,8 @@ class Settings:
 
     game: canonical name; lams: budgets in pixel units, 0 is always among the arms; attack and
     attack_options: see `ATTACKS` (grad_samples belongs to the protocol); defense: a spelling such
-    as sap-100, None for the original alone; defense_options: sampler, backward, skip; victims:
+    as sap-100, or `agent:NAME` for another agent in the original's place, None for the original
+    alone; defense_options: sampler, backward, skip; victims:
     whose gradient is used against the defended agent; attack_backward: SAP's backward mode in the
     attacker's copy alone; schedule: on which steps it strikes; controls: play `random` and
     `matched` too;
@@ -69,7 +70,7 @@ class Settings:
         if self.attack_backward is not None and self.attack_backward not in BACKWARDS:
             raise unknown("backward mode", self.attack_backward, BACKWARDS)
         if self.defense is not None:
-            parse_defense(self.defense)
+            parse_contender(self.defense)
         if self.precision not in PRECISIONS:
             raise unknown("precision", self.precision, PRECISIONS)
 

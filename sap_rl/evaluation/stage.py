@@ -18,6 +18,7 @@ from sap_rl.atari.fleet import Fleet, make_fleet
 from sap_rl.attacks import attack_options
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.arms import Arm, Cast, RandomPlayer, matching_sigma, plan
+from sap_rl.evaluation.contenders import defended_by
 from sap_rl.evaluation.episodes import max_agent_steps
 from sap_rl.evaluation.findings import evaluation_findings
 from sap_rl.evaluation.frames import fitting_frames
@@ -78,9 +79,6 @@ class Stage:
 
     def __post_init__(self) -> None:
         s = self.settings
-        self.arms = plan(
-            s.lams, defended=s.defense is not None, victims=s.victims, controls=s.controls
-        )
         samples = s.protocol.policy_samples
         original = replace(self.agent.in_precision(s.precision), policy_samples=samples)
         self.cast = Cast(
@@ -96,9 +94,18 @@ class Stage:
         if "other" in s.victims and self.other is None:
             raise UsageError("victim 'other' needs another agent")
         if s.defense is not None:
-            self.cast.defended = original.defend(s.defense, seed=s.seed, **s.defense_options)
+            self.cast.defended = defended_by(
+                original, s.defense, seed=s.seed, precision=s.precision, **s.defense_options
+            )
         for name in ("original", *(["defended"] if s.defense else [])):
             self._check_actions(self.cast.agent(name))  # type: ignore[arg-type]
+        self.arms = plan(
+            s.lams,
+            defended=s.defense is not None,
+            victims=s.victims,
+            controls=s.controls,
+            noisy=s.defense is None or self.cast.random("defended"),
+        )
         self.threads = torch.get_num_threads()
         self.at_once = max(1, min(self.threads, len(self.arms)))
 
@@ -151,6 +158,7 @@ class Stage:
             "num_envs": self.settings.parallel,
             "agent": self.agent.name,
             "agent_sha256": self.agent.sha256,
+            "defended_sha256": self.cast.defended.sha256 if self.cast.defended else None,
             "device": str(self.agent.device),
             "threads": self.threads,
             "arms": len(self.arms),
@@ -188,7 +196,7 @@ class Stage:
         row = make_row(s, arm, facts, tally)
         self._rows[arm] = row
         del self._open[arm]
-        if calibrates:
+        if calibrates and any(planned.name == "matched" for planned in self.arms):
             self._match(np.concatenate(watched), row.self_flip_rate or 0.0)
         yield ArmEnded(arm, row)
 

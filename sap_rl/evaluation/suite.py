@@ -58,6 +58,7 @@ class Entry:
         if self.options.get("momentum"):
             name = f"mi-{name}"
         parts = [name, self.objective, self.backward]
+        parts += [f"r{self.options['restarts']}" if "restarts" in self.options else None]
         parts += [f"x{self.samples}" if (self.samples or 1) > 1 else None]
         # Noise asks nobody.
         parts += ["original" if self.victim == "original" and self.objective else None]
@@ -140,24 +141,40 @@ SUITE: tuple[Entry, ...] = (
 """Documented in docs/audit.md; pgd, apgd: 10 steps from a random start, pgd-5: 5."""
 
 
-def applied(kind: Kind) -> list[Entry]:
+DEEP: tuple[Entry, ...] = (
+    _own("pgd", "margin", "identity", steps=20),
+    _own("pgd", "cross-entropy", "identity", steps=20),
+    _own("pgd", "mad", "identity", steps=20),
+    _own("pgd", "margin", "identity", steps=20, restarts=3),
+    _own("pgd", "margin", "identity", steps=100),
+)
+"""What joins the suite where nobody is random, and long searches are a matter of minutes: agents
+that were trained to withstand short ones must meet them."""
+
+
+def suite_for(kinds: Iterable[Kind]) -> tuple[Entry, ...]:
+    """The suite of an audit with these players."""
+    return SUITE if any(kind.random for kind in kinds) else (*SUITE, *DEEP)
+
+
+def applied(kind: Kind, suite: Iterable[Entry] = SUITE) -> list[Entry]:
     """The suite as it applies to a player, each entry once; games go before probes."""
     found: dict[str, Entry] = {}
-    for entry in SUITE:
+    for entry in suite:
         at = entry.against(kind)
         found.setdefault(at.title, at)
     return list(found.values())
 
 
 def strongest(
-    kind: Kind, value_lost: Mapping[str, float], count: int
-) -> list[Entry]:  # fmt: skip
+    kind: Kind, value_lost: Mapping[str, float], count: int, suite: Iterable[Entry] = SUITE
+) -> list[Entry]:
     """The `count` entries that cost a player most, of those that do not play anyway.
 
     value_lost: title -> mean over frames, for every entry that applies.
     """
     always = {entry.against(kind).title for entry in ALWAYS}
-    able = [e for e in applied(kind) if e.role == "game" and e.title not in always]
+    able = [e for e in applied(kind, suite) if e.role == "game" and e.title not in always]
     return sorted(able, key=lambda entry: -value_lost[entry.title])[:count]
 
 

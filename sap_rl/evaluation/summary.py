@@ -10,6 +10,7 @@ from sap_rl.atari.games import game_facts
 from sap_rl.attacks.schedule import EVERY
 from sap_rl.defenses import parse_defense
 from sap_rl.evaluation.arms import Arm
+from sap_rl.evaluation.contenders import parse_contender
 from sap_rl.evaluation.results import Change, Row
 from sap_rl.evaluation.rollout import Episode, Step
 from sap_rl.evaluation.settings import Settings
@@ -193,7 +194,10 @@ def _change(
 def _as_in_paper(settings: Settings, lam: float, victim: str | None) -> bool:
     """Whether the paper's number belongs beside this change: its protocol, as far as published."""
     assert settings.defense is not None
-    name, options = parse_defense(settings.defense)
+    other, spelled = parse_contender(settings.defense)
+    if other is not None or spelled is None:
+        return False
+    name, options = parse_defense(spelled)
     options |= settings.defense_options
     if (name, options.pop("percent", 100)) != ("sap", 100) or options:
         return False
@@ -220,7 +224,8 @@ def _claim_flags(
         gain = difference_interval(defended.returns, matched.returns, rng=rng)
         if (gain.mean if gain.low is None else gain.low) <= 0:
             flags.append("no_better_than_noise")
-    if floor is None or matched is None:
+    # Noise that never flips is no noise: a deterministic player's control is the original itself.
+    if floor is None or (matched is None and defended.self_flip_rate != 0.0):
         flags.append("no_controls")
     if defended.victim not in (None, "self") and "self" not in settings.victims:
         flags.append("weak_attack_only")

@@ -11,7 +11,7 @@ from sap_rl.evaluation.audit_card import AuditCard
 from sap_rl.evaluation.audit_checks import UNBOUNDED
 from sap_rl.evaluation.audit_worst import GameCell, Worst, bounds
 from sap_rl.evaluation.frame_stage import FrameResult
-from sap_rl.evaluation.suite import SUITE
+from sap_rl.evaluation.suite import DEEP, SUITE
 from sap_rl.reporting.flags import COVERAGE, ONE_NETWORK
 from sap_rl.reporting.tables import (
     check_lines,
@@ -74,7 +74,7 @@ def _frames(card: AuditCard, lam: float) -> RenderableType:
     audited = "defended" if "defended" in card.kinds else "original"
     here = {(r.player, r.title): r for r in card.frames if r.lam == lam}
     rows: list[tuple[FrameResult, FrameResult | None]] = []
-    for entry in SUITE:
+    for entry in (*SUITE, *DEEP):
         own = here.pop((audited, entry.against(card.kinds[audited]).title), None)
         if own is not None:
             title = entry.against(card.kinds["original"]).title
@@ -104,7 +104,7 @@ def _games(card: AuditCard, lam: float) -> RenderableType:
     shown: set[tuple[str, str]] = set()
     audited = "defended" if "defended" in card.kinds else "original"
     for leads in (audited, "original"):
-        for entry in SUITE:
+        for entry in (*SUITE, *DEEP):
             titles = {player: entry.against(card.kinds[player]).title for player in players}
             if (leads, titles[leads]) in shown or not card.cell(leads, titles[leads], lam):
                 continue

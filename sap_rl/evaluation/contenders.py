@@ -1,0 +1,52 @@
+"""Who plays as `defended`: the original behind a defence, or another agent in its place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from sap_rl.agents import Agent, load_agent
+from sap_rl.defenses import parse_defense
+from sap_rl.errors import UsageError
+
+ANOTHER = "agent:"
+"""Before the name of an agent that plays instead of the original, e.g. a hardened one; a defence
+may follow it: `agent:BankHeist-hardened+sap-100`."""
+
+
+def parse_contender(text: str) -> tuple[str | None, str | None]:
+    """Name of the other agent and spelling of the defence, None for what is not there.
+
+    UsageError for an unknown defence or a missing name.
+    """
+    if not text.startswith(ANOTHER):
+        parse_defense(text)
+        return None, text
+    name, plus, defense = text.removeprefix(ANOTHER).partition("+")
+    if not name or (plus and not defense):
+        raise UsageError(f"defense '{text}': write {ANOTHER}NAME or {ANOTHER}NAME+sap-100")
+    if defense:
+        parse_defense(defense)
+    return name, defense or None
+
+
+def defended_by(original: Agent, text: str, *, seed: int, precision: str, **options: Any) -> Agent:
+    """The agent that plays as `defended`, in the original's place and world.
+
+    text: as in `parse_contender`; precision: of the other agent's network; options: the defence's.
+    """
+    name, defense = parse_contender(text)
+    if name is None:
+        return original.defend(text, seed=seed, **options)
+    agent = load_agent(name, device=original.device, game=original.game)
+    if agent.preprocess != original.preprocess:
+        raise UsageError(
+            f"agent '{agent.name}' sees other frames than '{original.name}': they cannot play the "
+            "same games"
+        )
+    agent = replace(agent.in_precision(precision), policy_samples=original.policy_samples)
+    if defense is not None:
+        agent = agent.defend(defense, seed=seed, **options)
+    elif options:
+        raise UsageError(f"'{text}' has no defence that takes {', '.join(options)}")
+    return replace(agent, defense=text)
