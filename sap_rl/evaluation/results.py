@@ -63,6 +63,10 @@ class Row:
     backward_passes: float | None = None
 
 
+PERCENT_FLAGS = frozenset({"unstable_denominator"})
+"""Flags of a Change's percentage alone."""
+
+
 @dataclass(frozen=True)
 class Change:
     """The defended agent against the original one, under one lambda and one victim.
@@ -88,8 +92,10 @@ class Change:
 
     @property
     def verdict(self) -> Literal["helps", "harms", "unclear"]:
-        """By the interval of the difference: helps only where, besides, nothing is flagged."""
-        if self.difference_low is not None and self.difference_low > 0 and not self.flags:
+        """By the interval of the difference: helps only where, besides, nothing is flagged that
+        concerns it; a percentage without meaning does not."""
+        against = set(self.flags) - PERCENT_FLAGS
+        if self.difference_low is not None and self.difference_low > 0 and not against:
             return "helps"
         below = self.difference_high is not None and self.difference_high < 0
         return "harms" if below else "unclear"

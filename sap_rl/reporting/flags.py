@@ -15,7 +15,7 @@ FLAGS = {
     "too_few_episodes": "one episode has no interval",
     "no_controls": "the random and matched controls were not played: no claim can be made",
 }
-"""Flag -> its meaning; a verdict `helps` needs a change without any."""
+"""Flag -> its meaning; a verdict `helps` needs a change without any but `unstable_denominator`."""
 
 ONE_NETWORK = (
     "One trained network per game: the intervals (BCa 95% over episodes) say nothing about other "

@@ -72,3 +72,22 @@ def test_json_gives_back_what_it_was_made_of(tmp_path: Path) -> None:
         read_evaluation(path)
     with pytest.raises(UsageError, match="cannot read"):
         read_evaluation(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "flags", "verdict"),
+    [
+        (5.0, 9.0, (), "helps"),
+        (5.0, 9.0, ("unstable_denominator",), "helps"),
+        (5.0, 9.0, ("unstable_denominator", "at_floor"), "unclear"),
+        (5.0, 9.0, ("no_better_than_noise",), "unclear"),
+        (-1.0, 9.0, (), "unclear"),
+        (-9.0, -1.0, ("unstable_denominator",), "harms"),
+        (None, None, (), "unclear"),
+    ],
+)
+def test_a_verdict_needs_a_difference_and_nothing_against_it(
+    low: float | None, high: float | None, flags: tuple[str, ...], verdict: str
+) -> None:
+    change = Change("Pong", 1.0, "self", True, None, None, None, 7.0, low, high, flags, None)
+    assert change.verdict == verdict

@@ -1,0 +1,109 @@
+"""Another agent in the original's place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sap_rl import Agent, Preprocess, Protocol, UsageError, evaluate, load_agent
+from sap_rl.evaluation.audit import Audit
+from sap_rl.evaluation.audit_settings import AuditSettings
+from sap_rl.evaluation.contenders import defended_by, parse_contender
+from sap_rl.evaluation.suite import DEEP, SUITE, applied
+from sap_rl.networks.loaders.native import write_native
+
+SHORT = Protocol(max_frames=60)
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> str:
+    """BankHeist's network with its weights shaken: another agent of the same game."""
+    agent = load_agent("BankHeist")
+    with torch.no_grad():
+        for parameter in agent.module.parameters():
+            parameter.mul_(1.25)
+    folder = tmp_path / "Other"
+    write_native(
+        folder, agent.module, kind="nature", num_actions=18, game="BankHeist",
+        preprocess=agent.preprocess, facts={},
+    )  # fmt: skip
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("sap-100", (None, "sap-100")),
+        ("agent:BankHeist-hardened", ("BankHeist-hardened", None)),
+        ("agent:x/y+sap-50", ("x/y", "sap-50")),
+    ],
+)
+def test_spellings(text: str, found: tuple[str | None, str | None]) -> None:
+    assert parse_contender(text) == found
+
+
+@pytest.mark.parametrize("text", ["agent:", "agent:x+", "agent:x+spa-100", "agents:x"])
+def test_spellings_that_mean_nothing(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_contender(text)
+
+
+def test_the_other_agent_plays_as_defended(other: str) -> None:
+    original = load_agent("BankHeist")
+    found = defended_by(original, f"agent:{other}", seed=0, precision="float32")
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 4, 84, 84), dtype=np.uint8)
+    assert found.q_values(pixels).equal(load_agent(other).q_values(pixels))
+    assert found.defense == f"agent:{other}"
+    pruned = defended_by(original, f"agent:{other}+sap-100", seed=0, precision="float32")
+    assert not pruned.q_values(pixels).equal(pruned.q_values(pixels))
+    assert pruned.defense == f"agent:{other}+sap-100"
+
+
+def test_an_evaluation_compares_the_two_agents(other: str) -> None:
+    found = evaluate(
+        "BankHeist", "BankHeist", lam=1.0, defense=f"agent:{other}", episodes=2, protocol=SHORT
+    )
+    arms = [(row.arm, row.lam, row.victim) for row in found.rows]
+    assert arms == [
+        ("random", 0.0, None), ("original", 0.0, None), ("defended", 0.0, None),
+        ("original", 1.0, "self"), ("defended", 1.0, "self"), ("defended", 1.0, "original"),
+    ]  # fmt: skip  # no noisy control: nobody is noisy
+    assert all("no_controls" not in change.flags for change in found.changes)
+    assert found.changes[0].paper_percent is None
+    assert found.config["defended_sha256"] == load_agent(other).sha256
+
+
+def test_an_audit_of_it_knows_transfer_and_long_searches(other: str) -> None:
+    settings = AuditSettings(
+        "BankHeist", (1.0,), defense=f"agent:{other}", budget="quick", episodes=2, frames=2,
+        every=2, strongest=1, protocol=SHORT,
+    )  # fmt: skip
+    audit = Audit(load_agent("BankHeist"), settings)
+    assert list(audit.kinds) == ["defended", "original"]
+    titles = {entry.title for entry in applied(audit.kinds["defended"], audit.suite)}
+    assert {"pgd-100 margin", "pgd-20 margin r3", "pgd-5 margin original"} <= titles
+    assert audit.suite == (*SUITE, *DEEP)
+    list(audit.run())
+    card = audit.card()
+    assert card.complete
+    assert any("agent:" in verdict for verdict in card.verdicts)
+    random = Audit(load_agent("BankHeist"), replace(settings, defense="sap-100"))
+    assert random.suite == SUITE
+
+
+def test_refusals(other: str) -> None:
+    original = load_agent("BankHeist")
+    with pytest.raises(UsageError, match="no defence that takes sampler"):
+        defended_by(original, f"agent:{other}", seed=0, precision="float32", sampler="exact")
+    smaller = replace(original, preprocess=Preprocess(height=42, width=42))
+    assert isinstance(smaller, Agent)
+    with pytest.raises(UsageError, match="sees other frames"):
+        defended_by(smaller, f"agent:{other}", seed=0, precision="float32")
+    with pytest.raises(UsageError, match="Nobody"):
+        evaluate("BankHeist", "BankHeist", lam=1.0, defense="agent:Nobody", protocol=SHORT)
+    with pytest.raises(UsageError, match="Assault"):
+        evaluate("BankHeist", "BankHeist", lam=1.0, defense="agent:Assault", protocol=SHORT)
