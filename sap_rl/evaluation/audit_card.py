@@ -21,6 +21,7 @@ from sap_rl.evaluation.audit_worst import (
     worst_cases,
 )
 from sap_rl.evaluation.comparison import Finding
+from sap_rl.evaluation.contenders import contender_name
 from sap_rl.evaluation.frame_stage import FrameResult
 from sap_rl.evaluation.suite import Kind
 
@@ -111,7 +112,7 @@ def verdicts(
 ) -> tuple[str, ...]:
     """What was found, one sentence per question and lambda."""
     found = []
-    defense = config["defense"]
+    defense = contender_name(config["defense"] or "", config["game"])
     for lam in dict.fromkeys(w.lam for w in worst):
         here = {w.player: w for w in worst if w.lam == lam}
         name = "defended" if "defended" in here else "original"

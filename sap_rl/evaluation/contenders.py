@@ -50,3 +50,10 @@ def defended_by(original: Agent, text: str, *, seed: int, precision: str, **opti
     elif options:
         raise UsageError(f"'{text}' has no defence that takes {', '.join(options)}")
     return replace(agent, defense=text)
+
+
+def contender_name(text: str, game: str) -> str:
+    """Short, for tables of one game: `agent:agents/BankHeist-hardened` is `hardened`."""
+    if not text.startswith(ANOTHER):
+        return text
+    return text.removeprefix(ANOTHER).rpartition("/")[2].removeprefix(f"{game}-")

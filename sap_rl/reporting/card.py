@@ -10,6 +10,7 @@ from rich.text import Text
 from sap_rl.evaluation.audit_card import AuditCard
 from sap_rl.evaluation.audit_checks import UNBOUNDED
 from sap_rl.evaluation.audit_worst import GameCell, Worst, bounds
+from sap_rl.evaluation.contenders import contender_name
 from sap_rl.evaluation.frame_stage import FrameResult
 from sap_rl.evaluation.suite import DEEP, SUITE
 from sap_rl.reporting.flags import COVERAGE, ONE_NETWORK
@@ -191,4 +192,6 @@ def _player(card: AuditCard, player: str) -> str:
     if player == "matched":
         sigma = card.config["sigma"]
         return "noise" if sigma is None else f"noise {sigma:.3g}"
-    return str(card.config["defense"]) if player == "defended" else player
+    if player != "defended":
+        return player
+    return contender_name(card.config["defense"], card.config["game"])

@@ -13,6 +13,7 @@ from rich.text import Text
 from sap_rl.agents import Agent
 from sap_rl.evaluation.arms import METER_EVERY
 from sap_rl.evaluation.comparison import Finding
+from sap_rl.evaluation.contenders import contender_name
 from sap_rl.evaluation.results import Change, Evaluation, Row
 from sap_rl.evaluation.score import Check, likely_causes
 from sap_rl.evaluation.settings import Settings
@@ -32,7 +33,9 @@ def evaluation_report(evaluation: Evaluation) -> RenderableType:
     parts: list[RenderableType] = [Text(_headline(evaluation)), _returns(evaluation.rows)]
     marks = {flag: chr(ord("a") + i) for i, flag in enumerate(_flags(evaluation))}
     if evaluation.changes:
-        parts += [_changes(evaluation.changes, evaluation.config["defense"], marks)]
+        config = evaluation.config
+        defense = contender_name(config["defense"], config["game"])
+        parts += [_changes(evaluation.changes, defense, marks)]
     parts += [Text(f"{mark} {flag}: {FLAGS[flag]}.") for flag, mark in marks.items()]
     parts += [Text(line) for line in _notes(evaluation)]
     parts += [Text(line) for line in check_lines(evaluation.checks)]
@@ -159,7 +162,7 @@ def player_name(row: Row) -> str:
     """How a table calls the player of a row."""
     if row.arm == "matched":
         return f"noise {float((row.defense or '').rpartition('-')[2]):.3g}"
-    return row.defense or row.arm
+    return contender_name(row.defense, row.game) if row.defense else row.arm
 
 
 def _flags(evaluation: Evaluation) -> list[str]:

@@ -12,7 +12,7 @@ import torch
 from sap_rl import Agent, Preprocess, Protocol, UsageError, evaluate, load_agent
 from sap_rl.evaluation.audit import Audit
 from sap_rl.evaluation.audit_settings import AuditSettings
-from sap_rl.evaluation.contenders import defended_by, parse_contender
+from sap_rl.evaluation.contenders import contender_name, defended_by, parse_contender
 from sap_rl.evaluation.suite import DEEP, SUITE, applied
 from sap_rl.networks.loaders.native import write_native
 
@@ -44,6 +44,13 @@ def other(tmp_path: Path) -> str:
 )
 def test_spellings(text: str, found: tuple[str | None, str | None]) -> None:
     assert parse_contender(text) == found
+
+
+def test_names_are_short_in_tables_of_one_game() -> None:
+    assert contender_name("agent:agents/BankHeist-hardened+sap-100", "BankHeist") == (
+        "hardened+sap-100"
+    )
+    assert contender_name("sap-100", "BankHeist") == "sap-100"
 
 
 @pytest.mark.parametrize("text", ["agent:", "agent:x+", "agent:x+spa-100", "agents:x"])
@@ -90,7 +97,7 @@ def test_an_audit_of_it_knows_transfer_and_long_searches(other: str) -> None:
     list(audit.run())
     card = audit.card()
     assert card.complete
-    assert any("agent:" in verdict for verdict in card.verdicts)
+    assert any("keeps" in verdict and "Other" in verdict for verdict in card.verdicts)
     random = Audit(load_agent("BankHeist"), replace(settings, defense="sap-100"))
     assert random.suite == SUITE
 
