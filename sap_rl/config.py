@@ -261,6 +261,20 @@ def eval_request(options: Mapping[str, Any]) -> EvalRequest:
     )
 
 
+FILM_KEYS = (
+    "game", "agent", *LOADING_KEYS, "lambda", "attack", *ATTACK_KEYS, *PROTOCOL_KEYS, "defense",
+    *DEFENSE_KEYS, "victim", "attack_backward", "schedule", "seed", "precision", "device",
+)  # fmt: skip
+
+
+def film_request(options: Mapping[str, Any]) -> EvalRequest:
+    """The evaluation whose games are filmed, from options by name, others ignored; the victim is
+    the defended agent itself by default."""
+    return eval_request(
+        {"victim": "self"} | _pick(options, FILM_KEYS) | {"episodes": 1, "controls": False}
+    )
+
+
 AUDIT_KEYS = ("lambda", "defense", "budget", "episodes", "frames", "max_frames", "seed")
 
 

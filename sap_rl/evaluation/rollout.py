@@ -46,10 +46,15 @@ class Player(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """One step of every environment that still plays: what it showed and what was decided."""
+    """One step of every environment that still plays: what it showed and what was decided.
+
+    played [n]: the actions after epsilon; reward [n]: what they earned. None where nobody says.
+    """
 
     pixels: PixelArray
     decision: Decision
+    played: ActionArray | None = None
+    reward: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -103,11 +108,12 @@ def rollout(
         decision = player.decide(shown, first[rows], rows)
         chosen = zip(rows.tolist(), decision.actions.tolist(), strict=True)
         actions = [draws[row].replace(int(lengths[row]), action) for row, action in chosen]
-        reward, terminated, truncated = fleet.step(rows, np.array(actions, dtype=np.int64))
+        played = np.array(actions, dtype=np.int64)
+        reward, terminated, truncated = fleet.step(rows, played)
         returns[rows] += reward
         lengths[rows] += 1
         first[rows] = False
-        yield Step(shown, decision)
+        yield Step(shown, decision, played, reward)
         ended = terminated | truncated
         for row, cut in zip(rows[ended], (truncated & ~terminated)[ended], strict=True):
             yield Episode(int(index[row]), float(returns[row]), int(lengths[row]), bool(cut))
