@@ -10,6 +10,7 @@ from sap_rl.cli.agents import add_agents
 from sap_rl.cli.audit import add_audit
 from sap_rl.cli.evaluate import add_eval
 from sap_rl.cli.film import add_film
+from sap_rl.cli.plot import add_plot
 from sap_rl.cli.terminal import INTERRUPTED_STATUS, USAGE_STATUS, Parser
 from sap_rl.cli.train import add_train
 from sap_rl.errors import UsageError
@@ -18,6 +19,7 @@ COMMANDS = {
     "eval": (add_eval, "play an agent under attack and report returns"),
     "audit": (add_audit, "attack an agent with a whole suite and report the worst case"),
     "film": (add_film, "film an agent's games under attack, without and with a defence"),
+    "plot": (add_plot, "draw results as PDF and PNG for a paper"),
     "train": (add_train, "train a Double-DQN agent"),
     "agents": (
         add_agents,
