@@ -21,6 +21,7 @@ from sap_rl.reporting.figure_style import (
     PAGE,
     VICTIM_LINES,
     LambdaAxis,
+    style,
 )
 
 if TYPE_CHECKING:
