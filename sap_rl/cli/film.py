@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sap_rl.agents import load_agent
 from sap_rl.cli.terminal import listen, set_threads
-from sap_rl.config import EVAL_OPTIONS, FILM_KEYS, film_request, read_number, read_yaml
+from sap_rl.config import EVAL_OPTIONS, FILM_KEYS, film_request, read_number, read_whole, read_yaml
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.film_stage import FilmStage, Scene
 from sap_rl.evaluation.results import check_writable, write_atomically
@@ -35,6 +35,7 @@ def add_film(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds", default=SECONDS, help="length, at half the speed of the console [20]"
     )
+    parser.add_argument("--episode", default=0, help="which of the seed's games [0]")
     parser.add_argument("--quiet", action="store_true", help="no progress, only the caption")
 
 
@@ -52,7 +53,7 @@ def run_film(args: argparse.Namespace) -> int:
     agent = load_agent(request.agent, device=request.device, **request.loading)
     other = load_agent(request.other, device=request.device) if request.other else None
     steps = film_steps(seconds, agent.preprocess.frameskip / 60)
-    stage = FilmStage(agent, request.settings, steps, other)
+    stage = FilmStage(agent, request.settings, steps, read_whole("episode", args.episode), other)
     scenes: list[Scene] = []
     bar = FilmBar(steps, console(stderr=True, quiet=args.quiet))
     with bar:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
 
 from sap_rl.config import read_option
 from sap_rl.errors import UsageError, require_positive
-from sap_rl.evaluation.results import Evaluation, read_evaluation
 
 MAX_THREADS = 1024
 FAILED_STATUS = 1
@@ -33,14 +31,6 @@ def listen(events: Iterable[Any], listeners: list[Callable[[Any], Any]]) -> Any:
         for listener in listeners:
             listener(event)
     return event
-
-
-def read_results(paths: Iterable[Path]) -> list[Evaluation]:
-    """Every evaluation of these files, in their order; UsageError where there is none."""
-    found = [read_evaluation(path) for path in paths]
-    if not any(row.mean is not None for evaluation in found for row in evaluation.rows):
-        raise UsageError("no finished episode in these results")
-    return found
 
 
 def set_threads(threads: str | None) -> None:

@@ -8,25 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from sap_rl.agents import Agent
 from sap_rl.atari.env import action_names
-from sap_rl.atari.fleet import make_fleet
-from sap_rl.errors import UsageError, require_positive
+from sap_rl.atari.fleet import Fleet, make_fleet
+from sap_rl.errors import UsageError, require_at_least, require_positive
 from sap_rl.evaluation.arms import Arm, Contestant
 from sap_rl.evaluation.episodes import env_seed, max_agent_steps
 from sap_rl.evaluation.frames import fitting_frames
-from sap_rl.evaluation.rollout import Decision, Episode, Step, rollout
+from sap_rl.evaluation.rollout import Decision, Position, Step, rollout
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.stage import Stage
 from sap_rl.types import PixelArray
-
-EPISODE = 0
-"""The filmed episode of the seed, the first of every evaluation."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +41,7 @@ class FilmFacts:
     lam: float
     attack: str
     seed: int
+    episode: int
     emulator_seed: int
     actions: tuple[str, ...]
     step_seconds: float
@@ -86,18 +84,20 @@ class FilmStage:
     """Plays the games of a film; `play` yields its scenes.
 
     agent: the original; settings: of the evaluation whose arms are filmed, with one lambda and one
-    victim; steps: how many agent steps at most; other: the agent behind victim `other`. Raises
-    UsageError at once if they do not fit.
+    victim; steps: how many agent steps at most; episode: which of the seed; other: the agent
+    behind victim `other`. Raises UsageError at once if they do not fit.
     """
 
     agent: Agent
     settings: Settings
     steps: int
+    episode: int = 0
     other: Agent | None = None
 
     def __post_init__(self) -> None:
         s = self.settings
         require_positive("steps", self.steps)
+        require_at_least("episode", self.episode, 0)
         if len(s.lams) != 1 or s.lams[0] <= 0:
             shown = ", ".join(f"{lam:g}" for lam in s.lams)
             raise UsageError(f"a film shows one lambda above 0, got {shown}")
@@ -116,7 +116,8 @@ class FilmStage:
             lam=s.lams[0],
             attack=s.attack,
             seed=s.seed,
-            emulator_seed=env_seed(s.seed, EPISODE),
+            episode=self.episode,
+            emulator_seed=env_seed(s.seed, self.episode),
             actions=action_names(s.game, preprocess),
             step_seconds=preprocess.frameskip / 60,
         )
@@ -139,24 +140,38 @@ class FilmStage:
                 game.close()  # type: ignore[attr-defined]
 
     def _game(self, arm: Arm) -> Iterator[View]:
-        """One arm's first episode; the last view says so if the game ended."""
+        """One arm's episode; the last view says so if it ended."""
         s, preprocess = self.settings, self.agent.preprocess
-        filmed = Filmed(self.cast.contestant(arm))
         fleet = make_fleet(s.game, 1, protocol=s.protocol, preprocess=preprocess)
+        camera = Camera(fleet.groups)
+        filmed = Filmed(self.cast.contestant(arm), camera)
         games = rollout(
-            fleet,
+            camera,
             filmed,
-            episodes=EPISODE + 1,
+            episodes=self.episode + 1,
             seed=s.seed,
             epsilon=s.protocol.epsilon,
             max_steps=max_agent_steps(s.protocol.max_frames, preprocess.frameskip),
+            position=Position(given=self.episode),
         )
         with closing(fleet), closing(games):  # type: ignore[type-var]
-            event = next(games)
-            while isinstance(event, Step):
-                view = filmed.view(event)
-                event = next(games)  # it is asked for the next step here
-                yield replace(view, ended=isinstance(event, Episode))
+            for event in games:
+                if isinstance(event, Step):
+                    yield filmed.view(event)
+
+
+class Camera(Fleet):
+    """A fleet that remembers what was played last, and what it earned."""
+
+    played, reward = -1, 0.0
+
+    def step(
+        self, rows: np.ndarray, actions: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As `Fleet.step`, of one environment."""
+        found = super().step(rows, actions)
+        self.played, self.reward = int(actions[0]), float(found[0][0])
+        return found
 
 
 @dataclass
@@ -165,6 +180,7 @@ class Filmed:
     contestant does, from the same streams."""
 
     contestant: Contestant
+    camera: Camera
     score: float = 0.0
     steps: int = 0
     flips: int = 0
@@ -188,13 +204,11 @@ class Filmed:
         return Decision(values[0].argmax(1).cpu().numpy())
 
     def view(self, step: Step) -> View:
-        """What the last decision led to, as if the game went on."""
+        """What the last decision led to."""
         assert self._tampered is not None
-        assert step.played is not None
-        assert step.reward is not None
         on_tampered, on_clean, again = self._values
         chosen, wanted = int(on_tampered.argmax()), int(on_clean.argmax())
-        self.score += float(step.reward[0])
+        self.score += self.camera.reward
         self.steps += 1
         self.flips += chosen != wanted
         self.self_flips += int(again.argmax()) != wanted
@@ -205,10 +219,10 @@ class Filmed:
             on_tampered=on_tampered,
             wanted=wanted,
             chosen=chosen,
-            played=int(step.played[0]),
+            played=self.camera.played,
             score=self.score,
             steps=self.steps,
             flips=self.flips,
             self_flips=self.self_flips,
-            ended=False,
+            ended=bool(step.ended),
         )

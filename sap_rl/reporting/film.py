@@ -81,7 +81,7 @@ def film_caption(scenes: Sequence[Scene], facts: FilmFacts) -> str:
     each = "Each player plays its own game from the same start. " if len(facts.players) > 1 else ""
     return (
         f"{facts.game}, agent {facts.agent}, {facts.attack} with lambda {facts.lam:g}, seed "
-        f"{facts.seed}, episode 0 (emulator seed {facts.emulator_seed}), at half the speed of the "
+        f"{facts.seed}, episode {facts.episode} (emulator seed {facts.emulator_seed}), at half the speed of the "
         f"console. {each}Shown is the newest frame that the player gets. At the end: {games}. One "
         "game is no result: the tables are."
     )

@@ -42,7 +42,7 @@ def title_lines(facts: FilmFacts) -> tuple[str, str]:
     defended = f"{facts.players[-1]} on " if len(facts.players) > 1 else ""
     return (
         f"{facts.game}: {defended}{facts.agent}, {facts.attack}, lambda {facts.lam:g}",
-        f"seed {facts.seed}, episode 0 (emulator seed {facts.emulator_seed}); "
+        f"seed {facts.seed}, episode {facts.episode} (emulator seed {facts.emulator_seed}); "
         + ("two games from one start" if len(facts.players) > 1 else "one game"),
     )
 
