@@ -275,6 +275,17 @@ def film_request(options: Mapping[str, Any]) -> EvalRequest:
     )
 
 
+MAX_SECONDS = 600.0
+
+
+def read_seconds(value: Any) -> float:
+    """The length of a film; UsageError names a value that is none."""
+    found = read_number("seconds", value)
+    if not 0 < found <= MAX_SECONDS:
+        raise UsageError(f"seconds must lie above 0 and up to {MAX_SECONDS:g}, got {found:g}")
+    return found
+
+
 AUDIT_KEYS = ("lambda", "defense", "budget", "episodes", "frames", "max_frames", "seed")
 
 

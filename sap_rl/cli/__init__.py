@@ -11,6 +11,7 @@ from sap_rl.cli.audit import add_audit
 from sap_rl.cli.evaluate import add_eval
 from sap_rl.cli.film import add_film
 from sap_rl.cli.plot import add_plot
+from sap_rl.cli.report import add_report
 from sap_rl.cli.terminal import INTERRUPTED_STATUS, USAGE_STATUS, Parser
 from sap_rl.cli.train import add_train
 from sap_rl.errors import UsageError
@@ -20,6 +21,7 @@ COMMANDS = {
     "audit": (add_audit, "attack an agent with a whole suite and report the worst case"),
     "film": (add_film, "film an agent's games under attack, without and with a defence"),
     "plot": (add_plot, "draw results as PDF and PNG for a paper"),
+    "report": (add_report, "write one self-contained page about results"),
     "train": (add_train, "train a Double-DQN agent"),
     "agents": (
         add_agents,

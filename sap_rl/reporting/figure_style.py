@@ -46,6 +46,7 @@ STYLE: dict[str, Any] = {
     "axes.labelcolor": INK,
     "xtick.color": INK,
     "ytick.color": INK,
+    "text.parse_math": False,  # an agent's name may hold a dollar
     "pdf.fonttype": 42,
     "svg.fonttype": "none",
     "svg.hashsalt": "sap-rl",

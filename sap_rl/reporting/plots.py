@@ -23,6 +23,7 @@ from sap_rl.reporting.figure_style import (
     LambdaAxis,
     style,
 )
+from sap_rl.training.curve import LearningCurve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,6 +64,31 @@ def change_figure(shown: Sequence[Panel]) -> Figure:
 def flip_figure(shown: Sequence[Panel]) -> Figure:
     """Shares of actions changed by the attack, and by a player's own randomness (thin)."""
     return _figure(shown, _draw_flips)
+
+
+def learning_figure(curve: LearningCurve) -> Figure:
+    """Returns while an agent was trained, against agent steps."""
+    with style():
+        from matplotlib.figure import Figure
+
+        figure = Figure(layout="constrained")
+        axes = figure.subplots()
+        if curve.training:
+            steps, means = zip(*curve.training, strict=True)
+            label = "training, last 100 games"
+            axes.plot([s / 1e6 for s in steps], means, color=FAINT, linewidth=1, label=label)
+        for place, (lam, points) in enumerate(curve.evaluated.items()):
+            steps, means = zip(*points, strict=True)
+            axes.plot(
+                [s / 1e6 for s in steps], means, color=AGENT_COLOURS[place % len(AGENT_COLOURS)],
+                marker=AGENT_MARKERS[place % len(AGENT_MARKERS)], label=f"evaluated at λ {lam}",
+            )  # fmt: skip
+        axes.set_xlabel("agent steps (millions)")
+        axes.set_ylabel("return per episode")
+        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+        rows = _legend(figure, COLUMN)
+        figure.set_size_inches(COLUMN, HEIGHT + rows)
+        return figure
 
 
 def _figure(shown: Sequence[Panel], draw: Drawing) -> Figure:

@@ -163,3 +163,17 @@ class FilmBar(_LiveBar):
     def __call__(self, scene: Scene) -> None:
         """Show how far it is."""
         self.bar.update(self.task, completed=scene.step, note=f"step {scene.step}")
+
+
+class FilmsBar(_LiveBar):
+    """Listens to the scenes of a report's films, one film after the other."""
+
+    def __init__(self, films: int, console: Console) -> None:
+        super().__init__(console, "films", width=1, total=films)
+        self.games: list[str] = []
+
+    def __call__(self, game: str, scene: Scene) -> None:
+        """Show how far it is; a film begins with step 1."""
+        if scene.step == 1:
+            self.games.append(game)
+        self.bar.update(self.task, completed=len(self.games) - 1, note=f"{game}, step {scene.step}")
