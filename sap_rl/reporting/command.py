@@ -7,7 +7,9 @@ from typing import Any
 
 from sap_rl.evaluation.results import Evaluation
 
-PLAIN = ("attack", "attack_backward", "episodes", "num_envs", "seed", "precision", "device", "threads")  # fmt: skip
+PLAIN = (
+    "attack", "attack_backward", "episodes", "num_envs", "seed", "precision", "device", "threads",
+)  # fmt: skip
 PROTOCOL = ("frames", "observation", "max_frames", "epsilon", "grad_samples", "policy_samples")
 UNSAID = "OTHER"
 """Stands for the agent behind victim `other`, which results do not name."""

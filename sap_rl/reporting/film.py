@@ -79,11 +79,12 @@ def film_caption(scenes: Sequence[Scene], facts: FilmFacts) -> str:
     ends = zip(facts.players, facts.victims, scenes[-1].views, strict=True)
     games = "; ".join(_end_words(name, victim, view) for name, victim, view in ends)
     each = "Each player plays its own game from the same start. " if len(facts.players) > 1 else ""
+    defended = f"{facts.players[-1]} on " if len(facts.players) > 1 else ""
     return (
-        f"{facts.game}, agent {facts.agent}, {facts.attack} with lambda {facts.lam:g}, seed "
-        f"{facts.seed}, episode {facts.episode} (emulator seed {facts.emulator_seed}), at half the speed of the "
-        f"console. {each}Shown is the newest frame that the player gets. At the end: {games}. One "
-        "game is no result: the tables are."
+        f"{facts.game}: {defended}agent {facts.agent}, {facts.attack} with lambda {facts.lam:g}, "
+        f"seed {facts.seed}, episode {facts.episode} (emulator seed {facts.emulator_seed}), at "
+        f"half the speed of the console. {each}Shown is the newest frame that the player gets. At "
+        f"the end: {games}. One game is no result: the tables are."
     )
 
 

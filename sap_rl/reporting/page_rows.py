@@ -3,71 +3,85 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sap_rl.evaluation.results import Change, Evaluation, Row
 from sap_rl.reporting.command import eval_command
-from sap_rl.reporting.curves import Panel
-from sap_rl.reporting.tables import interval_text, number_text, percent_text, player_name
+from sap_rl.reporting.tables import number_text, percent_text, player_name
 
 GRADIENTS = {None: "-", "self": "own", "original": "original's", "other": "another's"}
 
-HeadlineRow = dict[str, str]
+Cell = tuple[str, str]
+"""A number and, below it, its interval; empty where there is none."""
+
+DASH: Cell = ("-", "")
 
 
-def headline_rows(panel: Panel) -> Iterator[HeadlineRow]:
-    """A row per evaluation and lambda: the change under the stronger attack, or the returns alone
-    where nothing was defended."""
-    for evaluation in panel.evaluations:
-        config = evaluation.config
-        lams = sorted({row.lam for row in evaluation.rows})
-        for lam in lams:
-            change = next((c for c in evaluation.changes if c.headline and c.lam == lam), None)
-            victim = change.victim if change is not None else None
-            original = evaluation.row("original", lam, "self" if lam else None)
-            yield {
-                "game": config["game"],
-                "agent": config["agent"],
-                "attack": panel.attack if lam else "none",
-                "lam": f"{lam:g}",
-                "original": _mean(original),
-                "defense": config["defense"] or "-",
-                "defended": "-"
-                if change is None
-                else _mean(evaluation.row("defended", lam, victim)),
-                "gradient": GRADIENTS.get(victim, str(victim)),
-                "matched": "-" if change is None else _mean(evaluation.row("matched", lam, victim)),
-                "random": _mean(evaluation.row("random")),
-                "change": "-" if change is None else change_text(change),
-                "points": "-" if change is None else points_text(change),
-                "paper": "-" if change is None else paper_text(change),
-                "verdict": "-" if change is None else change.verdict,
-                "flags": "" if change is None else flags_text(change.flags),
-            }
+@dataclass(frozen=True)
+class HeadlineGroup:
+    """One evaluation in the headline table: its name, and a row of cells by column per lambda."""
+
+    name: str
+    rows: tuple[dict[str, Cell], ...]
 
 
-def change_row(change: Change) -> dict[str, str]:
+def headline(evaluation: Evaluation, attack: str) -> HeadlineGroup:
+    """The change under the stronger attack per lambda, the returns alone if none was defended."""
+    lams = sorted({row.lam for row in evaluation.rows})
+    rows = tuple(_headline_row(evaluation, lam) for lam in lams)
+    return HeadlineGroup(f"{evaluation_name(evaluation)}, {attack}", rows)
+
+
+def _headline_row(evaluation: Evaluation, lam: float) -> dict[str, Cell]:
+    found = {
+        "lam": (f"{lam:g}", ""),
+        "original": _mean(evaluation.row("original", lam, "self" if lam else None)),
+        "random": _mean(evaluation.row("random")),
+    }
+    change = next((c for c in evaluation.changes if c.headline and c.lam == lam), None)
+    if change is None:
+        names = ("defended", "points", "change", "paper", "verdict", "flags", "matched")
+        return found | dict.fromkeys(names, DASH)
+    gradient = f"{GRADIENTS.get(change.victim, str(change.victim))} gradient"
+    return found | {
+        "defended": _mean(evaluation.row("defended", lam, change.victim)),
+        "matched": _mean(evaluation.row("matched", lam, change.victim)),
+        "points": points_cell(change),
+        "change": percent_cell(change),
+        "paper": (paper_text(change), ""),
+        "verdict": (change.verdict, gradient if change.victim else ""),
+        "flags": (flags_text(change.flags), ""),
+    }
+
+
+def evaluation_name(evaluation: Evaluation) -> str:
+    """What it is about, in a line."""
+    config = evaluation.config
+    return f"{config['game']}: {config['defense'] or 'no defence'} on agent {config['agent']}"
+
+
+def change_row(change: Change) -> dict[str, str | Cell]:
     """One lambda and victim."""
     return {
         "lam": f"{change.lam:g}",
         "gradient": GRADIENTS.get(change.victim, str(change.victim)),
         "headline": "yes" if change.headline and change.victim else "",
-        "change": change_text(change),
-        "points": points_text(change),
+        "change": percent_cell(change),
+        "points": points_cell(change),
         "paper": paper_text(change),
         "verdict": change.verdict,
         "flags": flags_text(change.flags),
     }
 
 
-def return_row(row: Row) -> dict[str, str]:
+def return_row(row: Row) -> dict[str, str | Cell]:
     """One arm."""
     return {
         "lam": f"{row.lam:g}",
         "player": player_name(row),
         "gradient": GRADIENTS.get(row.victim, str(row.victim)),
-        "return": number_text(row.mean),
-        "interval": interval_text(row.ci_low, row.ci_high),
+        "return": _mean(row),
         "normalised": "-" if row.normalised is None else f"{row.normalised:.2f}",
         "flips": percent_text(row.flip_rate),
         "self": percent_text(row.self_flip_rate),
@@ -80,17 +94,27 @@ def return_row(row: Row) -> dict[str, str]:
     }
 
 
-def advice_rows(evaluations: Sequence[Evaluation]) -> Iterator[dict[str, str]]:
-    """Every finding of the checks."""
+@dataclass(frozen=True)
+class Distrust:
+    """The findings of one check: where each was found and what, and what to do about them."""
+
+    check: str
+    items: tuple[str, ...]
+    advice: tuple[str, ...]
+
+
+def distrust(evaluations: Sequence[Evaluation]) -> list[Distrust]:
+    """The findings of all evaluations, by check."""
+    found: dict[str, tuple[list[str], list[str]]] = {}
     for evaluation in evaluations:
         for finding in evaluation.checks:
-            yield {
-                "game": f"{evaluation.config['game']}, {evaluation.config['agent']}",
-                "check": finding.check.replace("_", " "),
-                "where": finding.where,
-                "text": finding.text,
-                "advice": finding.advice,
-            }
+            items, advice = found.setdefault(finding.check.replace("_", " "), ([], []))
+            items.append(f"{evaluation_name(evaluation)}, {finding.where}: {finding.text}.")
+            advice.append(f"{finding.advice}.")
+    return [
+        Distrust(check, tuple(items), tuple(dict.fromkeys(advice)))
+        for check, (items, advice) in found.items()
+    ]
 
 
 def provenance_rows(evaluation: Evaluation) -> dict[str, object]:
@@ -108,22 +132,23 @@ def provenance_rows(evaluation: Evaluation) -> dict[str, object]:
     ]
     pairs.append(("versions", ", ".join(f"{k} {v}" for k, v in evaluation.versions.items())))
     return {
-        "name": f"{config['game']}, agent {config['agent']}, {config['defense'] or 'no defence'}",
+        "name": evaluation_name(evaluation),
         "pairs": pairs,
         "command": eval_command(evaluation),
     }
 
 
-def change_text(change: Change) -> str:
+def percent_cell(change: Change) -> Cell:
     """In percent; a dash where no percentage can be said."""
     if change.percent is None:
-        return "-"
-    return f"{change.percent:+.1f}%" + _bounds(change.ci_low, change.ci_high)
+        return DASH
+    return f"{change.percent:+.1f}%", _bounds(change.ci_low, change.ci_high)
 
 
-def points_text(change: Change) -> str:
+def points_cell(change: Change) -> Cell:
     """In points of return."""
-    return f"{change.difference:+.1f}" + _bounds(change.difference_low, change.difference_high)
+    bounds = _bounds(change.difference_low, change.difference_high)
+    return f"{change.difference:+.1f}", bounds
 
 
 def paper_text(change: Change) -> str:
@@ -136,16 +161,16 @@ def flags_text(flags: Sequence[str]) -> str:
     return "; ".join(flag.replace("_", " ") for flag in flags)
 
 
-def _mean(row: Row | None) -> str:
+def _mean(row: Row | None) -> Cell:
     if row is None or row.mean is None:
-        return "-"
+        return DASH
     if row.ci_low is None or row.ci_high is None:
-        return number_text(row.mean)
-    return f"{number_text(row.mean)} [{number_text(row.ci_low)}, {number_text(row.ci_high)}]"
+        return number_text(row.mean), ""
+    return number_text(row.mean), f"{number_text(row.ci_low)} to {number_text(row.ci_high)}"
 
 
 def _bounds(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f" [{low:+.1f}, {high:+.1f}]"
+    return "" if low is None or high is None else f"{low:+.1f} to {high:+.1f}"
 
 
 def _plain(value: object) -> str:

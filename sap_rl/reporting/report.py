@@ -17,9 +17,10 @@ from sap_rl.reporting.extra import PAGES, require
 from sap_rl.reporting.figure_files import inline_svg
 from sap_rl.reporting.flags import COVERAGE, FLAGS, ONE_NETWORK
 from sap_rl.reporting.page_rows import (
-    advice_rows,
     change_row,
-    headline_rows,
+    distrust,
+    evaluation_name,
+    headline,
     provenance_rows,
     return_row,
 )
@@ -57,10 +58,13 @@ def report_page(shown: Sequence[Panel], exhibits: Sequence[Exhibits]) -> str:
         css=Markup((page / "report.css").read_text(encoding="utf-8")),
         title=_title(shown),
         version=__version__,
-        headline=[row for panel in shown for row in headline_rows(panel)],
+        headline=[headline(e, panel.attack) for panel in shown for e in panel.evaluations],
         counts=_counts(evaluations),
-        incomplete=[_name(evaluation) for evaluation in evaluations if not evaluation.complete],
-        advice=list(advice_rows(evaluations)),
+        incomplete=[
+            evaluation_name(evaluation) for evaluation in evaluations if not evaluation.complete
+        ],
+        distrust=distrust(evaluations),
+        findings=sum(len(evaluation.checks) for evaluation in evaluations),
         flags=_flags(evaluations),
         sections=[_section(i, *pair) for i, pair in enumerate(zip(shown, exhibits, strict=True))],
         provenance=[provenance_rows(evaluation) for evaluation in evaluations],
@@ -89,13 +93,9 @@ def _counts(evaluations: Sequence[Evaluation]) -> dict[str, int]:
     return {verdict: verdicts.count(verdict) for verdict in ("helps", "harms", "unclear")}
 
 
-def _name(evaluation: Evaluation) -> str:
-    config = evaluation.config
-    return f"{config['game']}, agent {config['agent']}, {config['defense'] or 'no defence'}"
-
-
 def _flags(evaluations: Sequence[Evaluation]) -> list[tuple[str, str]]:
-    found = {flag for e in evaluations for part in (*e.rows, *e.changes) for flag in part.flags}
+    found = {flag for e in evaluations for row in e.rows for flag in row.flags}
+    found |= {flag for e in evaluations for change in e.changes for flag in change.flags}
     return [(flag.replace("_", " "), text) for flag, text in FLAGS.items() if flag in found]
 
 
@@ -109,7 +109,7 @@ def _section(place: int, panel: Panel, exhibits: Exhibits) -> dict[str, Any]:
         "notes": exhibits.notes,
         "tables": [
             {
-                "name": _name(evaluation),
+                "name": evaluation_name(evaluation),
                 "rows": [return_row(row) for row in evaluation.rows],
                 "changes": [change_row(change) for change in evaluation.changes],
             }
