@@ -9,6 +9,8 @@ from sap_rl import __version__
 from sap_rl.cli.agents import add_agents
 from sap_rl.cli.audit import add_audit
 from sap_rl.cli.evaluate import add_eval
+from sap_rl.cli.store import add_store
+from sap_rl.cli.sweep import add_sweep
 from sap_rl.cli.terminal import INTERRUPTED_STATUS, USAGE_STATUS, Parser
 from sap_rl.cli.train import add_train
 from sap_rl.errors import UsageError
@@ -16,6 +18,8 @@ from sap_rl.errors import UsageError
 COMMANDS = {
     "eval": (add_eval, "play an agent under attack and report returns"),
     "audit": (add_audit, "attack an agent with a whole suite and report the worst case"),
+    "sweep": (add_sweep, "play many evaluations into a store; goes on where it was interrupted"),
+    "store": (add_store, "export and merge stores of sweeps"),
     "train": (add_train, "train a Double-DQN agent"),
     "agents": (
         add_agents,
