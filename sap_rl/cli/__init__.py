@@ -12,6 +12,8 @@ from sap_rl.cli.evaluate import add_eval
 from sap_rl.cli.film import add_film
 from sap_rl.cli.plot import add_plot
 from sap_rl.cli.report import add_report
+from sap_rl.cli.store import add_store
+from sap_rl.cli.sweep import add_sweep
 from sap_rl.cli.terminal import INTERRUPTED_STATUS, USAGE_STATUS, Parser
 from sap_rl.cli.train import add_train
 from sap_rl.errors import UsageError
@@ -22,6 +24,8 @@ COMMANDS = {
     "film": (add_film, "film an agent's games under attack, without and with a defence"),
     "plot": (add_plot, "draw results as PDF and PNG for a paper"),
     "report": (add_report, "write one self-contained page about results"),
+    "sweep": (add_sweep, "play many evaluations into a store; goes on where it was interrupted"),
+    "store": (add_store, "export and merge stores of sweeps"),
     "train": (add_train, "train a Double-DQN agent"),
     "agents": (
         add_agents,

@@ -15,7 +15,7 @@ from sap_rl.evaluation.arms import Cast
 from sap_rl.evaluation.code_version import code_version
 from sap_rl.evaluation.experiments import CellTask, Experiment
 from sap_rl.evaluation.frames import fitting_frames
-from sap_rl.evaluation.rollout import Step
+from sap_rl.evaluation.rollout import Episode, Step
 from sap_rl.evaluation.stage import Stage
 from sap_rl.evaluation.store import CellRecord, Store
 from sap_rl.evaluation.tally import ArmFacts, Tally
@@ -30,12 +30,13 @@ TELL_EVERY = 0.5
 
 @dataclass(frozen=True)
 class CellProgress:
-    """How far a cell is."""
+    """How far a cell is; ended: the episodes that ended since the last report."""
 
-    key: str
+    task: CellTask
     episodes: int
     steps: int
     seconds: float
+    ended: tuple[Episode, ...]
 
 
 @dataclass
@@ -114,16 +115,19 @@ def _cast_for(task: CellTask, stage: Stage) -> Cast:
 def _play_on(task: CellTask, games: ArmGames, store: Store) -> Iterator[CellProgress]:
     """Every episode is kept when it ends, and where all games stand every so many steps."""
     told = 0.0
+    ended: list[Episode] = []
     for event in games.play():
         tally = games.tally
         if not isinstance(event, Step):
             store.add_episodes(task.key, [event])
+            ended.append(event)
         elif tally.batches % KEEP_EVERY == 0 and games.can_be_kept:
             by_now = replace(tally, episodes=[*tally.episodes, *event.ended])
             store.keep_progress(task.key, by_now, games.snapshot())
         if (now := time.monotonic()) - told > TELL_EVERY:
             told = now
-            yield CellProgress(task.key, len(tally.episodes), tally.steps, tally.seconds)
+            yield CellProgress(task, len(tally.episodes), tally.steps, tally.seconds, tuple(ended))
+            ended.clear()
 
 
 def _finish(task: CellTask, games: ArmGames, facts: ArmFacts, store: Store) -> CellRecord:

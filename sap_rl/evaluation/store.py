@@ -143,10 +143,9 @@ class Store:
             ).fetchone()
         if found is None:
             return None
-        counted, ended = (json.loads(part) for part in json.loads(found[0]))
-        return Tally.from_json(counted, [Episode(*row[:3], bool(row[3])) for row in ended]), found[
-            1
-        ]
+        kept = json.loads(found[0])
+        tally = Tally.from_json(kept["tally"], [_episode(row) for row in kept["episodes"]])
+        return tally, found[1]
 
     def put(self, record: CellRecord) -> bool:
         """Keep a cell whole, unless a complete one is there already; whether it was kept."""

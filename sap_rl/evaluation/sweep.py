@@ -96,6 +96,10 @@ class Sweep:
             tuple(self.tasks.values()), sum(found), len(found) - sum(found), outdated
         )
 
+    def evaluations(self) -> list[Evaluation]:
+        """The experiments of this sweep as far as they were played."""
+        return [self.store.evaluation(plan.record()) for plan in self.planned]
+
     def _ended_before(self) -> Iterator[SweepEvent]:
         """Tell what is complete, and note the rest in playing order."""
         missing = []
