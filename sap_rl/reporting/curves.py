@@ -93,8 +93,7 @@ def curves(panel: Panel) -> tuple[Curve, ...]:
     found: list[Curve] = []
     for evaluation in panel.evaluations:
         for curve in _curves(evaluation, panel):
-            same = [c for c in found if (c.arm, c.rows) == (curve.arm, curve.rows)]
-            if curve.rows and not same and (curve.arm != "random" or not _has(found, "random")):
+            if curve.rows and not any(_same(curve, other) for other in found):
                 found.append(curve)
     return tuple(_told_apart(found))
 
@@ -166,8 +165,11 @@ def _told_apart(found: Sequence[Any]) -> list[Any]:
     ]
 
 
-def _has(found: Sequence[Curve], arm: str) -> bool:
-    return any(curve.arm == arm for curve in found)
+def _same(one: Curve, other: Curve) -> bool:
+    """Whether a second line would say nothing: one agent's games, or another random player."""
+    if one.arm == other.arm == "random":
+        return True
+    return (one.arm, one.agent, one.rows) == (other.arm, other.agent, other.rows)
 
 
 def _agent_key(evaluation: Evaluation) -> tuple[str, str | None]:
