@@ -174,6 +174,8 @@ def _bounds(low: float | None, high: float | None) -> str:
 
 
 def _plain(value: object) -> str:
+    if value is None:
+        return "-"
     if isinstance(value, list | tuple):
         return ", ".join(_plain(part) for part in value)
     if isinstance(value, dict):
