@@ -57,7 +57,7 @@ def sweep_request(options: Mapping[str, Any], given: Mapping[str, Any]) -> Sweep
 
 
 def _parts(options: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The mapping of each entry of `experiments`, the outer ones beneath; the outer alone without."""
+    """The mapping of each entry of `experiments` over the outer one; that alone without entries."""
     _check_keys(options, outer=True)
     outer = {key: value for key, value in options.items() if key not in SWEEP_KEYS}
     entries = options.get("experiments", [{}])
