@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -11,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from sap_rl.cli.terminal import INTERRUPTED_STATUS, listen
-from sap_rl.config import read_whole, read_yaml
+from sap_rl.config import read_number, read_whole, read_yaml
 from sap_rl.errors import require_positive, unknown
 from sap_rl.evaluation.engine_local import LocalEngine
+from sap_rl.evaluation.engine_ray import RayEngine
 from sap_rl.evaluation.engines import ENGINES, Engine
 from sap_rl.evaluation.results import check_folder
 from sap_rl.evaluation.store import Store
 from sap_rl.evaluation.sweep import Sweep
+from sap_rl.machine import usable_cores
 from sap_rl.reporting.sweep_progress import SweepBars
 from sap_rl.reporting.tables import console, evaluation_report
 from sap_rl.reporting.tensorboard import SweepWriter
@@ -33,6 +34,10 @@ def add_sweep(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, metavar="STORE", help="the results' file [runs/CONFIG.sqlite]"
     )
     parser.add_argument("--engine", default="local", help=f"{' or '.join(ENGINES)} [local]")
+    parser.add_argument(
+        "--address", help="of a Ray cluster: auto for the one of this machine [a new one here]"
+    )
+    parser.add_argument("--gpus", default="0", help="of each cell under ray, a fraction too [0]")
     parser.add_argument("--workers", help="cells at once [a core each]")
     parser.add_argument("--episodes", default=unset, help="of each cell, instead of the file's")
     parser.add_argument(
@@ -68,7 +73,7 @@ def run_sweep(args: argparse.Namespace) -> int:
             listeners.append(board)
         bars = stack.enter_context(SweepBars(screen))
         try:
-            listen(sweep.run(_engine(args, path)), [*listeners, bars])
+            listen(sweep.run(_engine(args, store)), [*listeners, bars])
         except KeyboardInterrupt:
             bars.__exit__(None, None, None)
             _say_how_to_go_on(args, sweep, path)
@@ -79,14 +84,16 @@ def run_sweep(args: argparse.Namespace) -> int:
     return 0
 
 
-def _engine(args: argparse.Namespace, path: Path) -> Engine:
+def _engine(args: argparse.Namespace, store: Store) -> Engine:
     if args.engine not in ENGINES:
         raise unknown("engine", args.engine, ENGINES)
-    workers = len(os.sched_getaffinity(0))
+    workers = usable_cores()
     if args.workers is not None:
         workers = read_whole("workers", args.workers)
         require_positive("workers", workers)
-    return LocalEngine(path, workers)
+    if args.engine == "local":
+        return LocalEngine(store.path, workers)
+    return RayEngine(store, workers, args.address, read_number("gpus", args.gpus))
 
 
 def _say_how_to_go_on(args: argparse.Namespace, sweep: Sweep, path: Path) -> None:
