@@ -10,6 +10,8 @@ from sap_rl.cli.agents import add_agents
 from sap_rl.cli.audit import add_audit
 from sap_rl.cli.compare import add_compare, add_game
 from sap_rl.cli.evaluate import add_eval
+from sap_rl.cli.store import add_store
+from sap_rl.cli.sweep import add_sweep
 from sap_rl.cli.terminal import INTERRUPTED_STATUS, USAGE_STATUS, Parser
 from sap_rl.cli.train import add_train
 from sap_rl.errors import UsageError
@@ -17,6 +19,8 @@ from sap_rl.errors import UsageError
 COMMANDS = {
     "eval": (add_eval, "play an agent under attack and report returns"),
     "audit": (add_audit, "attack an agent with a whole suite and report the worst case"),
+    "sweep": (add_sweep, "play many evaluations into a store; goes on where it was interrupted"),
+    "store": (add_store, "export and merge stores of sweeps"),
     "compare": (add_compare, "which cells of two evaluations, or of one and the paper, differ"),
     "game": (add_game, "the best mixtures of defences and of attacks"),
     "train": (add_train, "train a Double-DQN agent"),

@@ -10,7 +10,8 @@ from sap_rl.config import read_option
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.against_paper import PaperComparison, against_paper
 from sap_rl.evaluation.contest import contests, contests_json
-from sap_rl.evaluation.results import check_writable, read_evaluation, write_atomically
+from sap_rl.evaluation.results import check_writable, write_atomically
+from sap_rl.evaluation.store import load_evaluations
 from sap_rl.evaluation.store_comparison import Comparison, compare
 from sap_rl.reporting.comparisons import comparison_report, paper_report
 from sap_rl.reporting.contest_tables import contests_report
@@ -34,13 +35,13 @@ def run_compare(args: argparse.Namespace) -> int:
         raise UsageError("say either A and B, or A and --paper")
     if args.json:
         check_writable(args.json)
-    ours = [read_evaluation(args.a)]
+    ours = load_evaluations(args.a)
     found: Comparison | PaperComparison
     if args.paper:
         found = against_paper(ours)
         console().print(paper_report(found))
     else:
-        found = compare(ours, [read_evaluation(args.b)])
+        found = compare(ours, load_evaluations(args.b))
         console().print(comparison_report(found))
     if args.json:
         write_atomically(args.json, found.to_json())
@@ -61,8 +62,7 @@ def run_game(args: argparse.Namespace) -> int:
     """Print the payoffs and both sides' mixtures of every game and lambda."""
     if args.json:
         check_writable(args.json)
-    evaluations = [read_evaluation(path) for path in args.stores]
-    found = contests(evaluations, seed=read_option("seed", args.seed))
+    found = contests(load_evaluations(args.stores), seed=read_option("seed", args.seed))
     console().print(contests_report(found))
     if args.json:
         write_atomically(args.json, contests_json(found))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 
 from sap_rl.atari.games import game_facts
@@ -11,7 +9,6 @@ from sap_rl.attacks.schedule import EVERY
 from sap_rl.defenses import parse_defense
 from sap_rl.evaluation.arms import Arm
 from sap_rl.evaluation.results import Change, Row
-from sap_rl.evaluation.rollout import Episode, Step
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.statistics import (
     Interval,
@@ -21,77 +18,8 @@ from sap_rl.evaluation.statistics import (
     reaches,
     relative_change,
 )
+from sap_rl.evaluation.tally import ArmFacts, Tally
 from sap_rl.seeds import numpy_stream
-
-
-@dataclass(frozen=True)
-class ArmFacts:
-    """What is fixed about an arm before it is played; None where it does not apply."""
-
-    attack: str | None = None
-    defense: str | None = None
-    backward: str | None = None
-    grad_samples: int | None = None
-    policy_samples: int = 1
-    epsilon: float = 0.0
-    precision: str = "float32"
-    sampler: str | None = None
-
-
-@dataclass
-class Share:
-    """A running average over the steps on which something was measured."""
-
-    total: float = 0.0
-    count: int = 0
-
-    def add(self, values: np.ndarray | None) -> None:
-        """Count the values of one step; None where it was not measured."""
-        if values is not None:
-            self.total += float(values.sum())
-            self.count += len(values)
-
-    @property
-    def average(self) -> float | None:
-        """None where it was never measured."""
-        return self.total / self.count if self.count else None
-
-
-@dataclass
-class Tally:
-    """Counts what an arm's steps and episodes showed."""
-
-    episodes: list[Episode] = field(default_factory=list)
-    steps: int = 0
-    flipped: Share = field(default_factory=Share)
-    self_flipped: Share = field(default_factory=Share)
-    linf: Share = field(default_factory=Share)
-    mean: Share = field(default_factory=Share)
-    struck: Share = field(default_factory=Share)
-    idle: Share = field(default_factory=Share)
-    forward: Share = field(default_factory=Share)
-    backward: Share = field(default_factory=Share)
-    linf_max: float | None = None
-    seconds: float = 0.0
-
-    def add(self, event: Step | Episode) -> None:
-        """Count one event of a rollout."""
-        if isinstance(event, Episode):
-            self.episodes.append(event)
-            return
-        decision = event.decision
-        self.steps += len(decision.actions)
-        self.flipped.add(decision.flipped)
-        self.self_flipped.add(decision.self_flipped)
-        self.linf.add(decision.linf)
-        self.mean.add(decision.mean)
-        self.struck.add(decision.struck)
-        if decision.idle is not None and decision.struck is not None:
-            self.idle.add(decision.idle[decision.struck])
-        self.forward.add(decision.forward)
-        self.backward.add(decision.backward)
-        if decision.linf is not None:
-            self.linf_max = max(self.linf_max or 0.0, float(decision.linf.max()))
 
 
 def make_row(settings: Settings, arm: Arm, facts: ArmFacts, tally: Tally) -> Row:
