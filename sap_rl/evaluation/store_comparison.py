@@ -12,7 +12,7 @@ import numpy as np
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.played import CellName, Played, differences, played_cells
 from sap_rl.evaluation.results import Evaluation
-from sap_rl.evaluation.testing import (
+from sap_rl.evaluation.significance import (
     Difference,
     holm,
     independent_difference,
