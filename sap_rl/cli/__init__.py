@@ -8,6 +8,7 @@ import sys
 from sap_rl import __version__
 from sap_rl.cli.agents import add_agents
 from sap_rl.cli.audit import add_audit
+from sap_rl.cli.compare import add_compare, add_game
 from sap_rl.cli.evaluate import add_eval
 from sap_rl.cli.film import add_film
 from sap_rl.cli.plot import add_plot
@@ -26,6 +27,8 @@ COMMANDS = {
     "report": (add_report, "write one self-contained page about results"),
     "sweep": (add_sweep, "play many evaluations into a store; goes on where it was interrupted"),
     "store": (add_store, "export and merge stores of sweeps"),
+    "compare": (add_compare, "which cells of two evaluations, or of one and the paper, differ"),
+    "game": (add_game, "the best mixtures of defences and of attacks"),
     "train": (add_train, "train a Double-DQN agent"),
     "agents": (
         add_agents,
@@ -37,7 +40,7 @@ COMMANDS = {
 def main(argv: list[str] | None = None) -> int:
     """Run `sap-rl`; returns the exit status.
 
-    0, 1 where a check failed, 2 for bad input, 130 for Ctrl-C.
+    0, 1 where a check failed or a comparison found a difference, 2 for bad input, 130 for Ctrl-C.
     """
     try:
         args = _parser().parse_args(argv)
