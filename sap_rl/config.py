@@ -261,6 +261,31 @@ def eval_request(options: Mapping[str, Any]) -> EvalRequest:
     )
 
 
+FILM_KEYS = (
+    "game", "agent", *LOADING_KEYS, "lambda", "attack", *ATTACK_KEYS, *PROTOCOL_KEYS, "defense",
+    *DEFENSE_KEYS, "victim", "attack_backward", "schedule", "seed", "precision", "device",
+)  # fmt: skip
+
+
+def film_request(options: Mapping[str, Any]) -> EvalRequest:
+    """The evaluation whose games are filmed, from options by name, others ignored; the victim is
+    the defended agent itself by default."""
+    return eval_request(
+        {"victim": "self"} | _pick(options, FILM_KEYS) | {"episodes": 1, "controls": False}
+    )
+
+
+MAX_SECONDS = 600.0
+
+
+def read_seconds(value: Any) -> float:
+    """The length of a film; UsageError names a value that is none."""
+    found = read_number("seconds", value)
+    if not 0 < found <= MAX_SECONDS:
+        raise UsageError(f"seconds must lie above 0 and up to {MAX_SECONDS:g}, got {found:g}")
+    return found
+
+
 AUDIT_KEYS = ("lambda", "defense", "budget", "episodes", "frames", "max_frames", "seed")
 
 

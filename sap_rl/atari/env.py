@@ -102,13 +102,25 @@ def _restacked(
     return RestackedAtari(envs, preprocess, lens)
 
 
+def action_names(game: str, preprocess: Preprocess | None = None) -> tuple[str, ...]:
+    """What the actions 0, 1, ... of `make_atari` do, as the emulator calls them: NOOP, UPFIRE."""
+    preprocess = preprocess or Preprocess()
+    ale = _emulator(rom_ids()[canonical_game(game)])
+    found = ale.getLegalActionSet() if preprocess.full_action_space else ale.getMinimalActionSet()
+    return tuple(action.name for action in found[: preprocess.first_actions or None])
+
+
 @cache
 def screen_size(rom: str) -> tuple[int, int]:
     """Height and width of a game's screen before any resizing, 210x160 for most."""
+    height, width = _emulator(rom).getScreenDims()
+    return int(height), int(width)
+
+
+def _emulator(rom: str) -> ALEInterface:
     ALEInterface.setLoggerMode(LoggerMode.Error)  # it greets on stderr otherwise
     ale = ALEInterface()
     path = roms.get_rom_path(rom)
     assert path is not None, rom
     ale.loadROM(path)
-    height, width = ale.getScreenDims()
-    return int(height), int(width)
+    return ale

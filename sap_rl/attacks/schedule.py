@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
@@ -69,13 +70,18 @@ def preference(values: QValues, temperature: float = 1.0) -> PerExample:
     return chances.amax(1) - chances.amin(1)
 
 
-@dataclass
 class Timer:
-    """A schedule as it runs, with what it remembers."""
+    """A schedule as it runs; recent: the preferences that it remembers, the oldest first."""
 
-    schedule: Schedule
-    _recent: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
-    _ordered: list[float] = field(default_factory=list)
+    def __init__(self, schedule: Schedule, recent: Iterable[float] = ()) -> None:
+        self.schedule = schedule
+        self._recent = deque(recent, maxlen=REMEMBERED)
+        self._ordered = sorted(self._recent)
+
+    @property
+    def recent(self) -> tuple[float, ...]:
+        """What it remembers."""
+        return tuple(self._recent)
 
     def strikes(self, values: QValues, generator: torch.Generator) -> Flags:
         """Whether to strike [B], from the victim's action values on the clean frames."""

@@ -8,8 +8,14 @@ import sys
 from sap_rl import __version__
 from sap_rl.cli.agents import add_agents
 from sap_rl.cli.audit import add_audit
+from sap_rl.cli.compare import add_compare, add_game
 from sap_rl.cli.evaluate import add_eval
+from sap_rl.cli.film import add_film
 from sap_rl.cli.harden import add_harden
+from sap_rl.cli.plot import add_plot
+from sap_rl.cli.report import add_report
+from sap_rl.cli.store import add_store
+from sap_rl.cli.sweep import add_sweep
 from sap_rl.cli.terminal import INTERRUPTED_STATUS, USAGE_STATUS, Parser
 from sap_rl.cli.train import add_train
 from sap_rl.errors import UsageError
@@ -17,6 +23,13 @@ from sap_rl.errors import UsageError
 COMMANDS = {
     "eval": (add_eval, "play an agent under attack and report returns"),
     "audit": (add_audit, "attack an agent with a whole suite and report the worst case"),
+    "film": (add_film, "film an agent's games under attack, without and with a defence"),
+    "plot": (add_plot, "draw results as PDF and PNG for a paper"),
+    "report": (add_report, "write one self-contained page about results"),
+    "sweep": (add_sweep, "play many evaluations into a store; goes on where it was interrupted"),
+    "store": (add_store, "export and merge stores of sweeps"),
+    "compare": (add_compare, "which cells of two evaluations, or of one and the paper, differ"),
+    "game": (add_game, "the best mixtures of defences and of attacks"),
     "train": (add_train, "train a Double-DQN agent"),
     "harden": (add_harden, "make an agent robust by adversarial distillation from itself"),
     "agents": (
@@ -29,7 +42,7 @@ COMMANDS = {
 def main(argv: list[str] | None = None) -> int:
     """Run `sap-rl`; returns the exit status.
 
-    0, 1 where a check failed, 2 for bad input, 130 for Ctrl-C.
+    0, 1 where a check failed or a comparison found a difference, 2 for bad input, 130 for Ctrl-C.
     """
     try:
         args = _parser().parse_args(argv)

@@ -19,7 +19,8 @@ from sap_rl.evaluation.results import Row
 from sap_rl.evaluation.rollout import Player, rollout
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.suite import Entry
-from sap_rl.evaluation.summary import ArmFacts, Tally, make_row
+from sap_rl.evaluation.summary import make_row
+from sap_rl.evaluation.tally import ArmFacts, Tally
 from sap_rl.types import PixelArray
 
 RECORDING_LAMBDA = 1.0

@@ -33,10 +33,10 @@ class EpsilonDraws:
 
 
 class Roster:
-    """Hands the episodes 0..count-1 to whichever environment is free, each once, in order."""
+    """Hands the episodes given..count-1 to whichever environment is free, each once, in order."""
 
-    def __init__(self, count: int) -> None:
-        self._left = iter(range(count))
+    def __init__(self, count: int, given: int = 0) -> None:
+        self._left = iter(range(given, count))
 
     def draw(self) -> int | None:
         """The next episode's index, None when all are given out."""

@@ -169,14 +169,14 @@ def read_evaluation(path: Path) -> Evaluation:
         raise UsageError(f"'{path}' is no evaluation as `sap-rl eval --json` writes it") from error
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str | bytes) -> None:
     """Write beside the target, then rename: a file that was there stays whole until the end.
 
     Raises UsageError if the disk refuses; nothing is left beside the target then.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_bytes(text.encode() if isinstance(text, str) else text)
         os.replace(beside, path)  # noqa: PTH105
     except OSError as error:
         beside.unlink(missing_ok=True)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import platform
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 
 import numpy as np
@@ -15,23 +14,19 @@ import torch
 from sap_rl.agents import Agent
 from sap_rl.atari.env import make_atari
 from sap_rl.atari.fleet import Fleet, make_fleet
-from sap_rl.attacks import attack_options
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.arms import Arm, Cast, RandomPlayer, matching_sigma, plan
+from sap_rl.evaluation.arm_games import ArmGames, arm_facts, cast_matched
+from sap_rl.evaluation.arms import Arm, Cast, plan
+from sap_rl.evaluation.assembly import AgentFacts, assemble
 from sap_rl.evaluation.contenders import defended_by
-from sap_rl.evaluation.episodes import max_agent_steps
-from sap_rl.evaluation.findings import evaluation_findings
 from sap_rl.evaluation.frames import fitting_frames
 from sap_rl.evaluation.results import Evaluation, Row
-from sap_rl.evaluation.rollout import Episode, Player, Step, rollout
+from sap_rl.evaluation.rollout import Episode, Step
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.side_by_side import Job, side_by_side
-from sap_rl.evaluation.summary import ArmFacts, Tally, make_changes, make_row
+from sap_rl.evaluation.summary import make_row
+from sap_rl.evaluation.tally import ArmFacts, Tally
 from sap_rl.machine import keep_freed_memory
-from sap_rl.seeds import numpy_stream
-
-MATCH_EVERY = 8
-"""Steps of the defended agent's clean play between those whose values set the matched noise."""
 
 
 @dataclass(frozen=True)
@@ -154,79 +149,27 @@ class Stage:
             for arm, (facts, tally) in list(self._open.items())
         }
         rows = [known[arm] for arm in self.arms if arm in known]
-        config = asdict(self.settings) | {
-            "num_envs": self.settings.parallel,
-            "agent": self.agent.name,
-            "agent_sha256": self.agent.sha256,
-            "defended_sha256": self.cast.defended.sha256 if self.cast.defended else None,
-            "device": str(self.agent.device),
-            "threads": self.threads,
-            "arms": len(self.arms),
-        }
-        protocol = config.pop("protocol") | {"preprocess": asdict(self.agent.preprocess)}
-        changes = make_changes(self.settings, rows)
-        checks = evaluation_findings(self.settings, rows, changes)
-        return Evaluation(config, versions(), protocol, tuple(rows), changes, checks)
+        about = AgentFacts.of(self.agent, self.cast.defended, threads=self.threads)
+        return assemble(self.settings, about, rows, versions(), arms=len(self.arms))
 
     def _play_arm(self, arm: Arm, fleet: Fleet) -> Iterator[Event]:
         s = self.settings
         cast = self.cast if self.at_once == 1 else self.cast.apart()
-        player: Player = RandomPlayer() if arm.name == "random" else cast.contestant(arm)
-        facts = self._facts(arm, cast)
-        tally = Tally()
+        facts = arm_facts(cast, arm)
+        controlled = any(planned.name == "matched" for planned in self.arms)
+        calibrates = (arm.name, arm.lam) == ("defended", 0.0) and controlled
+        games = ArmGames(cast, arm, facts, fleet, s.seed, s.episodes, calibrates=calibrates)
+        tally = games.tally
         self._open[arm] = (facts, tally)
         yield ArmStarted(arm, facts)
-        watched: list[np.ndarray] = []
-        started = time.perf_counter()
-        games = rollout(
-            fleet,
-            player,
-            episodes=s.episodes,
-            seed=s.seed,
-            epsilon=facts.epsilon,
-            max_steps=max_agent_steps(s.protocol.max_frames, self.agent.preprocess.frameskip),
-        )
-        calibrates = (arm.name, arm.lam) == ("defended", 0.0) and s.controls
-        for count, event in enumerate(games):
-            tally.add(event)
-            tally.seconds = time.perf_counter() - started
-            if calibrates and isinstance(event, Step) and count % MATCH_EVERY == 0:
-                watched.append(cast.original.q_values(event.pixels).cpu().numpy())
+        for event in games.play():
             yield ArmPlayed(arm, event, tally)
         row = make_row(s, arm, facts, tally)
         self._rows[arm] = row
         del self._open[arm]
-        if calibrates and any(planned.name == "matched" for planned in self.arms):
-            self._match(np.concatenate(watched), row.self_flip_rate or 0.0)
+        if games.calibrates:
+            cast_matched(self.cast, games.sigma(row.self_flip_rate))
         yield ArmEnded(arm, row)
-
-    def _match(self, values: np.ndarray, rate: float) -> None:
-        """Cast the `matched` control: noise that flips as often as the defended agent."""
-        sigma = matching_sigma(values, rate, rng=numpy_stream(self.settings.seed, "match"))
-        # Its action values are a mean over passes too, which shrinks the noise.
-        sigma *= self.settings.protocol.policy_samples**0.5
-        self.cast.matched = self.cast.original.defend(
-            f"q-noise-{sigma:.4g}", seed=self.settings.seed
-        )
-
-    def _facts(self, arm: Arm, cast: Cast) -> ArmFacts:
-        s = self.settings
-        if arm.name == "random":
-            return ArmFacts(epsilon=1.0)
-        agent = cast.agent(arm.name)
-        attacked = arm.victim is not None
-        victim = cast.victim(arm).module if attacked else None
-        gradient = attacked and "grad_samples" in attack_options(s.attack)
-        return ArmFacts(
-            attack=s.attack if attacked else None,
-            defense=agent.defense,
-            backward=getattr(victim, "backward", None) if gradient else None,
-            grad_samples=cast.grad_samples(arm) if gradient else None,
-            policy_samples=agent.policy_samples,
-            epsilon=s.protocol.epsilon,
-            precision=_precision(agent),
-            sampler=getattr(agent.module, "sampler_version", None),
-        )
 
     def _check_actions(self, agent: Agent) -> None:
         """Refuse a network whose outputs are not the game's actions, before anything is played."""
@@ -240,13 +183,6 @@ class Stage:
                 f"agent '{agent.name}' has {found} actions but {self.settings.game} has {wanted}; "
                 "it was trained on another game or action set"
             )
-
-
-def _precision(agent: Agent) -> str:
-    """What the network's products are computed in."""
-    dtypes = sorted({str(p.dtype).removeprefix("torch.") for p in agent.module.parameters()})
-    tf32 = agent.device.type == "cuda" and torch.backends.cudnn.allow_tf32
-    return "+".join(dtypes or ["float32"]) + (" (TF32 convolutions)" if tf32 else "")
 
 
 def versions() -> dict[str, str]:

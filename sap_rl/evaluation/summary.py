@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 
 from sap_rl.atari.games import game_facts
@@ -12,7 +10,6 @@ from sap_rl.defenses import parse_defense
 from sap_rl.evaluation.arms import Arm
 from sap_rl.evaluation.contenders import parse_contender
 from sap_rl.evaluation.results import Change, Row
-from sap_rl.evaluation.rollout import Episode, Step
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.statistics import (
     Interval,
@@ -22,77 +19,8 @@ from sap_rl.evaluation.statistics import (
     reaches,
     relative_change,
 )
+from sap_rl.evaluation.tally import ArmFacts, Tally
 from sap_rl.seeds import numpy_stream
-
-
-@dataclass(frozen=True)
-class ArmFacts:
-    """What is fixed about an arm before it is played; None where it does not apply."""
-
-    attack: str | None = None
-    defense: str | None = None
-    backward: str | None = None
-    grad_samples: int | None = None
-    policy_samples: int = 1
-    epsilon: float = 0.0
-    precision: str = "float32"
-    sampler: str | None = None
-
-
-@dataclass
-class Share:
-    """A running average over the steps on which something was measured."""
-
-    total: float = 0.0
-    count: int = 0
-
-    def add(self, values: np.ndarray | None) -> None:
-        """Count the values of one step; None where it was not measured."""
-        if values is not None:
-            self.total += float(values.sum())
-            self.count += len(values)
-
-    @property
-    def average(self) -> float | None:
-        """None where it was never measured."""
-        return self.total / self.count if self.count else None
-
-
-@dataclass
-class Tally:
-    """Counts what an arm's steps and episodes showed."""
-
-    episodes: list[Episode] = field(default_factory=list)
-    steps: int = 0
-    flipped: Share = field(default_factory=Share)
-    self_flipped: Share = field(default_factory=Share)
-    linf: Share = field(default_factory=Share)
-    mean: Share = field(default_factory=Share)
-    struck: Share = field(default_factory=Share)
-    idle: Share = field(default_factory=Share)
-    forward: Share = field(default_factory=Share)
-    backward: Share = field(default_factory=Share)
-    linf_max: float | None = None
-    seconds: float = 0.0
-
-    def add(self, event: Step | Episode) -> None:
-        """Count one event of a rollout."""
-        if isinstance(event, Episode):
-            self.episodes.append(event)
-            return
-        decision = event.decision
-        self.steps += len(decision.actions)
-        self.flipped.add(decision.flipped)
-        self.self_flipped.add(decision.self_flipped)
-        self.linf.add(decision.linf)
-        self.mean.add(decision.mean)
-        self.struck.add(decision.struck)
-        if decision.idle is not None and decision.struck is not None:
-            self.idle.add(decision.idle[decision.struck])
-        self.forward.add(decision.forward)
-        self.backward.add(decision.backward)
-        if decision.linf is not None:
-            self.linf_max = max(self.linf_max or 0.0, float(decision.linf.max()))
 
 
 def make_row(settings: Settings, arm: Arm, facts: ArmFacts, tally: Tally) -> Row:
@@ -102,7 +30,8 @@ def make_row(settings: Settings, arm: Arm, facts: ArmFacts, tally: Tally) -> Row
     complete = len(returns) == settings.episodes
     interval = Interval(float(np.mean(returns)), None, None) if returns else None
     if complete:
-        interval = mean_interval(returns, rng=_bootstrap(settings, arm.title, arm.lam))
+        rng = _bootstrap(settings, arm.title, arm.lam)
+        interval = mean_interval(returns, rng=rng, level=settings.look_level)
     known = game_facts(settings.game)
     score = None
     if interval is not None and known.random is not None and known.human is not None:
@@ -167,12 +96,14 @@ def _change(
         original.returns,
         defended.returns,
         clean_gap=_clean_gap(settings, done),
+        level=settings.look_level,
         rng=_bootstrap(settings, "change", lam, victim or "clean"),
     )
     gain = difference_interval(
         defended.returns,
         original.returns,
         rng=_bootstrap(settings, "difference", lam, victim or "clean"),
+        level=settings.look_level,
     )
     facts = game_facts(settings.game)
     return Change(
@@ -221,7 +152,8 @@ def _claim_flags(
         flags.append("at_floor")
     if matched is not None:
         rng = _bootstrap(settings, "matched", defended.lam, defended.victim or "clean")
-        gain = difference_interval(defended.returns, matched.returns, rng=rng)
+        level = settings.look_level
+        gain = difference_interval(defended.returns, matched.returns, rng=rng, level=level)
         if (gain.mean if gain.low is None else gain.low) <= 0:
             flags.append("no_better_than_noise")
     # Noise that never flips is no noise: a deterministic player's control is the original itself.

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sap_rl.evaluation.arms import Arm
 from sap_rl.evaluation.audit import CellEnded
+from sap_rl.evaluation.film_stage import Scene
 from sap_rl.evaluation.rollout import Episode
 from sap_rl.evaluation.stage import ArmEnded, ArmPlayed, ArmStarted, Event
 from sap_rl.training.events import CheckpointWritten, Evaluated, Started, TrainEvent, Updated
@@ -151,3 +152,28 @@ class ExportBar(LiveBar):
 
 def _chosen(steps: int | None) -> str:
     return "" if steps is None else f"chosen: {steps:,} steps; "
+
+
+class FilmBar(_LiveBar):
+    """Listens to the scenes of a film."""
+
+    def __init__(self, steps: int, console: Console) -> None:
+        super().__init__(console, "playing", width=1, total=steps)
+
+    def __call__(self, scene: Scene) -> None:
+        """Show how far it is."""
+        self.bar.update(self.task, completed=scene.step, note=f"step {scene.step}")
+
+
+class FilmsBar(_LiveBar):
+    """Listens to the scenes of a report's films, one film after the other."""
+
+    def __init__(self, films: int, console: Console) -> None:
+        super().__init__(console, "films", width=1, total=films)
+        self.games: list[str] = []
+
+    def __call__(self, game: str, scene: Scene) -> None:
+        """Show how far it is; a film begins with step 1."""
+        if scene.step == 1:
+            self.games.append(game)
+        self.bar.update(self.task, completed=len(self.games) - 1, note=f"{game}, step {scene.step}")

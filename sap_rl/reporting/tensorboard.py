@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.results import Evaluation
+from sap_rl.evaluation.cell_play import CellProgress
+from sap_rl.evaluation.experiments import CellTask
+from sap_rl.evaluation.results import Evaluation, Row
 from sap_rl.evaluation.stage import ArmEnded, Event
+from sap_rl.evaluation.sweep import CellEnded, SweepEvent
 from sap_rl.reporting.plots import return_lambda_figure
 from sap_rl.training.events import EpisodeEnded, Evaluated, Finished, TrainEvent, Updated
 
@@ -40,6 +43,58 @@ class TensorBoardWriter:
             tag = f"eval/{evaluation.config['game']}/return_lambda"
             self.writer.add_figure(tag, return_lambda_figure(evaluation))
         self.writer.close()
+
+
+class SweepWriter:
+    """Listens to a sweep's events, to be followed while it plays.
+
+    Scalars `eval/<game>/<arm>/lambda_<x>/return` as episodes end, a run for each experiment; each
+    complete cell is a row of the hparams page: what was played against mean return and flip rate.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.writers: dict[str, SummaryWriter] = {"": _summary_writer(folder)}
+
+    def __call__(self, event: SweepEvent) -> None:
+        """Write one event."""
+        if isinstance(event, CellProgress):
+            for episode in event.ended:
+                self._returns(event.task, [(episode.index, episode.ret)])
+        elif isinstance(event, CellEnded):
+            if event.kept:
+                self._returns(event.task, list(enumerate(event.row.returns, event.task.first)))
+            self._hparams(event.task, event.row)
+        for writer in self.writers.values():
+            writer.flush()
+
+    def close(self) -> None:
+        """Flush and close everything."""
+        for writer in self.writers.values():
+            writer.close()
+
+    def _returns(self, task: CellTask, returns: list[tuple[int, float]]) -> None:
+        writer = self._writer(task.experiment.title.replace(" ", "_"))
+        tag = (
+            f"eval/{task.experiment.settings.game}/{task.arm.title}/lambda_{task.arm.lam:g}/return"
+        )
+        for index, value in returns:
+            writer.add_scalar(tag, value, index)
+
+    def _hparams(self, task: CellTask, row: Row) -> None:
+        asked = {
+            "game": row.game, "agent": task.experiment.agent, "arm": task.arm.title,
+            "lambda": row.lam, "attack": row.attack or "none", "defense": row.defense or "none",
+            "victim": row.victim or "none", "seed": task.experiment.settings.seed,
+        }  # fmt: skip
+        known = {"return": row.mean, "flip_rate": row.flip_rate, "normalised": row.normalised}
+        found = {f"cell/{name}": value for name, value in known.items() if value is not None}
+        self.writers[""].add_hparams(asked, found, run_name=f"cells/{task.key}")
+
+    def _writer(self, name: str) -> SummaryWriter:
+        if name not in self.writers:
+            self.writers[name] = _summary_writer(self.folder / name)
+        return self.writers[name]
 
 
 class TrainingWriter:

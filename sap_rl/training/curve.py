@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import dataclass
 from pathlib import Path
 
 from sap_rl.errors import UsageError
@@ -105,6 +106,33 @@ class HardenCurve:
         elif isinstance(event, HardenEvaluated):
             name, mean = f"eval-{event.lam:g}", f"{event.row.mean:.2f}"
             self.file.append(event.updates, "", seconds, "", "", "", name, mean)
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """A run as its curve tells it.
+
+    training: (agent steps, mean return of the last 100 training games); evaluated: lambda as it is
+    written -> (agent steps, mean return) of games played for the measurement alone.
+    """
+
+    training: tuple[tuple[int, float], ...]
+    evaluated: dict[str, tuple[tuple[int, float], ...]]
+
+
+def learning_curve(folder: Path) -> LearningCurve | None:
+    """The curve in an agent's or a run's folder, None where there is none."""
+    training: list[tuple[int, float]] = []
+    evaluated: dict[str, tuple[tuple[int, float], ...]] = {}
+    for line in _lines(folder / CURVE):
+        found = dict(zip(COLUMNS, line, strict=True))
+        steps, kind = int(found["steps"]), found["event"]
+        if found["mean_return"]:
+            training.append((steps, float(found["mean_return"])))
+        if kind.startswith("eval-"):
+            lam = kind.removeprefix("eval-")
+            evaluated[lam] = (*evaluated.get(lam, ()), (steps, float(found["value"])))
+    return LearningCurve(tuple(training), evaluated) if training or evaluated else None
 
 
 def curve_line(folder: Path, steps: int) -> dict[str, str] | None:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from sap_rl import Evaluation, Protocol, UsageError, evaluate, load_agent, make_atari
+from sap_rl.evaluation.arm_games import cast_matched, matched_sigma
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.stage import ArmEnded, ArmPlayed, ArmStarted, Stage
 from sap_rl.networks.nature import nature_network
@@ -110,7 +111,8 @@ def test_the_matched_noise_is_set_for_the_mean_over_passes(passes: int) -> None:
     pixels, _ = envs.reset(seed=0)
     envs.close()
     pixels = np.concatenate([pixels] * 16)
-    stage._match(stage.cast.original.q_values(pixels).numpy(), 0.4)
+    values = stage.cast.original.q_values(pixels).numpy()
+    cast_matched(stage.cast, matched_sigma(stage.cast, values, 0.4))
     looks = [stage.cast.agent("matched").act(pixels) for _ in range(2)]
     # 1,024 frames: a standard error of 0.015; without the correction 4 passes flip 0.3
     assert (looks[0] != looks[1]).mean() == pytest.approx(0.4, abs=0.06)

@@ -8,7 +8,6 @@ import pytest
 
 from sap_rl.evaluation.results import Change, Evaluation, Row
 from sap_rl.reporting.flags import FLAGS
-from sap_rl.reporting.plots import return_lambda_figure
 from sap_rl.reporting.tables import console, evaluation_report
 
 ROW = Row(
@@ -133,19 +132,3 @@ def test_an_incomplete_evaluation_says_so() -> None:
 
 def test_the_share_of_truncated_episodes_is_printed() -> None:
     assert "1 of 30 episodes were cut short" in " ".join(show(of(ROW)).split())
-
-
-def test_figure_has_a_line_per_player_and_gradient_with_the_clean_point() -> None:
-    clean = replace(ROW, lam=0.0, victim=None, mean=800.0, ci_low=700.0, ci_high=900.0)
-    attacked = replace(ROW, ci_low=None, ci_high=None)
-    one, four = replace(attacked, lam=1.0, mean=100.0), replace(attacked, lam=4.0, mean=50.0)
-    own = replace(four, victim="self", mean=60.0)
-    figure = return_lambda_figure(of(clean, one, four, own))
-    lines = {
-        container.get_label(): container.lines[0].get_xydata().tolist()  # type: ignore[union-attr]
-        for container in figure.axes[0].containers
-    }
-    assert lines == {
-        "sap-100, original's gradient": [[0.0, 800.0], [1.0, 100.0], [4.0, 50.0]],
-        "sap-100, own gradient": [[0.0, 800.0], [4.0, 60.0]],
-    }

@@ -1,0 +1,69 @@
+"""`sap-rl compare` and `sap-rl game`: what finished evaluations say together."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from sap_rl.cli.terminal import FAILED_STATUS
+from sap_rl.config import read_option
+from sap_rl.errors import UsageError
+from sap_rl.evaluation.against_paper import PaperComparison, against_paper
+from sap_rl.evaluation.contest import contests, contests_json
+from sap_rl.evaluation.results import check_writable, write_atomically
+from sap_rl.evaluation.store import load_evaluations
+from sap_rl.evaluation.store_comparison import Comparison, compare
+from sap_rl.reporting.comparisons import comparison_report, paper_report
+from sap_rl.reporting.contest_tables import contests_report
+from sap_rl.reporting.tables import console
+
+STORE = "a store of `sap-rl sweep`, or the file of `sap-rl eval --json`"
+
+
+def add_compare(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    parser.set_defaults(run=run_compare)
+    parser.add_argument("a", type=Path, metavar="A", help=STORE)
+    parser.add_argument("b", type=Path, metavar="B", nargs="?", help="what to compare it with")
+    parser.add_argument("--paper", action="store_true", help="compare A with the paper's table")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as one object")
+
+
+def run_compare(args: argparse.Namespace) -> int:
+    """Print the cells of both sides; status 0 if none differs, 1 if one does."""
+    if args.paper == (args.b is not None):
+        raise UsageError("say either A and B, or A and --paper")
+    if args.json:
+        check_writable(args.json)
+    ours = load_evaluations(args.a)
+    found: Comparison | PaperComparison
+    if args.paper:
+        found = against_paper(ours)
+        console().print(paper_report(found))
+    else:
+        found = compare(ours, load_evaluations(args.b))
+        console().print(comparison_report(found))
+    if args.json:
+        write_atomically(args.json, found.to_json())
+    return FAILED_STATUS if found.differs else 0
+
+
+def add_game(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    parser.set_defaults(run=run_game)
+    parser.add_argument(
+        "stores", type=Path, nargs="+", metavar="STORE", help=f"{STORE}; several are one"
+    )
+    parser.add_argument("--seed", default="0", help="of the bootstrap [0]")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as one object")
+
+
+def run_game(args: argparse.Namespace) -> int:
+    """Print the payoffs and both sides' mixtures of every game and lambda."""
+    if args.json:
+        check_writable(args.json)
+    found = contests(load_evaluations(args.stores), seed=read_option("seed", args.seed))
+    console().print(contests_report(found))
+    if args.json:
+        write_atomically(args.json, contests_json(found))
+    return 0

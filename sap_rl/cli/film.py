@@ -1,0 +1,58 @@
+"""`sap-rl film`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from sap_rl.agents import load_agent
+from sap_rl.cli.terminal import listen, set_threads
+from sap_rl.config import EVAL_OPTIONS, FILM_KEYS, film_request, read_seconds, read_whole, read_yaml
+from sap_rl.evaluation.film_stage import FilmStage, Scene
+from sap_rl.evaluation.results import check_writable, write_atomically
+from sap_rl.reporting.film import check_film_path, film_bytes, film_caption, film_steps
+from sap_rl.reporting.progress import FilmBar
+from sap_rl.reporting.tables import console
+
+
+def add_film(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    parser.set_defaults(run=run_film)
+    for name in (*FILM_KEYS, "threads"):
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            dest=name,
+            nargs="+" if name in ("lambda", "preprocess") else None,
+            default=argparse.SUPPRESS,
+            help=EVAL_OPTIONS[name].help.replace("[both]", "[self]"),
+        )
+    parser.add_argument("--config", type=Path, help="YAML with these options; flags win over it")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".mp4 or .gif")
+    parser.add_argument(
+        "--seconds", default=20, help="length, at half the speed of the console [20]"
+    )
+    parser.add_argument("--episode", default=0, help="which of the seed's games [0]")
+    parser.add_argument("--quiet", action="store_true", help="no progress, only the caption")
+
+
+def run_film(args: argparse.Namespace) -> int:
+    """Play two games, draw them, write the file and say what it shows."""
+    check_film_path(args.out)
+    check_writable(args.out)
+    seconds = read_seconds(args.seconds)
+    options = read_yaml(args.config) if args.config else {}
+    options |= {name: vars(args)[name] for name in (*FILM_KEYS, "threads") if name in args}
+    set_threads(options.get("threads"))
+    request = film_request(options)
+    agent = load_agent(request.agent, device=request.device, **request.loading)
+    other = load_agent(request.other, device=request.device) if request.other else None
+    steps = film_steps(seconds, agent.preprocess.frameskip / 60)
+    stage = FilmStage(agent, request.settings, steps, read_whole("episode", args.episode), other)
+    scenes: list[Scene] = []
+    bar = FilmBar(steps, console(stderr=True, quiet=args.quiet))
+    with bar:
+        listen(stage.play(), [scenes.append, bar])
+    write_atomically(args.out, film_bytes(scenes, stage.facts, args.out.suffix))
+    console().print(film_caption(scenes, stage.facts))
+    console().print(f"{args.out}: {args.out.stat().st_size:,} bytes")
+    return 0

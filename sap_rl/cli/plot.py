@@ -1,0 +1,32 @@
+"""`sap-rl plot`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from sap_rl.evaluation.results import check_folder
+from sap_rl.evaluation.store import load_evaluations
+from sap_rl.reporting.extra import FIGURES, require
+from sap_rl.reporting.figure_files import paper_figures, save_figures
+from sap_rl.reporting.tables import console
+
+
+def add_plot(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    parser.set_defaults(run=run_plot)
+    parser.add_argument(
+        "results", nargs="+", type=Path, metavar="RESULT",
+        help="what `sap-rl sweep` or `sap-rl eval --json` wrote, one or several",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="made if missing")
+
+
+def run_plot(args: argparse.Namespace) -> int:
+    """Write the figures and say where."""
+    require(FIGURES, "figures")
+    evaluations = load_evaluations(args.results)
+    check_folder(args.out)
+    for path in save_figures(paper_figures(evaluations), args.out):
+        console().print(str(path), soft_wrap=True)
+    return 0

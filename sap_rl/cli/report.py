@@ -1,0 +1,51 @@
+"""`sap-rl report`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from sap_rl.cli.terminal import set_threads
+from sap_rl.config import read_seconds
+from sap_rl.evaluation.results import check_writable, write_atomically
+from sap_rl.evaluation.store import load_evaluations
+from sap_rl.reporting.curves import panels
+from sap_rl.reporting.exhibits import collect
+from sap_rl.reporting.extra import FILMS, PAGES, require
+from sap_rl.reporting.progress import FilmsBar
+from sap_rl.reporting.report import report_page
+from sap_rl.reporting.tables import console
+
+
+def add_report(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    parser.set_defaults(run=run_report)
+    parser.add_argument(
+        "results", nargs="+", type=Path, metavar="RESULT",
+        help="what `sap-rl sweep` or `sap-rl eval --json` wrote, one or several",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the page, .html")
+    parser.add_argument(
+        "--seconds", default=20, help="of each film, at half the speed of the console [20]"
+    )
+    parser.add_argument("--no-film", dest="film", action="store_false", help="play no games")
+    parser.add_argument("--threads", help="threads of torch and of the emulators [torch's]")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def run_report(args: argparse.Namespace) -> int:
+    """Play the films, write the page and say what is missing."""
+    check_writable(args.out)
+    require((*PAGES, *FILMS) if args.film else PAGES, "reports")
+    seconds = read_seconds(args.seconds)
+    set_threads(args.threads)
+    shown = panels(load_evaluations(args.results))
+    bar = FilmsBar(len(shown), console(stderr=True, quiet=args.quiet))
+    with bar:
+        exhibits = collect(shown, seconds=seconds if args.film else None, watch=bar)
+    write_atomically(args.out, report_page(shown, exhibits))
+    for part in exhibits:
+        for note in part.notes:
+            console(stderr=True).print(note)
+    console().print(f"{args.out}: {args.out.stat().st_size:,} bytes", soft_wrap=True)
+    return 0

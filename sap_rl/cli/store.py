@@ -1,0 +1,43 @@
+"""`sap-rl store`: export, merge."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from sap_rl.evaluation.export import WRITERS, export
+from sap_rl.evaluation.store import Store
+from sap_rl.reporting.tables import console
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """Its own commands."""
+    commands = parser.add_subparsers(dest="store_command", required=True, metavar="export | merge")
+    exporting = commands.add_parser("export", help="write a row per episode, CSV or Parquet")
+    exporting.set_defaults(run=run_export)
+    exporting.add_argument("store", type=Path, metavar="STORE")
+    exporting.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help=f"ends in {' or '.join(WRITERS)}"
+    )
+    merging = commands.add_parser("merge", help="take over what other stores have and this lacks")
+    merging.set_defaults(run=run_merge)
+    merging.add_argument("store", type=Path, metavar="STORE", help="made if it is not there")
+    merging.add_argument("others", type=Path, nargs="+", metavar="OTHER")
+
+
+def run_export(args: argparse.Namespace) -> int:
+    """Write the table; say how many rows it has."""
+    with Store(args.store, make=False) as store:
+        rows = export(store, args.out)
+    console().print(f"{rows} episodes in {args.out}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def run_merge(args: argparse.Namespace) -> int:
+    """Merge; say how many cells were taken over from each."""
+    with Store(args.store) as store:
+        for path in args.others:
+            with Store(path, make=False) as other:
+                taken = store.merge(other)
+            console().print(f"{taken} cells from {path}", highlight=False, soft_wrap=True)
+    return 0

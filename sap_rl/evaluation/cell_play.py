@@ -1,0 +1,140 @@
+"""Play one cell into a store, so that a process which dies loses next to nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+
+from sap_rl.atari.fleet import Fleet, make_fleet
+from sap_rl.errors import UsageError
+from sap_rl.evaluation.arm_games import ArmGames, arm_facts, cast_matched
+from sap_rl.evaluation.arms import Cast
+from sap_rl.evaluation.code_version import code_version
+from sap_rl.evaluation.experiments import CellTask, Experiment
+from sap_rl.evaluation.frames import fitting_frames
+from sap_rl.evaluation.rollout import Episode, Step
+from sap_rl.evaluation.stage import Stage
+from sap_rl.evaluation.store import CellRecord, Store
+from sap_rl.evaluation.tally import ArmFacts, Tally
+from sap_rl.machine import keep_freed_memory
+from sap_rl.seeds import stream_seed
+
+KEEP_EVERY = 32
+"""Steps after which a cell's whole state is kept; fixed, so that no outcome decides about it."""
+TELL_EVERY = 0.5
+"""Seconds between two reports of how far a cell is."""
+
+
+@dataclass(frozen=True)
+class CellProgress:
+    """How far a cell is; ended: the episodes that ended since the last report."""
+
+    task: CellTask
+    episodes: int
+    steps: int
+    seconds: float
+    ended: tuple[Episode, ...]
+
+
+@dataclass
+class Workplace:
+    """What one worker keeps from cell to cell: an experiment's agents, and emulators."""
+
+    _experiment: Experiment | None = None
+    _stage: Stage | None = None
+    _fleet: tuple[object, Fleet] | None = None
+
+    def play(self, task: CellTask, store: Store) -> Iterator[CellProgress | CellRecord]:
+        """Play what is missing of a cell; its progress, at last the cell itself.
+
+        UsageError where the task was made by other code, or an agent's file changed since.
+        """
+        if task.manifest["code"] != code_version():
+            raise UsageError(
+                f"this worker runs code {code_version()}, the sweep {task.manifest['code']}; "
+                "install the same version of sap_rl everywhere"
+            )
+        torch.set_num_threads(1)
+        keep_freed_memory()
+        known = store.cell(task.key)
+        if known is not None and known.complete:
+            yield known
+            return
+        stage = self._stage_of(task.experiment)
+        cast = _cast_for(task, stage)
+        facts = arm_facts(cast, task.arm)
+        games = ArmGames(
+            cast, task.arm, facts, self._emulators(task, stage), task.experiment.settings.seed,
+            task.end, task.first, task.calibrates,
+        )  # fmt: skip
+        if (before := store.progress(task.key)) is not None and games.can_be_kept:
+            games.go_on(before[1], before[0])
+        else:
+            store.begin(CellRecord(task.key, task.manifest, facts, Tally(), complete=False))
+        yield from _play_on(task, games, store)
+        yield _finish(task, games, facts, store)
+
+    def _stage_of(self, experiment: Experiment) -> Stage:
+        if self._stage is None or self._experiment != experiment:
+            self._stage, self._experiment = experiment.stage(), experiment
+        return self._stage
+
+    def _emulators(self, task: CellTask, stage: Stage) -> Fleet:
+        s = task.experiment.settings
+        parallel = min(s.parallel, task.end - task.first)
+        wanted = (s.game, parallel, s.protocol, stage.agent.preprocess)
+        if self._fleet is None or self._fleet[0] != wanted:
+            self.close()
+            fleet = make_fleet(
+                s.game, parallel, protocol=s.protocol, preprocess=stage.agent.preprocess
+            )
+            self._fleet = (wanted, fleet)
+        return self._fleet[1]
+
+    def close(self) -> None:
+        """Close the emulators."""
+        if self._fleet is not None:
+            self._fleet[1].close()
+        self._fleet = None
+
+
+def _cast_for(task: CellTask, stage: Stage) -> Cast:
+    s = task.experiment.settings
+    if task.sigma is not None:
+        cast_matched(stage.cast, task.sigma)
+    if s.attack == "universal" and task.arm.victim and stage.cast.recorded is None:
+        stage.cast.recorded = fitting_frames(stage.cast, s.game)
+    if not task.first:
+        return stage.cast
+    return replace(stage.cast, seed=stream_seed(s.seed, "block", task.first))
+
+
+def _play_on(task: CellTask, games: ArmGames, store: Store) -> Iterator[CellProgress]:
+    """Every episode is kept when it ends, and where all games stand every so many steps."""
+    told = 0.0
+    ended: list[Episode] = []
+    for event in games.play():
+        tally = games.tally
+        if not isinstance(event, Step):
+            store.add_episodes(task.key, [event])
+            ended.append(event)
+        elif tally.batches % KEEP_EVERY == 0 and games.can_be_kept:
+            by_now = replace(tally, episodes=[*tally.episodes, *event.ended])
+            store.keep_progress(task.key, by_now, games.snapshot())
+        if (now := time.monotonic()) - told > TELL_EVERY:
+            told = now
+            yield CellProgress(task, len(tally.episodes), tally.steps, tally.seconds, tuple(ended))
+            ended.clear()
+
+
+def _finish(task: CellTask, games: ArmGames, facts: ArmFacts, store: Store) -> CellRecord:
+    tally = games.tally
+    sigma = games.sigma(tally.self_flipped.average) if task.calibrates else None
+    record = CellRecord(task.key, task.manifest, facts, tally, True, sigma)
+    store.put(record)
+    kept = store.cell(task.key)
+    assert kept is not None
+    return kept

@@ -1,0 +1,262 @@
+"""The results store: a row per episode, a manifest per cell, and evaluations made of them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sap_rl.errors import UsageError
+from sap_rl.evaluation.arms import Arm
+from sap_rl.evaluation.assembly import AgentFacts, assemble, settings_from_json
+from sap_rl.evaluation.results import Evaluation, read_evaluation
+from sap_rl.evaluation.rollout import Episode
+from sap_rl.evaluation.store_file import MAGIC, StoreFile
+from sap_rl.evaluation.summary import make_row
+from sap_rl.evaluation.tally import ArmFacts, Tally
+
+
+@dataclass(frozen=True)
+class CellRecord:
+    """What is known of one cell: one arm, or a block of its episodes.
+
+    manifest: what determines it, and what it was made with; tally: its episodes and what was
+    counted on the way; sigma: the noise that it calibrated for the matched control.
+    """
+
+    key: str
+    manifest: dict[str, Any]
+    facts: ArmFacts
+    tally: Tally
+    complete: bool
+    sigma: float | None = None
+
+
+@dataclass(frozen=True)
+class ExperimentRecord:
+    """One evaluation: its settings and the cells that its arms are made of.
+
+    identity: a hash of what was asked for, whatever code answers; manifest: settings, agent,
+    versions, commit, code; arms: each with the keys of its cells.
+    """
+
+    key: str
+    identity: str
+    manifest: dict[str, Any]
+    arms: list[tuple[Arm, list[str]]] = field(default_factory=list)
+
+
+class Store:
+    """A results file that several processes may write to at once; use as a context.
+
+    Every method is one transaction: a process that dies at any moment leaves it whole.
+    """
+
+    def __init__(self, path: Path | str, *, make: bool = True) -> None:
+        self.path = Path(path)
+        self.file = StoreFile(self.path, make=make)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+    def put_experiment(self, record: ExperimentRecord) -> None:
+        """Keep what was asked for; replaces what stands under its key."""
+        arms = [asdict(arm) | {"cells": cells} for arm, cells in record.arms]
+        manifest = _json(record.manifest | {"arms": arms})
+        with self.file.writing() as file:
+            file.execute(
+                "INSERT OR REPLACE INTO experiment VALUES (?, ?, ?, ?)",
+                (record.key, record.identity, manifest, time.time()),
+            )
+
+    def experiments(self) -> list[ExperimentRecord]:
+        """All of them, the earliest first."""
+        with self.file.reading() as file:
+            rows = file.execute(
+                "SELECT key, identity, manifest FROM experiment ORDER BY changed, key"
+            ).fetchall()
+        return [_experiment(*row) for row in rows]
+
+    def cell(self, key: str) -> CellRecord | None:
+        """A cell, perhaps incomplete; None where nothing was kept."""
+        with self.file.reading() as file:
+            found = file.execute(
+                "SELECT manifest, facts, tally, sigma, complete FROM cell WHERE key = ?", (key,)
+            ).fetchone()
+            rows = file.execute(
+                "SELECT number, return, length, truncated FROM episode WHERE cell = ? "
+                "ORDER BY number",
+                (key,),
+            ).fetchall()
+        if found is None:
+            return None
+        manifest, facts, tally, sigma, complete = found
+        played = Tally.from_json(json.loads(tally), [_episode(row) for row in rows])
+        return CellRecord(
+            key, json.loads(manifest), ArmFacts(**json.loads(facts)), played, bool(complete), sigma
+        )
+
+    def cell_keys(self) -> dict[str, bool]:
+        """Every cell's key, and whether it is complete."""
+        with self.file.reading() as file:
+            rows = file.execute("SELECT key, complete FROM cell ORDER BY changed, key").fetchall()
+        return {key: bool(complete) for key, complete in rows}
+
+    def begin(self, record: CellRecord) -> None:
+        """Make room for a cell that is played from its start."""
+        with self.file.writing() as file:
+            if not _complete(file, record.key):
+                file.execute("DELETE FROM episode WHERE cell = ?", (record.key,))
+            file.execute(_CELL.replace("REPLACE", "IGNORE"), _cell_row(record))
+
+    def add_episodes(self, key: str, episodes: Iterable[Episode]) -> None:
+        """Keep finished episodes of an incomplete cell."""
+        with self.file.writing() as file:
+            if not _complete(file, key):
+                file.executemany(_EPISODE, [(key, *_episode_row(e)) for e in episodes])
+
+    def keep_progress(self, key: str, tally: Tally, snapshot: bytes) -> None:
+        """Keep where an incomplete cell stands, and the episodes that it has by then."""
+        rows = [_episode_row(episode) for episode in tally.episodes]
+        counted = tally.to_json()
+        with self.file.writing() as file:
+            if _complete(file, key):
+                return
+            file.executemany(_EPISODE, [(key, *row) for row in rows])
+            file.execute("UPDATE cell SET tally = ? WHERE key = ?", (_json(counted), key))
+            file.execute(
+                "INSERT OR REPLACE INTO progress VALUES (?, ?, ?)",
+                (key, _json({"tally": counted, "episodes": rows}), snapshot),
+            )
+
+    def progress(self, key: str) -> tuple[Tally, bytes] | None:
+        """What `keep_progress` kept last: exactly the episodes of that moment."""
+        with self.file.reading() as file:
+            found = file.execute(
+                "SELECT tally, snapshot FROM progress WHERE cell = ?", (key,)
+            ).fetchone()
+        if found is None:
+            return None
+        kept = json.loads(found[0])
+        tally = Tally.from_json(kept["tally"], [_episode(row) for row in kept["episodes"]])
+        return tally, found[1]
+
+    def put(self, record: CellRecord) -> bool:
+        """Keep a cell whole, unless a complete one is there already; whether it was kept."""
+        with self.file.writing() as file:
+            if _complete(file, record.key):
+                return False
+            file.execute("DELETE FROM episode WHERE cell = ?", (record.key,))
+            file.execute("DELETE FROM progress WHERE cell = ?", (record.key,))
+            file.execute(_CELL, _cell_row(record))
+            rows = [(record.key, *_episode_row(e)) for e in record.tally.episodes]
+            file.executemany(_EPISODE, rows)
+        return True
+
+    def merge(self, other: Store) -> int:
+        """Take over what another store has and this one lacks; how many cells. Again: none."""
+        mine, taken = self.cell_keys(), 0
+        for key, complete in other.cell_keys().items():
+            record = other.cell(key)
+            if record is not None and (complete or key not in mine):
+                taken += self.put(record) if complete or key not in mine else 0
+        known = {record.key for record in self.experiments()}
+        for experiment in other.experiments():
+            if experiment.key not in known:
+                self.put_experiment(experiment)
+        return taken
+
+    def evaluations(self) -> list[Evaluation]:
+        """Every experiment as an evaluation, in the order in which they were asked for.
+
+        Of one that several versions of the code have answered, the latest answer.
+        """
+        latest = {record.identity: record for record in self.experiments()}
+        return [self.evaluation(record) for record in latest.values()]
+
+    def evaluation(self, record: ExperimentRecord) -> Evaluation:
+        """One experiment as far as it was played, intervals, changes and checks computed anew."""
+        manifest = record.manifest
+        settings = settings_from_json(manifest["settings"])
+        about = AgentFacts.from_json(manifest["agent"])
+        rows = []
+        for arm, keys in record.arms:
+            cells = [cell for key in keys if (cell := self.cell(key)) is not None]
+            if cells:
+                tally = sum((cell.tally for cell in cells[1:]), cells[0].tally)
+                rows.append(make_row(settings, arm, cells[0].facts, tally))
+        return assemble(settings, about, rows, manifest["versions"], arms=len(record.arms))
+
+
+def load_evaluations(path: Path | str | Sequence[Path | str]) -> list[Evaluation]:
+    """The evaluations in a store, or in one or several files of `sap-rl eval --json`.
+
+    An experiment of which nothing was played yet is left out. UsageError in one line for a file
+    that is neither, or holds none.
+    """
+    paths = [Path(path)] if isinstance(path, str | Path) else [Path(part) for part in path]
+    found = [evaluation for part in paths for evaluation in _load(part)]
+    if not found:
+        names = ", ".join(f"'{part}'" for part in paths)
+        raise UsageError(f"nothing was played yet in {names or 'no file at all'}")
+    return found
+
+
+def _load(path: Path) -> Iterator[Evaluation]:
+    if not is_store(path):
+        yield read_evaluation(path)
+        return
+    with Store(path, make=False) as store:
+        for evaluation in store.evaluations():
+            if any(row.episodes for row in evaluation.rows):
+                yield evaluation
+
+
+def is_store(path: Path) -> bool:
+    """Whether a file is SQLite's, by its first bytes."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
+
+
+_CELL = "INSERT OR REPLACE INTO cell VALUES (?, ?, ?, ?, ?, ?, ?)"
+_EPISODE = "INSERT OR REPLACE INTO episode VALUES (?, ?, ?, ?, ?)"
+
+
+def _complete(file: Any, key: str) -> bool:
+    found = file.execute("SELECT complete FROM cell WHERE key = ?", (key,)).fetchone()
+    return bool(found and found[0])
+
+
+def _cell_row(record: CellRecord) -> tuple[Any, ...]:
+    counted, facts = _json(record.tally.to_json()), _json(vars(record.facts))
+    manifest = _json(record.manifest)
+    now = time.time()
+    return (record.key, manifest, facts, counted, record.sigma, int(record.complete), now)
+
+
+def _episode_row(episode: Episode) -> tuple[int, float, int, int]:
+    return episode.index, episode.ret, episode.length, int(episode.truncated)
+
+
+def _episode(row: Iterable[Any]) -> Episode:
+    index, ret, length, truncated = row
+    return Episode(index, ret, length, bool(truncated))
+
+
+def _experiment(key: str, identity: str, manifest: str) -> ExperimentRecord:
+    plain = json.loads(manifest)
+    arms = [(Arm(a["name"], a["lam"], a["victim"]), a["cells"]) for a in plain.pop("arms")]
+    return ExperimentRecord(key, identity, plain, arms)
+
+
+def _json(plain: dict[str, Any]) -> str:
+    return json.dumps(plain, sort_keys=True, allow_nan=False)

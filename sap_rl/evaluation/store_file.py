@@ -1,0 +1,137 @@
+"""The file behind a store: SQLite, its tables, and what can go wrong with it in one line."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sap_rl.errors import UsageError
+
+FORMAT = 1
+"""Of the tables; a store says its own."""
+APPLICATION = 0x53415052
+"""Marks the file as a store among SQLite files: "SAPR"."""
+PATIENCE = 60.0
+"""Seconds to wait while another process writes."""
+MAGIC = b"SQLite format 3\x00"
+
+TABLES = """
+CREATE TABLE experiment (
+    key TEXT PRIMARY KEY, identity TEXT NOT NULL, manifest TEXT NOT NULL, changed REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE cell (
+    key TEXT PRIMARY KEY, manifest TEXT NOT NULL, facts TEXT NOT NULL, tally TEXT NOT NULL,
+    sigma REAL, complete INTEGER NOT NULL, changed REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE episode (
+    cell TEXT NOT NULL, number INTEGER NOT NULL, return REAL NOT NULL, length INTEGER NOT NULL,
+    truncated INTEGER NOT NULL, PRIMARY KEY (cell, number)
+) WITHOUT ROWID;
+CREATE TABLE progress (cell TEXT PRIMARY KEY, tally TEXT NOT NULL, snapshot BLOB NOT NULL);
+"""
+
+
+class StoreFile:
+    """A connection to one store.
+
+    make: an absent file becomes an empty store. UsageError for a file that is none, for one of
+    another format, and where SQLite refuses: locked, full, read-only, damaged.
+    """
+
+    def __init__(self, path: Path, *, make: bool, patience: float = PATIENCE) -> None:
+        self.path, self.patience = path, patience
+        if not path.exists() and not make:
+            raise UsageError(f"there is no store '{path}'")
+        if path.is_dir():
+            raise UsageError(f"store '{path}' is a folder, not a file")
+        with self._in_one_line():
+            self.connection = self._connect(make=make)
+            self._check_format()
+
+    def close(self) -> None:
+        """The file is whole at any moment; closing merges the log beside it."""
+        self.connection.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it is kept, or nothing."""
+        with self._in_one_line():
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.connection
+            except BaseException:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+            self.connection.execute("COMMIT")
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One consistent view."""
+        with self._in_one_line():
+            self.connection.execute("BEGIN")
+            try:
+                yield self.connection
+            finally:
+                self.connection.execute("ROLLBACK")
+
+    def _connect(self, *, make: bool) -> sqlite3.Connection:
+        if make and not self.path.exists() and not self.path.parent.is_dir():
+            raise UsageError(f"cannot make store '{self.path}': there is no folder for it")
+        writable = not self.path.exists() or os.access(self.path, os.W_OK)
+        mode = "rwc" if make else "rw" if writable else "ro"
+        # A store that nobody can write to needs no log beside it, which could not be made either.
+        uri = f"{self.path.resolve().as_uri()}?mode={mode}{'' if writable else '&immutable=1'}"
+        found = sqlite3.connect(uri, uri=True, timeout=self.patience, isolation_level=None)
+        if writable:
+            found.execute("PRAGMA journal_mode = WAL")
+            found.execute("PRAGMA synchronous = NORMAL")
+        return found
+
+    def _check_format(self) -> None:
+        (tables,) = self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if not tables:
+            self._make_tables()
+        (application,) = self.connection.execute("PRAGMA application_id").fetchone()
+        if application != APPLICATION:
+            raise UsageError(f"'{self.path}' is an SQLite file but no store of sap_rl")
+        (found,) = self.connection.execute("PRAGMA user_version").fetchone()
+        if found != FORMAT:
+            raise UsageError(
+                f"store '{self.path}' has format {found}, this version of sap_rl has {FORMAT}; "
+                "read it with the version that made it, or sweep into another file"
+            )
+
+    def _make_tables(self) -> None:
+        """Unless another process has just done so."""
+        with self.writing() as file:
+            (tables,) = file.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if tables:
+                return
+            for statement in TABLES.split(";")[:-1]:
+                file.execute(statement)
+            file.execute(f"PRAGMA application_id = {APPLICATION}")
+            file.execute(f"PRAGMA user_version = {FORMAT}")
+
+    @contextmanager
+    def _in_one_line(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise UsageError(self._reason(error)) from error
+
+    def _reason(self, error: sqlite3.Error) -> str:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        store = f"store '{self.path}'"
+        return {
+            sqlite3.SQLITE_BUSY: f"{store} was locked by another process for {self.patience:g} s",
+            sqlite3.SQLITE_FULL: f"{store}: no space left on the disk; what was written is kept",
+            sqlite3.SQLITE_IOERR: f"{store}: the disk refuses ({error}); what was written is kept",
+            sqlite3.SQLITE_READONLY: f"{store} is read-only",
+            sqlite3.SQLITE_CANTOPEN: f"{store} cannot be opened: its folder is read-only or gone",
+            sqlite3.SQLITE_NOTADB: f"'{self.path}' is no store",
+            sqlite3.SQLITE_CORRUPT: f"{store} is damaged: {error}",
+        }.get(code, f"{store}: {error}")

@@ -1,0 +1,22 @@
+"""Packages that only pictures need, asked for before any work is done."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from sap_rl.errors import UsageError
+
+FIGURES = ("matplotlib.figure",)
+FILMS = ("av", "matplotlib", "PIL.Image")
+PAGES = ("jinja2", *FIGURES)
+
+
+def require(modules: tuple[str, ...], what: str) -> None:
+    """Refuse in one line where the extra `report` is not installed."""
+    for name in modules:
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise UsageError(
+                f"{what} need {name.partition('.')[0]}: pip install 'sap-rl[report]'"
+            ) from error

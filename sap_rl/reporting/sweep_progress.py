@@ -1,0 +1,131 @@
+"""Live lines about a sweep: a bar for the whole and one for each cell that is being played."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from sap_rl.evaluation.calibration import CellEstimate
+from sap_rl.evaluation.cell_play import CellProgress
+from sap_rl.evaluation.engines import CellBegan, WorkerLost
+from sap_rl.evaluation.experiments import CellTask
+from sap_rl.evaluation.sweep import CellEnded, CellsAdded, SweepEvent, SweepPlanned
+
+
+class SweepBars:
+    """Listens to a sweep: bars on a terminal, else a line per finished cell."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.bars = Progress(
+            TextColumn("{task.description:<46}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=console,
+            speed_estimate_period=600,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self.whole = self.bars.add_task("sweep", total=None, note="")
+        self.cells: dict[str, TaskID] = {}
+        self.ended = self.total = 0
+
+    def __enter__(self) -> SweepBars:
+        self.bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bars.stop()
+
+    def __call__(self, event: SweepEvent) -> None:
+        """Show one event."""
+        if isinstance(event, SweepPlanned):
+            self.total = len(event.tasks)
+            weight = sum(_weight(task) for task in event.tasks)
+            self.bars.update(self.whole, total=weight)
+            self._say(planned_line(event))
+        elif isinstance(event, CellsAdded):
+            self.total += len(event.tasks)
+            self._say(
+                f"{event.experiment.title}: intervals are not narrow yet, on to {event.episodes} "
+                "episodes"
+            )
+        elif isinstance(event, CellBegan):
+            count = event.task.end - event.task.first
+            name = self.bars.add_task(event.task.title, total=count, note="starting")
+            self.cells[event.task.key] = name
+        elif isinstance(event, CellProgress):
+            self._progress(event)
+        elif isinstance(event, WorkerLost):
+            self._forget(event.task)
+            self._say(f"a worker died over {event.task.title} ({event.reason}); another goes on")
+        elif isinstance(event, CellEnded):
+            self._cell_ended(event)
+
+    def _progress(self, event: CellProgress) -> None:
+        if event.task.key in self.cells:
+            note = f"{event.steps / event.seconds:5.0f} steps/s" if event.seconds else ""
+            self.bars.update(self.cells[event.task.key], completed=event.episodes, note=note)
+
+    def _cell_ended(self, event: CellEnded) -> None:
+        self._forget(event.task)
+        self.ended += 1
+        self.total = max(self.total, self.ended)
+        note = f"{self.ended}/{self.total} cells"
+        self.bars.update(self.whole, advance=_weight(event.task), note=note)
+        if not event.kept:
+            row = event.row
+            self._say(
+                f"[{self.ended}/{self.total}] {event.task.title}: return {row.mean:.1f} over "
+                f"{row.episodes} episodes, {row.seconds:.0f} s"
+            )
+
+    def _forget(self, task: CellTask) -> None:
+        if task.key in self.cells:
+            self.bars.remove_task(self.cells.pop(task.key))
+
+    def _say(self, line: str) -> None:
+        self.console.print(line, markup=False, soft_wrap=True, highlight=False)
+
+
+def planned_line(event: SweepPlanned) -> str:
+    """What there is to do, in one line."""
+    line = f"{len(event.tasks)} cells, {event.kept} kept from before"
+    if event.begun:
+        line += f", {event.begun} begun"
+    if event.outdated:
+        line += f"; {event.outdated} of other code are not used (their rows stay) and played again"
+    return line
+
+
+def estimate_lines(estimates: Iterable[CellEstimate], workers: int) -> Iterator[str]:
+    """A line per cell with the time that it would take on one core, and their sum."""
+    total, count = 0.0, 0
+    for estimate in estimates:
+        count += 1
+        took = "kept from before" if estimate.seconds is None else minutes(estimate.seconds)
+        total += estimate.seconds or 0.0
+        task = estimate.task
+        yield f"{task.title}: {task.end - task.first} episodes, {took}"
+    yield (
+        f"{count} cells: about {minutes(total)} of one core, {minutes(total / workers)} with "
+        f"{workers} worker(s) of this speed; if episodes are as long as in clean play"
+    )
+
+
+def minutes(seconds: float) -> str:
+    """Two digits are more than an estimate has."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def _weight(task: CellTask) -> float:
+    return task.arm.cost * (task.end - task.first)

@@ -1,0 +1,247 @@
+"""Spend hours on the zoo: train the agent that is furthest below its bar, keep what got better.
+
+    python scripts/train_zoo.py --hours 8 --threads 2
+
+Every slice of time goes to the game whose shipped agent has come least of the way from random play
+to its bar. Its own run below --runs is resumed, else its agent is trained on, else a run begins.
+After the slice the run is exported, and the agent gives way only to a higher score. Ctrl-C and
+SIGTERM end it after a checkpoint; after `kill -9` the next start goes on from the last one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sap_rl.agents import load_agent
+from sap_rl.atari.games import FACTS, canonical_game, game_facts
+from sap_rl.cli.terminal import INTERRUPTED_STATUS, USAGE_STATUS, set_threads
+from sap_rl.config import read_number, read_whole, read_yaml
+from sap_rl.errors import UsageError
+from sap_rl.evaluation.results import check_folder, replace_folder
+from sap_rl.evaluation.score import CAPS, stated_score
+from sap_rl.reporting.progress import ExportBar, TrainingBar
+from sap_rl.reporting.tables import console
+from sap_rl.training.checkpoint import latest_checkpoint, read_checkpoint
+from sap_rl.training.curve import CurveWriter
+from sap_rl.training.export import Export
+from sap_rl.training.learner import Diverged
+from sap_rl.training.loop import Training
+from sap_rl.training.settings import TrainSettings, train_settings
+
+RECIPE = Path(__file__).parent.parent / "configs" / "train" / "ddqn.yaml"
+STEPS = 10_000_000
+CAP = CAPS["cap_30_minutes"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a game stands: its agent's score (random's without one), its bar, and steps made."""
+
+    game: str
+    score: float
+    random: float
+    bar: float
+    steps: int = 0
+
+    @property
+    def way(self) -> float:
+        """Share of the way from random play to the bar: 0 at random, 1 at the bar."""
+        return (self.score - self.random) / (self.bar - self.random)
+
+
+def choose(standings: Sequence[Standing], *, steps: int) -> Standing | None:
+    """The game that has come least of its way, the first of equals; None where all are trained out.
+
+    steps: at which a game is.
+    """
+    open_ones = [standing for standing in standings if standing.steps < steps]
+    return min(open_ones, key=lambda standing: standing.way, default=None)
+
+
+def standing(game: str, agents: Path, runs: Path) -> Standing:
+    """A game's standing by its agent's card and by its own run."""
+    facts = game_facts(game)
+    if facts.random is None or facts.dqn_2_5m is None:
+        raise UsageError(f"no bar is known for {game}; choose from {', '.join(FACTS)}")
+    score, steps = facts.random, 0
+    if (agents / game / "agent.toml").is_file():
+        stated = load_agent(agents / game).facts
+        score = stated_score(stated, CAP).mean
+        steps = int(stated.get("training", {}).get("agent_steps", 0))
+    if (last := latest_checkpoint(runs / game / "checkpoints")) is not None:
+        steps = max(steps, read_checkpoint(last).progress.steps)
+    return Standing(game, score, facts.random, facts.dqn_2_5m, steps)
+
+
+class Zoo:
+    """The games, their agents and their runs; `stop` ends whatever is under way."""
+
+    def __init__(self, settings: TrainSettings, args: argparse.Namespace) -> None:
+        self.settings, self.args = settings, args
+        self.agents, self.runs = args.agents, args.runs
+        self.games = [canonical_game(game) for game in args.games or FACTS]
+        self.episodes = read_whole("episodes", args.episodes)
+        self.slice = 3600 * read_number("slice", args.slice)
+        self.deadline = time.monotonic() + 3600 * read_number("hours", args.hours)
+        self.training: Training | None = None
+        self.stopped = False
+        self.console = console(stderr=True)
+
+    def stop(self, *_: object) -> None:
+        """Safe in a signal handler."""
+        self.stopped = True
+        if self.training is not None:
+            self.training.request_stop()
+
+    def work(self) -> None:
+        """Slice after slice until the hours are over, all games are trained out, or `stop`."""
+        for game in self.games:
+            put_back(self.agents / game)
+        while not self.stopped and time.monotonic() < self.deadline:
+            standings = [standing(game, self.agents, self.runs) for game in self.games]
+            chosen = choose(standings, steps=self.settings.steps)
+            if chosen is None:
+                self._say(f"all games have made {self.settings.steps:,} steps")
+                return
+            self._say(
+                f"{chosen.game}: score {chosen.score:.1f}, {chosen.way:.0%} of the way from random "
+                f"play to {chosen.bar:g}, {chosen.steps:,} steps"
+            )
+            try:
+                self._train(chosen.game)
+            except Diverged as error:
+                self._say(f"{chosen.game}: {error}; no more of it now")
+                self.games.remove(chosen.game)
+            if not self.stopped and latest_checkpoint(self.runs / chosen.game / "checkpoints"):
+                self._export(chosen)
+
+    def _train(self, game: str) -> None:
+        folder, agent = self.runs / game, self.agents / game
+        resume = latest_checkpoint(folder / "checkpoints") is not None
+        parent = agent if not resume and (agent / "agent.toml").is_file() else None
+        self.training = Training(
+            self.settings,
+            folder,
+            game=game,
+            resume=resume,
+            init_from=load_agent(parent) if parent else None,
+            device=self.args.device,
+        )
+        left = max(0.0, min(self.slice, self.deadline - time.monotonic()))
+        timer = threading.Timer(left, self.training.request_stop)
+        timer.start()
+        bar, curve = TrainingBar(self.console), CurveWriter(folder, parent)
+        try:
+            if self.stopped:  # the signal came while the run was being set up
+                self.training.request_stop()
+            with bar:
+                for event in self.training.run():
+                    bar(event)
+                    curve(event)
+        finally:
+            timer.cancel()
+            self.training = None
+
+    def _export(self, before: Standing) -> None:
+        """Measure the run, and let the agent give way to a better one."""
+        export = Export(
+            self.runs / before.game,
+            self.runs / "exported",
+            choice_episodes=min(30, self.episodes),
+            episodes=self.episodes,
+            replace=True,
+        )
+        bar = ExportBar(export.total, self.console)
+        with bar:
+            for event in export.run():
+                bar(event)
+                if self.stopped:
+                    return
+        score = stated_score(load_agent(export.folder).facts, CAP).mean
+        there = self.agents / before.game
+        better = score > before.score or not there.exists()
+        self._say(
+            f"{before.game}: {score:.1f} against {before.score:.1f}: "
+            + ("the agent is replaced" if better else "the agent stays")
+        )
+        if better:
+            check_folder(self.agents)
+            install(export.folder, there)
+
+    def _say(self, line: str) -> None:
+        self.console.print(line, markup=False, soft_wrap=True)
+
+
+def install(new: Path, place: Path) -> None:
+    """Copy an agent's folder to its place, which is there whole at every moment but one rename."""
+    beside = place.with_name(f".{place.name}.new")
+    shutil.rmtree(beside, ignore_errors=True)
+    shutil.copytree(new, beside)
+    replace_folder(beside, place)
+
+
+def put_back(place: Path) -> None:
+    """Undo an `install` that was killed between its two renames."""
+    old = place.with_name(f".{place.name}.old")
+    if old.is_dir() and not place.exists():
+        old.rename(place)
+
+
+@contextmanager
+def alone(runs: Path) -> Iterator[None]:
+    """Hold the runs' folder; UsageError where another process does."""
+    check_folder(runs)
+    with (runs / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(f"another process trains in '{runs}'") from error
+        yield
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments."""
+    found = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    found.add_argument("--hours", default="1", help="of training in all; exports come on top [1]")
+    found.add_argument("--slice", default="1", help="hours after which the choice is made anew [1]")
+    found.add_argument("--games", nargs="+", help="only these [all with a bar]")
+    found.add_argument("--device", default="cpu", help="where the network learns [cpu]")
+    found.add_argument("--threads", help="of the learner and the emulators [torch's]")
+    found.add_argument("--runs", type=Path, default=Path("runs") / "zoo", metavar="DIR")
+    found.add_argument("--agents", type=Path, default=Path("agents"), metavar="DIR")
+    found.add_argument("--config", type=Path, default=RECIPE, help="the recipe [ddqn.yaml]")
+    found.add_argument("--steps", default=str(STEPS), help=f"per game in all [{STEPS}]")
+    found.add_argument("--episodes", default="100", help="behind a score [100]")
+    return found
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Work for the hours; status 130 where a signal ended it."""
+    args = parser().parse_args(argv)
+    try:
+        set_threads(args.threads)
+        settings = train_settings(read_yaml(args.config))
+        settings = replace(settings, steps=read_whole("steps", args.steps))
+        zoo = Zoo(settings, args)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, zoo.stop)
+        with alone(args.runs):
+            zoo.work()
+    except UsageError as error:
+        print(f"train_zoo: {' '.join(str(error).split())}", file=sys.stderr)
+        return USAGE_STATUS
+    return INTERRUPTED_STATUS if zoo.stopped else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

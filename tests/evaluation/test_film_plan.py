@@ -1,0 +1,56 @@
+"""An evaluation's own film."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from reporting.made import evaluation
+
+from sap_rl import Agent
+from sap_rl.atari.protocol import Protocol
+from sap_rl.attacks.schedule import Schedule
+from sap_rl.errors import UsageError
+from sap_rl.evaluation.film_plan import agent_of, film_of, settings_of
+from sap_rl.evaluation.results import evaluation_from_json
+from sap_rl.evaluation.settings import Settings
+
+
+def test_settings_come_back_whole() -> None:
+    """Also out of a file."""
+    settings = Settings(
+        "Assault", (0.5, 2.0), attack="pgd", attack_options={"steps": 3, "objective": "margin"},
+        defense="sap-50", defense_options={"sampler": "exact"}, victims=("original",),
+        attack_backward="identity", schedule=Schedule("rate", 0.25), episodes=3, num_envs=2, seed=9,
+        controls=False, protocol=Protocol(frames="newest", epsilon=0.05, grad_samples=4),
+    )  # fmt: skip
+    options = {k: v for k, v in vars(settings).items() if k != "lams"}
+    whole = evaluation(settings.lams, **options)
+    assert settings_of(whole) == settings
+    assert settings_of(evaluation_from_json(whole.to_json())) == settings
+
+
+def test_the_middle_lambda_and_the_stronger_attack_are_filmed(agent: Agent) -> None:
+    stage = film_of(evaluation((0.25, 1.0, 4.0, 8.0)), agent, 10)
+    assert stage.facts.lam == 1.0
+    assert stage.facts.victims == ("self", "original"), "a fifth less is left there"
+    assert stage.steps == 10
+    assert film_of(evaluation((2.0,), victims=("self",)), agent, 10).facts.victims[1] == "self"
+    assert film_of(evaluation((2.0,), defense=None), agent, 10).facts.players == ("original",)
+
+
+def test_what_cannot_be_filmed_says_why(agent: Agent) -> None:
+    with pytest.raises(UsageError, match="nobody attacked"):
+        film_of(evaluation((0.0,)), agent, 10)
+    whole = evaluation((1.0,))
+    other = replace(whole, changes=(), config=whole.config | {"victims": ["other"]})
+    with pytest.raises(UsageError, match="another agent's gradient"):
+        film_of(other, agent, 10)
+
+
+def test_an_agent_that_is_gone_or_changed_is_refused(agent: Agent) -> None:
+    assert agent_of(evaluation(sha256=agent.sha256)).sha256 == agent.sha256
+    with pytest.raises(UsageError, match="is not the one that was evaluated any more"):
+        agent_of(evaluation(sha256="00ff"))
+    with pytest.raises(UsageError, match="gone"):
+        agent_of(evaluation(agent="runs/gone"))
