@@ -154,7 +154,7 @@ def _chosen(steps: int | None) -> str:
     return "" if steps is None else f"chosen: {steps:,} steps; "
 
 
-class FilmBar(_LiveBar):
+class FilmBar(LiveBar):
     """Listens to the scenes of a film."""
 
     def __init__(self, steps: int, console: Console) -> None:
@@ -165,7 +165,7 @@ class FilmBar(_LiveBar):
         self.bar.update(self.task, completed=scene.step, note=f"step {scene.step}")
 
 
-class FilmsBar(_LiveBar):
+class FilmsBar(LiveBar):
     """Listens to the scenes of a report's films, one film after the other."""
 
     def __init__(self, films: int, console: Console) -> None:

@@ -54,7 +54,7 @@ class SweepWriter:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.writers: dict[str, SummaryWriter] = {"": _summary_writer(folder)}
+        self.writers: dict[str, SummaryWriter] = {"": summary_writer(folder)}
 
     def __call__(self, event: SweepEvent) -> None:
         """Write one event."""
@@ -93,7 +93,7 @@ class SweepWriter:
 
     def _writer(self, name: str) -> SummaryWriter:
         if name not in self.writers:
-            self.writers[name] = _summary_writer(self.folder / name)
+            self.writers[name] = summary_writer(self.folder / name)
         return self.writers[name]
 
 

@@ -33,7 +33,7 @@ class CurveFile:
 
     def begin(self, earlier: Path | None, upto: int) -> None:
         """Start it with another one's (or its own) lines whose count is at most `upto`."""
-        lines = _lines(earlier, len(self.columns)) if earlier is not None else []
+        lines = _lines(earlier, self.columns) if earlier is not None else []
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(
             [self.columns, *(line for line in lines if int(line[0]) <= upto)]
@@ -121,10 +121,11 @@ class LearningCurve:
 
 
 def learning_curve(folder: Path) -> LearningCurve | None:
-    """The curve in an agent's or a run's folder, None where there is none."""
+    """The curve in an agent's or a run's folder, None where there is none (a hardening's tells of
+    no steps)."""
     training: list[tuple[int, float]] = []
     evaluated: dict[str, tuple[tuple[int, float], ...]] = {}
-    for line in _lines(folder / CURVE):
+    for line in _lines(folder / CURVE, COLUMNS):
         found = dict(zip(COLUMNS, line, strict=True))
         steps, kind = int(found["steps"]), found["event"]
         if found["mean_return"]:
@@ -137,15 +138,18 @@ def learning_curve(folder: Path) -> LearningCurve | None:
 
 def curve_line(folder: Path, steps: int) -> dict[str, str] | None:
     """The last line of a folder's curve up to that step, by column; None if there is none."""
-    lines = _lines(folder / CURVE, len(COLUMNS))
+    lines = _lines(folder / CURVE, COLUMNS)
     before = [line for line in lines if int(line[0]) <= steps]
     return dict(zip(COLUMNS, before[-1], strict=True)) if before else None
 
 
-def _lines(path: Path, columns: int) -> list[list[str]]:
+def _lines(path: Path, columns: tuple[str, ...]) -> list[list[str]]:
+    """The whole lines of a file with these columns; none of a file with others."""
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
-        lines = list(csv.reader(file))[1:]
+        header, *lines = list(csv.reader(file)) or [[]]
+    if tuple(header) != columns:
+        return []
     # A kill may have torn the last line.
-    return [line for line in lines if len(line) == columns and line[0].isdigit()]
+    return [line for line in lines if len(line) == len(columns) and line[0].isdigit()]

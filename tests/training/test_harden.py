@@ -28,7 +28,7 @@ from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.summary import ArmFacts, Tally, make_row
 from sap_rl.training import harden
 from sap_rl.training.checkpoint import latest_checkpoint, read_checkpoint
-from sap_rl.training.curve import HARDEN_COLUMNS, HardenCurve
+from sap_rl.training.curve import HARDEN_COLUMNS, HardenCurve, learning_curve
 from sap_rl.training.harden import Hardening
 from sap_rl.training.harden_events import (
     FramesPlayed,
@@ -274,6 +274,7 @@ def test_the_curve_of_a_resumed_hardening_has_no_line_twice(tmp_path: Path) -> N
         "10", "20", "30", "40", "50", "60",
     ]  # fmt: skip
     assert [line["updates"] for line in lines if line["event"] == "resume"] == ["20"]
+    assert learning_curve(tmp_path) is None, "its columns are not a training run's"
 
 
 def test_harden_gives_an_agent_and_leaves_its_own_alone() -> None:
