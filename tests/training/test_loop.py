@@ -217,7 +217,7 @@ def test_init_from_goes_on_from_an_agent(tmp_path: Path) -> None:
     assert (events[0].steps, events[0].updates, events[0].restart) == (500, 70, "init")
     assert events[0].seconds == pytest.approx(120, abs=5)
     assert abs(events[-1].updates - 70 - (1200 - 500 - 80) / 8) <= 2
-    with curve.path.open() as file:
+    with curve.file.path.open() as file:
         lines = list(csv.DictReader(file))
     assert lines[0]["event"] == "init"
     assert all(int(line["steps"]) >= 500 for line in lines)
@@ -235,7 +235,7 @@ def test_the_curve_after_init_begins_with_the_parents(tmp_path: Path) -> None:
     curve = CurveWriter(run, parent)
     for event in training.run():
         curve(event)
-    with curve.path.open() as file:
+    with curve.file.path.open() as file:
         lines = list(csv.DictReader(file))
     assert [line["steps"] for line in lines[:3]] == ["100", "400", "500"]
     assert [line["event"] for line in lines[:3]] == ["", "", "init"]
@@ -261,11 +261,11 @@ def test_the_curve_of_a_resumed_run_has_no_line_twice(tmp_path: Path) -> None:
         curve(event)
         if isinstance(event, Updated) and event.steps > 700:
             break
-    with curve.path.open("a") as file:
+    with curve.file.path.open("a") as file:
         file.write("740,8")  # a kill tore the last line
     for event in make_training(tmp_path, resume=True).run():
         curve(event)
-    with curve.path.open() as file:
+    with curve.file.path.open() as file:
         lines = list(csv.DictReader(file))
     steps = [int(line["steps"]) for line in lines if not line["event"]]
     assert steps == sorted(set(steps))
