@@ -101,7 +101,8 @@ def _engine(args: argparse.Namespace, store: Store) -> Engine:
     workers = _workers(args)
     if args.engine == "local":
         return LocalEngine(store.path, workers)
-    return RayEngine(store, workers, args.address, read_number("gpus", args.gpus))
+    asked = None if args.workers is None else workers
+    return RayEngine(store, asked, args.address, read_number("gpus", args.gpus))
 
 
 def _workers(args: argparse.Namespace) -> int:

@@ -16,9 +16,9 @@ from sap_rl.evaluation.rollout import Episode, Step
 from sap_rl.evaluation.stage import Stage
 from sap_rl.machine import single_threaded
 
-LOOK_SECONDS = 3.0
+LOOK_SECONDS = 2.0
 """For how long a kind of cell is played, from its second step on."""
-LENGTH_SECONDS = 10.0
+LENGTH_SECONDS = 5.0
 """For how long an agent's clean play is watched to learn the length of its episodes."""
 SOME_NOISE = 0.01
 """Of the matched control, whose cost does not depend on it."""
@@ -37,7 +37,7 @@ def estimates(planned: Sequence[PlannedExperiment], done: set[str]) -> Iterator[
 
     Steps per second as measured here at the cell's own batch, on one core, times the length of the
     clean original's episodes: under attack they may be shorter or longer. The calibration plays
-    clean games for 10 s per experiment and 3 s per kind of cell.
+    clean games for 5 s per experiment and 2 s per kind of cell.
     """
     seen: set[str] = set()
     for plan in planned:
