@@ -20,12 +20,14 @@ from sap_rl.evaluation.tally import ArmFacts, Tally
 VERSIONS = {"python": "3.11.7", "sap-rl": "0.1.0"}
 BASE = {"random": 10.0, "original": 500.0, "defended": 400.0, "matched": 380.0}
 """Mean clean returns; at lambda l they are divided by 1 + l, a fifth less under `original`."""
+SPREAD = {"random": 1.0, "original": 2.0, "defended": 3.0, "matched": 2.5}
+"""Between one episode's return and the next one's."""
 
 
 def returns(arm: Arm, episodes: int) -> list[float]:
     """What the episodes of an arm bring: their mean is known, no two are equal."""
     mean = BASE[arm.name] / (1 + arm.lam) * (0.8 if arm.victim == "original" else 1.0)
-    return [mean + 2.0 * (i - (episodes - 1) / 2) for i in range(episodes)]
+    return [mean + SPREAD[arm.name] * (i - (episodes - 1) / 2) for i in range(episodes)]
 
 
 def evaluation(
