@@ -47,7 +47,7 @@ class HardenSettings:
     value_weight: float = 0.05
     inner_steps: int = 1
     inner_size: float = 1.25
-    inner_objective: str = "loss"
+    inner_objective: str = "margin"
     lam_ramp: float = 0.0
     batch_size: int = 64
     clean_size: int = 16
@@ -60,7 +60,7 @@ class HardenSettings:
     ring_frames: int = 60_000
     epsilon: float = 0.02
     optimizer: str = "adam"
-    learning_rate: float = 2e-4
+    learning_rate: float = 1e-3
     optimizer_eps: float = 1e-8
     max_grad_norm: float = 10.0
     precision: Precision = "auto"

@@ -9,10 +9,26 @@ import pytest
 import yaml
 
 from sap_rl.errors import UsageError
+from sap_rl.training.harden_settings import HARDEN_CHANGEABLE, HardenSettings, harden_settings
 from sap_rl.training.settings import CHANGEABLE, TrainSettings, train_settings
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "train"
 NAMES = [field.name for field in fields(TrainSettings)]
+
+HARDENING = CONFIGS.parent / "harden"
+
+
+@pytest.mark.parametrize("name", ["lambda1", "lambda4", "quick"])
+def test_a_hardening_config_has_exactly_the_fields(name: str) -> None:
+    options = yaml.safe_load((HARDENING / f"{name}.yaml").read_text())
+    assert list(options) == [field.name for field in fields(HardenSettings)]
+    harden_settings(options)
+
+
+def test_lambda_1_is_hardenings_default() -> None:
+    options = yaml.safe_load((HARDENING / "lambda1.yaml").read_text())
+    assert harden_settings(options) == HardenSettings()
+    assert {field.name for field in fields(HardenSettings)} >= HARDEN_CHANGEABLE
 
 
 @pytest.mark.parametrize("name", ["ddqn", "paper", "quick"])
