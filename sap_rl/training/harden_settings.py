@@ -43,11 +43,11 @@ class HardenSettings:
     updates: int = 0
     minutes: float = 15.0
     loss: str = "policy"
-    temperature: float = 0.1
+    temperature: float = 0.03
     value_weight: float = 0.05
     inner_steps: int = 1
     inner_size: float = 1.25
-    inner_objective: str = "margin"
+    inner_objective: str = "loss"
     lam_ramp: float = 0.0
     batch_size: int = 64
     clean_size: int = 16
