@@ -64,11 +64,15 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(M_MMAP_THRESHOLD, 1 << 30) and mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
 
 
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    usable = getattr(os, "sched_getaffinity", None)
+    return len(usable(0)) if usable else os.cpu_count() or 1
+
+
 def describe_hardware(device: torch.device) -> str:
     """Name of the processor and number of cores this process may use, and of the GPU if one is."""
-    usable = getattr(os, "sched_getaffinity", None)
-    cores = len(usable(0)) if usable else os.cpu_count() or 1
-    name = f"{cores} cores, {_processor()}"
+    name = f"{usable_cores()} cores, {_processor()}"
     return f"{name}; {torch.cuda.get_device_name(device)}" if device.type == "cuda" else name
 
 

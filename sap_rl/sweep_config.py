@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sap_rl.agents import shipped_agents
@@ -12,10 +12,13 @@ from sap_rl.atari.games import canonical_game
 from sap_rl.config import EVAL_OPTIONS, eval_request, read_option
 from sap_rl.errors import UsageError, unknown
 from sap_rl.evaluation.experiments import Experiment
+from sap_rl.evaluation.sequential import parse_stopping_rule
 
 LISTED = ("game", "agent", "defense", "attack", "seed")
 """Options that may be lists: every combination is an experiment."""
 SWEEP_KEYS = ("experiments", "missing")
+FIRST_LOOK = 30
+"""Episodes before intervals are looked at for the first time."""
 MISSING = ("refuse", "skip")
 
 
@@ -27,8 +30,11 @@ class SweepRequest:
     skipped: tuple[str, ...] = field(default=())
 
 
-def sweep_request(options: Mapping[str, Any], given: Mapping[str, Any]) -> SweepRequest:
-    """The experiments of a sweep; given: options of the command line, which win.
+def sweep_request(
+    options: Mapping[str, Any], given: Mapping[str, Any], until: str | None = None
+) -> SweepRequest:
+    """The experiments of a sweep; given: options of the command line, which win; until: how narrow
+    intervals are to be, `10%` or in points, with `episodes` as the most that is played.
 
     Each option as in `sap-rl eval` (but threads); those of LISTED may be lists. `experiments` is a
     list of such mappings, each with the outer ones as its defaults. UsageError for unknown keys,
@@ -43,7 +49,7 @@ def sweep_request(options: Mapping[str, Any], given: Mapping[str, Any]) -> Sweep
         for single in _combinations(part | {k: v for k, v in given.items() if k != "missing"}):
             game = canonical_game(str(single["game"]))
             if "agent" in single or game in shipped_agents():
-                found.append(_experiment(single))
+                found.append(_experiment(single, until))
             elif missing == "skip":
                 skipped.append(game)
             else:
@@ -57,7 +63,7 @@ def sweep_request(options: Mapping[str, Any], given: Mapping[str, Any]) -> Sweep
 
 
 def _parts(options: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The mapping of each entry of `experiments`, the outer ones beneath; the outer alone without."""
+    """The mapping of each entry of `experiments` over the outer one; that alone without entries."""
     _check_keys(options, outer=True)
     outer = {key: value for key, value in options.items() if key not in SWEEP_KEYS}
     entries = options.get("experiments", [{}])
@@ -97,8 +103,13 @@ def _list(key: str, value: Any) -> list[Any]:
     return [read_option(key, part) for part in values]
 
 
-def _experiment(options: Mapping[str, Any]) -> Experiment:
+def _experiment(options: Mapping[str, Any], until: str | None) -> Experiment:
     request = eval_request(options)
+    settings, rule = request.settings, None
+    if until is not None:
+        least = min(FIRST_LOOK, settings.episodes)
+        rule = parse_stopping_rule(until, least=least, most=settings.episodes)
+        settings = replace(settings, episodes=least, look_level=rule.level_at(least))
     return Experiment(
-        request.agent, request.settings, request.device, request.loading, request.other
+        request.agent, settings, request.device, request.loading, request.other, until=rule
     )

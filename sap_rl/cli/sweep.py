@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -11,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from sap_rl.cli.terminal import INTERRUPTED_STATUS, listen
-from sap_rl.config import read_whole, read_yaml
+from sap_rl.config import read_number, read_whole, read_yaml
 from sap_rl.errors import require_positive, unknown
 from sap_rl.evaluation.engine_local import LocalEngine
+from sap_rl.evaluation.engine_ray import RayEngine
 from sap_rl.evaluation.engines import ENGINES, Engine
 from sap_rl.evaluation.results import check_folder
 from sap_rl.evaluation.store import Store
 from sap_rl.evaluation.sweep import Sweep
-from sap_rl.reporting.sweep_progress import SweepBars
+from sap_rl.machine import usable_cores
+from sap_rl.reporting.sweep_progress import SweepBars, estimate_lines
 from sap_rl.reporting.tables import console, evaluation_report
 from sap_rl.reporting.tensorboard import SweepWriter
 from sap_rl.sweep_config import sweep_request
@@ -33,6 +34,14 @@ def add_sweep(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, metavar="STORE", help="the results' file [runs/CONFIG.sqlite]"
     )
     parser.add_argument("--engine", default="local", help=f"{' or '.join(ENGINES)} [local]")
+    parser.add_argument(
+        "--address", help="of a Ray cluster: auto for the one of this machine [a new one here]"
+    )
+    parser.add_argument("--gpus", default="0", help="of each cell under ray, a fraction too [0]")
+    parser.add_argument(
+        "--dry-run", dest="dry_run", action="store_true",
+        help="print the cells and the time they would take, from a short calibration",
+    )  # fmt: skip
     parser.add_argument("--workers", help="cells at once [a core each]")
     parser.add_argument("--episodes", default=unset, help="of each cell, instead of the file's")
     parser.add_argument(
@@ -41,6 +50,11 @@ def add_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--skip-missing", dest="missing", action="store_const", const="skip", default=unset,
         help="leave out games for which there is no agent",
+    )  # fmt: skip
+    parser.add_argument(
+        "--until-ci", dest="until_ci", metavar="WIDTH",
+        help="play on, up to `episodes`, until every interval reaches at most so far from its "
+        "mean: 10%% of the clean original's return, or 25 points",
     )  # fmt: skip
     parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="write TensorBoard events")
     parser.add_argument("--quiet", action="store_true", help="no progress, only the tables")
@@ -51,7 +65,7 @@ def run_sweep(args: argparse.Namespace) -> int:
     given = {
         name: vars(args)[name] for name in ("episodes", "max_frames", "missing") if name in args
     }
-    request = sweep_request(read_yaml(args.config), given)
+    request = sweep_request(read_yaml(args.config), given, args.until_ci)
     screen = console(stderr=True, quiet=args.quiet)
     for game in request.skipped:
         screen.print(f"skipped: there is no agent for {game}")
@@ -60,6 +74,8 @@ def run_sweep(args: argparse.Namespace) -> int:
     with ExitStack() as stack:
         store = stack.enter_context(Store(path))
         sweep = Sweep(request.experiments, store)
+        if args.dry_run:
+            return _dry_run(sweep, _workers(args))
         listeners: list[Callable[[Any], Any]] = []
         if args.tensorboard:
             check_folder(args.tensorboard)
@@ -68,7 +84,7 @@ def run_sweep(args: argparse.Namespace) -> int:
             listeners.append(board)
         bars = stack.enter_context(SweepBars(screen))
         try:
-            listen(sweep.run(_engine(args, path)), [*listeners, bars])
+            listen(sweep.run(_engine(args, store)), [*listeners, bars])
         except KeyboardInterrupt:
             bars.__exit__(None, None, None)
             _say_how_to_go_on(args, sweep, path)
@@ -79,14 +95,28 @@ def run_sweep(args: argparse.Namespace) -> int:
     return 0
 
 
-def _engine(args: argparse.Namespace, path: Path) -> Engine:
+def _engine(args: argparse.Namespace, store: Store) -> Engine:
     if args.engine not in ENGINES:
         raise unknown("engine", args.engine, ENGINES)
-    workers = len(os.sched_getaffinity(0))
-    if args.workers is not None:
-        workers = read_whole("workers", args.workers)
-        require_positive("workers", workers)
-    return LocalEngine(path, workers)
+    workers = _workers(args)
+    if args.engine == "local":
+        return LocalEngine(store.path, workers)
+    return RayEngine(store, workers, args.address, read_number("gpus", args.gpus))
+
+
+def _workers(args: argparse.Namespace) -> int:
+    if args.workers is None:
+        return usable_cores()
+    workers = read_whole("workers", args.workers)
+    require_positive("workers", workers)
+    return workers
+
+
+def _dry_run(sweep: Sweep, workers: int) -> int:
+    """Print the cells and what they would take; nothing is kept."""
+    for line in estimate_lines(sweep.estimates(), workers):
+        console().print(line, markup=False, highlight=False, soft_wrap=True)
+    return 0
 
 
 def _say_how_to_go_on(args: argparse.Namespace, sweep: Sweep, path: Path) -> None:

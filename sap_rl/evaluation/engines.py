@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from sap_rl.evaluation.cell_play import CellProgress
 from sap_rl.evaluation.experiments import CellTask
@@ -45,6 +45,7 @@ MOST_TRIES = 3
 """Workers that may die over one cell before the sweep gives up: it is then the cell's fault."""
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Plays cells until `draw` has none and none is being played.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -13,6 +14,7 @@ from sap_rl.evaluation.arms import Arm
 from sap_rl.evaluation.assembly import AgentFacts
 from sap_rl.evaluation.cells import cell_key
 from sap_rl.evaluation.code_version import code_version
+from sap_rl.evaluation.sequential import StoppingRule
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.stage import Stage, versions
 from sap_rl.evaluation.store import ExperimentRecord
@@ -20,6 +22,9 @@ from sap_rl.machine import commit
 
 DECIDING = ("torch", "ale-py", "gymnasium", "numpy")
 """Packages another version of which may give other draws or frames."""
+
+MADE = ("versions", "commit")
+"""What a manifest says beyond what determines the cell."""
 
 CALIBRATES = Arm("defended")
 """Whose clean play sets the noise of the matched control."""
@@ -30,7 +35,8 @@ class Experiment:
     """An evaluation and whom to load for it, as plain data that a worker can be sent.
 
     agent, other: what `load_agent` takes; loading: its options; sha256, other_sha256: of their
-    files when the sweep began, None before.
+    files when the sweep began, None before; until: play on until intervals are narrow, at most
+    `until.most` episodes, settings.episodes being those of its first look.
     """
 
     agent: str
@@ -40,6 +46,7 @@ class Experiment:
     other: str | None = None
     sha256: str | None = None
     other_sha256: str | None = None
+    until: StoppingRule | None = None
 
     @property
     def title(self) -> str:
@@ -98,25 +105,73 @@ class CellTask:
 
 @dataclass(frozen=True)
 class PlannedExperiment:
-    """An experiment with its cells: `tasks` in the order of the arms."""
+    """An experiment with its cells.
+
+    tasks: in the order of the arms, once for every block of episodes so far, the first blocks
+    first; episodes: of each arm with these.
+    """
 
     experiment: Experiment
     about: AgentFacts
     tasks: tuple[CellTask, ...]
+    episodes: int
 
     def record(self) -> ExperimentRecord:
-        """As the store keeps it."""
+        """As the store keeps it: under the same key however many blocks were added."""
+        settings, until = self.experiment.settings, self.experiment.until
         asked = {
-            "settings": json.loads(json.dumps(asdict(self.experiment.settings))),
+            "settings": _plain(settings),
             "agent": self.about.to_json(),
             "other_sha256": self.experiment.other_sha256,
+            "until": None if until is None else asdict(until),
         }
-        arms = [(task.arm, [task.key]) for task in self.tasks]
-        made = {"versions": versions(), "commit": commit(), "code": code_version()}
-        keys = [task.key for task in self.tasks]
-        return ExperimentRecord(
-            cell_key(asked | {"cells": keys}), cell_key(asked), asked | made, arms
-        )
+        now = asked | {"settings": _plain(self.settings)}
+        made = _made() | {"code": code_version()}
+        keys: dict[Arm, list[str]] = {}
+        for task in self.tasks:
+            keys.setdefault(task.arm, []).append(task.key)
+        first = [blocks[0] for blocks in keys.values()]
+        key, identity = cell_key(asked | {"cells": first}), cell_key(asked)
+        return ExperimentRecord(key, identity, now | made, list(keys.items()))
+
+    @property
+    def settings(self) -> Settings:
+        """Of the evaluation that these cells make, at the level that repeated looks ask for."""
+        settings, until = self.experiment.settings, self.experiment.until
+        if until is None:
+            return settings
+        level = until.level_at(self.episodes)
+        parallel = settings.parallel
+        return replace(settings, episodes=self.episodes, num_envs=parallel, look_level=level)
+
+    def extended(self) -> PlannedExperiment | None:
+        """With another block for every arm; None where all that may be played is planned."""
+        until = self.experiment.until
+        later = [] if until is None else [end for end in until.looks if end > self.episodes]
+        if not later:
+            return None
+        first_blocks = [task for task in self.tasks if not task.first]
+        more = tuple(_block(task, self.episodes, later[0]) for task in first_blocks)
+        return replace(self, tasks=self.tasks + more, episodes=later[0])
+
+
+@functools.cache
+def _made() -> dict[str, Any]:
+    return {"versions": versions(), "commit": commit()}
+
+
+def _plain(settings: Settings) -> Any:
+    return json.loads(json.dumps(asdict(settings)))
+
+
+def _block(task: CellTask, first: int, end: int) -> CellTask:
+    """Later episodes of the same arm, with draws of their own."""
+    made = {name: task.manifest[name] for name in MADE}
+    facts = {name: fact for name, fact in task.manifest.items() if name not in MADE}
+    facts |= {
+        "first": first, "episodes": end - first, "num_envs": min(facts["num_envs"], end - first)
+    }  # fmt: skip
+    return replace(task, key=cell_key(facts), first=first, end=end, manifest=facts | made)
 
 
 def plan_experiment(experiment: Experiment) -> PlannedExperiment:
@@ -128,7 +183,7 @@ def plan_experiment(experiment: Experiment) -> PlannedExperiment:
         sha256=stage.agent.sha256,
         other_sha256=other.sha256 if other is not None else None,
     )
-    made = {"versions": versions(), "commit": commit()}
+    made = _made()
     tasks: dict[Arm, CellTask] = {}
     for arm in stage.arms:
         facts = _deciding(experiment, stage, arm)
@@ -138,7 +193,7 @@ def plan_experiment(experiment: Experiment) -> PlannedExperiment:
         end = experiment.settings.episodes
         tasks[arm] = CellTask(experiment, arm, key, 0, end, facts | made)
     about = AgentFacts.of(stage.agent, threads=1)
-    return PlannedExperiment(experiment, about, tuple(tasks.values()))
+    return PlannedExperiment(experiment, about, tuple(tasks.values()), experiment.settings.episodes)
 
 
 def _deciding(experiment: Experiment, stage: Stage, arm: Arm) -> dict[str, Any]:

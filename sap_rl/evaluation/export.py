@@ -48,7 +48,8 @@ def episode_rows(store: Store) -> list[dict[str, Any]]:
                     "arm": arm.name, "victim": arm.victim, "cell": key,
                     "cell_complete": cell.complete, "code": cell.manifest["code"],
                     "commit": cell.manifest["commit"],
-                } | {name: v for name, v in vars(cell.facts).items() if name in COLUMNS}  # fmt: skip
+                }  # fmt: skip
+                fixed |= {name: v for name, v in vars(cell.facts).items() if name in COLUMNS}
                 for e in cell.tally.episodes:
                     own = {"episode": e.index, "return": e.ret, "length": e.length}
                     row = fixed | own | {"truncated": e.truncated}

@@ -29,7 +29,8 @@ class Settings:
     whose gradient is used against the defended agent; attack_backward: SAP's backward mode in the
     attacker's copy alone; schedule: on which steps it strikes; controls: play `random` and
     `matched` too;
-    precision: in which networks compute, float32 or bfloat16.
+    precision: in which networks compute, float32 or bfloat16; look_level: at which intervals are
+    taken, above 0.95 where results were looked at repeatedly, so that they hold at 95% even so.
     """
 
     game: str
@@ -47,6 +48,7 @@ class Settings:
     controls: bool = True
     precision: str = "float32"
     protocol: Protocol = field(default_factory=Protocol)
+    look_level: float = 0.95
 
     def __post_init__(self) -> None:
         require_positive("episodes", self.episodes)

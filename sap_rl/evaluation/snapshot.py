@@ -56,7 +56,7 @@ def thaw(data: bytes, player: Contestant | RandomPlayer) -> tuple[Position, Watc
         position = Position(int(arrays["given"]), arrays["index"].tolist(), actions)
         if isinstance(player, Contestant):
             _restore(player, arrays)
-    except (KeyError, ValueError, IndexError, OSError, zipfile.BadZipFile) as error:
+    except (KeyError, ValueError, IndexError, EOFError, OSError, zipfile.BadZipFile) as error:
         raise UsageError(f"the state of an interrupted arm cannot be read: {error}") from error
     return position, [arrays["watched"]] if arrays["watched"].size else []
 

@@ -29,7 +29,8 @@ def make_row(settings: Settings, arm: Arm, facts: ArmFacts, tally: Tally) -> Row
     complete = len(returns) == settings.episodes
     interval = Interval(float(np.mean(returns)), None, None) if returns else None
     if complete:
-        interval = mean_interval(returns, rng=_bootstrap(settings, arm.title, arm.lam))
+        rng = _bootstrap(settings, arm.title, arm.lam)
+        interval = mean_interval(returns, rng=rng, level=settings.look_level)
     known = game_facts(settings.game)
     score = None
     if interval is not None and known.random is not None and known.human is not None:
@@ -94,12 +95,14 @@ def _change(
         original.returns,
         defended.returns,
         clean_gap=_clean_gap(settings, done),
+        level=settings.look_level,
         rng=_bootstrap(settings, "change", lam, victim or "clean"),
     )
     gain = difference_interval(
         defended.returns,
         original.returns,
         rng=_bootstrap(settings, "difference", lam, victim or "clean"),
+        level=settings.look_level,
     )
     facts = game_facts(settings.game)
     return Change(
@@ -145,7 +148,8 @@ def _claim_flags(
         flags.append("at_floor")
     if matched is not None:
         rng = _bootstrap(settings, "matched", defended.lam, defended.victim or "clean")
-        gain = difference_interval(defended.returns, matched.returns, rng=rng)
+        level = settings.look_level
+        gain = difference_interval(defended.returns, matched.returns, rng=rng, level=level)
         if (gain.mean if gain.low is None else gain.low) <= 0:
             flags.append("no_better_than_noise")
     if floor is None or matched is None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from sap_rl.evaluation.calibration import CellEstimate, estimates
 from sap_rl.evaluation.cell_play import CellProgress
 from sap_rl.evaluation.code_version import code_version
 from sap_rl.evaluation.engines import CellBegan, CellDone, Engine, WorkerLost
 from sap_rl.evaluation.experiments import (
     CellTask,
     Experiment,
+    PlannedExperiment,
     plan_experiment,
 )
 from sap_rl.evaluation.results import Evaluation, Row
+from sap_rl.evaluation.sequential import StoppingRule
 from sap_rl.evaluation.store import CellRecord, Store
 from sap_rl.evaluation.summary import make_row
 
@@ -42,6 +45,15 @@ class CellEnded:
 
 
 @dataclass(frozen=True)
+class CellsAdded:
+    """Intervals are not narrow yet: every arm is played on, to so many episodes."""
+
+    experiment: Experiment
+    episodes: int
+    tasks: tuple[CellTask, ...]
+
+
+@dataclass(frozen=True)
 class ExperimentEnded:
     """All cells of an experiment are complete."""
 
@@ -49,7 +61,9 @@ class ExperimentEnded:
     evaluation: Evaluation
 
 
-SweepEvent = SweepPlanned | CellBegan | CellProgress | WorkerLost | CellEnded | ExperimentEnded
+SweepEvent = (
+    SweepPlanned | CellBegan | CellProgress | WorkerLost | CellEnded | CellsAdded | ExperimentEnded
+)
 
 
 class Sweep:
@@ -62,17 +76,22 @@ class Sweep:
     def __init__(self, experiments: Sequence[Experiment], store: Store) -> None:
         self.store = store
         self.planned = [plan_experiment(experiment) for experiment in experiments]
-        self.tasks = {task.key: task for plan in self.planned for task in plan.tasks}
         self._waiting: dict[str, CellTask] = {}
         self._done: dict[str, CellRecord] = {}
-        self._told: set[str] = set()
+        self._ended: set[int] = set()
+
+    @property
+    def tasks(self) -> dict[str, CellTask]:
+        """Every cell that is planned by now, by key."""
+        return {task.key: task for plan in self.planned for task in plan.tasks}
 
     def run(self, engine: Engine) -> Iterator[SweepEvent]:
         """Everything that is missing, cheap lambdas first, costly arms of a lambda first."""
         yield self.plan()
         for plan in self.planned:
-            self.store.put_experiment(plan.record())
-        yield from self._ended_before()
+            if self._blocks_kept(plan) == 0:
+                self.store.put_experiment(plan.record())
+        yield from self._take_up(self.tasks.values())
         for event in engine.run(self._draw):
             if isinstance(event, CellDone):
                 yield from self._end(event.task, event.record, kept=False)
@@ -81,8 +100,8 @@ class Sweep:
 
     def plan(self) -> SweepPlanned:
         """What there is to do, from what is in the store by now."""
-        known = self.store.cell_keys()
-        found = [known[key] for key in self.tasks if key in known]
+        known, tasks = self.store.cell_keys(), self.tasks
+        found = [known[key] for key in tasks if key in known]
         mine = {plan.record().identity for plan in self.planned}
         others = {
             key
@@ -91,26 +110,37 @@ class Sweep:
             for _, keys in record.arms
             for key in keys
         }
-        outdated = len((others - self.tasks.keys()) & known.keys())
-        return SweepPlanned(
-            tuple(self.tasks.values()), sum(found), len(found) - sum(found), outdated
-        )
+        outdated = len((others - tasks.keys()) & known.keys())
+        kept = sum(found)
+        return SweepPlanned(tuple(tasks.values()), kept, len(found) - kept, outdated)
+
+    def estimates(self) -> Iterator[CellEstimate]:
+        """How long each cell would take on one core; see `estimates`."""
+        done = {key for key, complete in self.store.cell_keys().items() if complete}
+        yield from estimates(self.planned, done)
 
     def evaluations(self) -> list[Evaluation]:
         """The experiments of this sweep as far as they were played."""
         return [self.store.evaluation(plan.record()) for plan in self.planned]
 
-    def _ended_before(self) -> Iterator[SweepEvent]:
+    def _blocks_kept(self, plan: PlannedExperiment) -> int:
+        """Of an arm, as the store has this experiment: later blocks are not to be forgotten."""
+        key = plan.record().key
+        kept = [record for record in self.store.experiments() if record.key == key]
+        return max((len(keys) for record in kept for _, keys in record.arms), default=0)
+
+    def _take_up(self, tasks: Iterable[CellTask]) -> Iterator[SweepEvent]:
         """Tell what is complete, and note the rest in playing order."""
-        missing = []
-        for task in list(self.tasks.values()):
-            record = self.store.cell(task.key)
+        found = {task.key: self.store.cell(task.key) for task in tasks}
+        waiting = [task for task in self.tasks.values() if task.key in found]
+        for task in sorted(waiting, key=lambda task: (task.arm.lam, -task.arm.cost)):
+            record = found[task.key]
+            if record is None or not record.complete:
+                self._waiting[task.key] = task
+        for task in waiting:
+            record = found[task.key]
             if record is not None and record.complete:
                 yield from self._end(task, record, kept=True)
-            else:
-                missing.append(task)
-        for task in sorted(missing, key=lambda task: (task.arm.lam, -task.arm.cost)):
-            self._waiting[task.key] = task
 
     def _draw(self) -> CellTask | None:
         """The next cell that nothing is missing for."""
@@ -126,10 +156,46 @@ class Sweep:
         self._done[task.key] = record
         settings = task.experiment.settings
         yield CellEnded(task, make_row(settings, task.arm, record.facts, record.tally), kept)
-        for plan in self.planned:
-            keys = [part.key for part in plan.tasks]
-            title = plan.record().key
-            if task.key in keys and title not in self._told and self._done.keys() >= set(keys):
-                self._told.add(title)
-                evaluation = self.store.evaluation(plan.record())
-                yield ExperimentEnded(plan.experiment, evaluation)
+        for number, plan in enumerate(self.planned):
+            keys = {part.key for part in plan.tasks}
+            if task.key in keys and number not in self._ended and self._done.keys() >= keys:
+                yield from self._judge(number, plan)
+
+    def _judge(self, number: int, plan: PlannedExperiment) -> Iterator[SweepEvent]:
+        """An experiment has all its cells: it is over, or its arms are played on."""
+        record = plan.record()
+        self.store.put_experiment(record)
+        evaluation = self.store.evaluation(record)
+        until = plan.experiment.until
+        longer = None
+        if until is not None and not narrow_enough(evaluation, until):
+            longer = plan.extended()
+        if longer is None:
+            self._ended.add(number)
+            yield ExperimentEnded(plan.experiment, evaluation)
+            return
+        self.planned[number] = longer
+        added = longer.tasks[len(plan.tasks) :]
+        yield CellsAdded(plan.experiment, longer.episodes, added)
+        yield from self._take_up(added)
+
+
+def narrow_enough(evaluation: Evaluation, rule: StoppingRule) -> bool:
+    """Whether every agent's interval reaches at most the rule's width from its mean.
+
+    Percent are of the clean original's mean return: at the floor no share of an arm's own mean is
+    ever reached. The random policy does not count, nor does an arm whose returns are all equal,
+    which has no interval.
+    """
+    clean = evaluation.row("original")
+    assert clean is not None
+    scale = abs(clean.mean or 0.0) / 100 if rule.unit == "percent" else 1.0
+    reaches = [
+        max(row.mean - row.ci_low, row.ci_high - row.mean)
+        for row in evaluation.rows
+        if row.arm != "random"
+        and row.mean is not None
+        and row.ci_low is not None
+        and row.ci_high is not None
+    ]
+    return all(reach <= rule.width * scale for reach in reaches)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from sap_rl.evaluation.calibration import CellEstimate
 from sap_rl.evaluation.cell_play import CellProgress
 from sap_rl.evaluation.engines import CellBegan, WorkerLost
 from sap_rl.evaluation.experiments import CellTask
-from sap_rl.evaluation.sweep import CellEnded, SweepEvent, SweepPlanned
+from sap_rl.evaluation.sweep import CellEnded, CellsAdded, SweepEvent, SweepPlanned
 
 
 class SweepBars:
@@ -51,6 +53,12 @@ class SweepBars:
             weight = sum(_weight(task) for task in event.tasks)
             self.bars.update(self.whole, total=weight)
             self._say(planned_line(event))
+        elif isinstance(event, CellsAdded):
+            self.total += len(event.tasks)
+            self._say(
+                f"{event.experiment.title}: intervals are not narrow yet, on to {event.episodes} "
+                "episodes"
+            )
         elif isinstance(event, CellBegan):
             count = event.task.end - event.task.first
             name = self.bars.add_task(event.task.title, total=count, note="starting")
@@ -97,6 +105,26 @@ def planned_line(event: SweepPlanned) -> str:
     if event.outdated:
         line += f"; {event.outdated} of other code are not used (their rows stay) and played again"
     return line
+
+
+def estimate_lines(estimates: Iterable[CellEstimate], workers: int) -> Iterator[str]:
+    """A line per cell with the time that it would take on one core, and their sum."""
+    total, count = 0.0, 0
+    for estimate in estimates:
+        count += 1
+        took = "kept from before" if estimate.seconds is None else minutes(estimate.seconds)
+        total += estimate.seconds or 0.0
+        task = estimate.task
+        yield f"{task.title}: {task.end - task.first} episodes, {took}"
+    yield (
+        f"{count} cells: about {minutes(total)} of one core, {minutes(total / workers)} with "
+        f"{workers} worker(s) of this speed; if episodes are as long as in clean play"
+    )
+
+
+def minutes(seconds: float) -> str:
+    """Two digits are more than an estimate has."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 def _weight(task: CellTask) -> float:

@@ -1,0 +1,353 @@
+"""The store gives back what was put in, whoever writes beside it and whatever goes wrong."""
+
+from __future__ import annotations
+
+import csv
+import json
+import multiprocessing
+import sqlite3
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sap_rl import Preprocess, Protocol, UsageError
+from sap_rl.evaluation.arms import Arm, ArmName
+from sap_rl.evaluation.assembly import AgentFacts, assemble, settings_from_json
+from sap_rl.evaluation.export import COLUMNS, export
+from sap_rl.evaluation.results import Evaluation
+from sap_rl.evaluation.rollout import Decision, Episode, Step
+from sap_rl.evaluation.settings import Settings
+from sap_rl.evaluation.store import CellRecord, ExperimentRecord, Store, load_evaluations
+from sap_rl.evaluation.store_file import FORMAT
+from sap_rl.evaluation.summary import make_row
+from sap_rl.evaluation.tally import ArmFacts, Tally
+
+SETTINGS = Settings(
+    "BankHeist", (0.5,), attack="pgd", attack_options={"steps": 3}, defense="sap-100",
+    defense_options={"skip": ("2",)}, episodes=4, controls=False, victims=("self",),
+    protocol=Protocol(frames="newest"),
+)  # fmt: skip
+PLAYERS: tuple[ArmName, ...] = ("original", "defended")
+ABOUT = AgentFacts("a", "5" * 64, Preprocess(crop=(1, 2, 150, 140)), "cpu", 1)
+ARMS = [
+    Arm("original"),
+    Arm("defended"),
+    Arm("original", 0.5, "self"),
+    Arm("defended", 0.5, "self"),
+]
+FACTS = ArmFacts("pgd", "sap-100", "mask", 10, 1, 0.01, "float32", "exact/2")
+
+
+def steps(seed: int) -> list[Step]:
+    rng, found = np.random.default_rng(seed), []
+    for _ in range(5):
+        values, flips = rng.random((4, 3)), rng.random((2, 3)) < 0.3
+        decision = Decision(np.zeros(3, np.int64), *flips, *values[:2], flips[0], values[2])
+        found.append(Step(np.zeros((3, 4, 84, 84), np.uint8), decision))
+    return found
+
+
+def tally(seed: int, episodes: int = 4) -> Tally:
+    """Counts with as many digits as floats have."""
+    rng, found = np.random.default_rng(seed), Tally()
+    for step in steps(seed):
+        found.add(step)
+    for index in range(episodes):
+        found.add(
+            Episode(index, float(rng.integers(99)) + 0.1, int(rng.integers(1, 900)), index == 2)
+        )
+    found.seconds = float(rng.random())
+    return found
+
+
+def record(number: int, episodes: int = 4) -> CellRecord:
+    manifest = {"code": "c0de", "commit": None, "number": number}
+    return CellRecord(f"cell{number}", manifest, FACTS, tally(number, episodes), True, 0.1 / 3)
+
+
+def experiment(key: str = "e", identity: str = "i", cells: str = "") -> ExperimentRecord:
+    manifest = {
+        "settings": json.loads(json.dumps(asdict(SETTINGS))), "agent": ABOUT.to_json(),
+        "versions": {"python": "3"}, "code": "c0de", "commit": None, "other_sha256": None,
+    }  # fmt: skip
+    arms = [(arm, [f"cell{cells}{i}"]) for i, arm in enumerate(ARMS)]
+    return ExperimentRecord(key, identity, manifest, arms)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "s.sqlite") as found:
+        yield found
+
+
+@pytest.fixture
+def filled(store: Store) -> Store:
+    store.put_experiment(experiment())
+    for i in range(4):
+        store.put(record(i))
+    return store
+
+
+def wanted() -> Evaluation:
+    rows = [make_row(SETTINGS, arm, FACTS, tally(i)) for i, arm in enumerate(ARMS)]
+    return assemble(SETTINGS, ABOUT, rows, {"python": "3"}, arms=4)
+
+
+def test_an_evaluation_comes_back_equal(filled: Store) -> None:
+    assert filled.evaluations() == [wanted()]
+    assert load_evaluations(filled.path) == [wanted()]
+    assert load_evaluations(filled.path)[0].complete
+
+
+def test_settings_survive_json() -> None:
+    assert settings_from_json(json.loads(json.dumps(asdict(SETTINGS)))) == SETTINGS
+
+
+def test_a_cell_comes_back_equal(store: Store) -> None:
+    store.put(record(7))
+    assert store.cell("cell7") == record(7)
+    assert store.cell("cell8") is None
+
+
+def test_jsons_are_read_beside_stores(filled: Store, tmp_path: Path) -> None:
+    file = tmp_path / "e.json"
+    file.write_text(wanted().to_json())
+    assert [e.to_json() for e in load_evaluations([file, filled.path])] == [wanted().to_json()] * 2
+
+
+def test_an_incomplete_cell_is_an_incomplete_row(store: Store) -> None:
+    store.put_experiment(experiment())
+    empty = replace(record(0), tally=Tally(), complete=False, sigma=None)
+    store.begin(empty)
+    store.add_episodes("cell0", tally(0).episodes[:2])
+    (found,) = store.evaluations()
+    assert [(row.arm, row.episodes, row.complete) for row in found.rows] == [("original", 2, False)]
+    assert not found.complete
+    assert found.changes == ()
+
+
+def test_blocks_of_an_arm_add_up(store: Store) -> None:
+    arms = [(ARMS[0], ["cell0", "cell1"])]
+    settings = replace(SETTINGS, episodes=8)
+    plan = experiment()
+    plan.manifest["settings"]["episodes"] = 8
+    store.put_experiment(replace(plan, arms=arms))
+    first, later = record(0), record(1)
+    moved = [replace(e, index=e.index + 4) for e in later.tally.episodes]
+    later = replace(later, tally=replace(later.tally, episodes=moved))
+    store.put(first)
+    store.put(later)
+    (row,) = store.evaluations()[0].rows
+    assert row.episodes == 8
+    assert row.complete
+    assert row.flip_rate == pytest.approx(
+        (first.tally.flipped.total + later.tally.flipped.total) / 30
+    )
+    assert row.linf_max == max(first.tally.linf_max or 0, later.tally.linf_max or 0)
+    assert row.seconds == first.tally.seconds + later.tally.seconds
+    assert settings.episodes == row.episodes
+
+
+def test_progress_is_what_was_kept_last_and_ends_with_the_cell(store: Store) -> None:
+    store.begin(replace(record(0), tally=Tally(), complete=False))
+    assert store.progress("cell0") is None
+    early = tally(0, 2)
+    store.keep_progress("cell0", early, b"\x00snap")
+    store.add_episodes("cell0", tally(0).episodes[2:3])
+    assert store.progress("cell0") == (early, b"\x00snap")
+    kept = store.cell("cell0")
+    assert kept is not None
+    assert len(kept.tally.episodes) == 3, "an episode counts from the moment it ends"
+    store.put(record(0))
+    assert store.progress("cell0") is None
+
+
+def test_a_cell_played_from_its_start_forgets_earlier_tries(store: Store) -> None:
+    begun = replace(record(0), tally=Tally(), complete=False)
+    store.begin(begun)
+    store.add_episodes("cell0", tally(0).episodes)
+    store.begin(begun)
+    kept = store.cell("cell0")
+    assert kept is not None
+    assert kept.tally.episodes == []
+
+
+def test_a_complete_cell_never_changes(store: Store) -> None:
+    assert store.put(record(0))
+    assert not store.put(replace(record(0), tally=tally(5)))
+    store.begin(replace(record(0), tally=Tally(), complete=False))
+    store.add_episodes("cell0", tally(5).episodes)
+    store.keep_progress("cell0", tally(5), b"")
+    assert store.cell("cell0") == record(0)
+    assert store.progress("cell0") is None
+
+
+def test_of_several_versions_of_the_code_the_latest_answer_is_read(filled: Store) -> None:
+    filled.put_experiment(experiment("later", cells="1"))
+    filled.put(replace(record(9), key="cell10"))
+    (found,) = filled.evaluations()
+    assert len(found.rows) == 1
+    assert {r.key for r in filled.experiments()} == {"e", "later"}
+
+
+def test_merging_takes_what_is_missing_and_again_nothing(filled: Store, tmp_path: Path) -> None:
+    with Store(tmp_path / "all.sqlite") as whole:
+        whole.put(record(0))
+        assert whole.merge(filled) == 3
+        assert whole.merge(filled) == 0
+        assert whole.evaluations() == filled.evaluations()
+        assert load_evaluations(whole.path) == [wanted()]
+
+
+def test_merging_prefers_complete_cells_and_keeps_begun_ones(store: Store, tmp_path: Path) -> None:
+    with Store(tmp_path / "other.sqlite") as other:
+        begun = replace(record(0), tally=tally(0, 2), complete=False)
+        store.begin(begun)
+        other.put(record(0))
+        other.put(replace(record(1), tally=tally(1, 1), complete=False))
+        assert store.merge(other) == 2
+        assert store.merge(other) == 0
+        assert store.cell("cell0") == record(0)
+
+
+def _write(path: Path, numbers: range) -> None:
+    with Store(path) as store:
+        for number in numbers:
+            key = f"cell{number}"
+            store.begin(replace(record(number), tally=Tally(), complete=False))
+            for episode in tally(number).episodes:
+                store.add_episodes(key, [episode])
+            store.keep_progress(key, tally(number), b"x" * 1000)
+            store.put(record(number))
+
+
+def test_two_processes_write_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    fork = multiprocessing.get_context("fork")  # a spawned one would import torch first
+    others = [fork.Process(target=_write, args=(path, range(a, a + 40))) for a in (0, 20)]
+    for other in others:
+        other.start()
+    for other in others:
+        other.join(120)
+        assert other.exitcode == 0
+    with Store(path, make=False) as store:
+        assert store.cell_keys() == {f"cell{i}": True for i in range(60)}
+        assert all(store.cell(f"cell{i}") == record(i) for i in range(60))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"hello, this is no database at all, is it?", "is no store"),
+        (b"SQLite format 3\x00" + b"\xff" * 2000, "store"),
+    ],
+)
+def test_a_file_that_is_no_store(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=message) as caught:
+        Store(path)
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == content
+
+
+def test_other_files_and_places_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no store"):
+        Store(tmp_path / "x", make=False)
+    with pytest.raises(UsageError, match="cannot read"):
+        load_evaluations(tmp_path / "x")
+    with pytest.raises(UsageError, match="is a folder"):
+        Store(tmp_path)
+    with pytest.raises(UsageError, match="no folder for it"):
+        Store(tmp_path / "no" / "x")
+    other = sqlite3.connect(tmp_path / "other")
+    other.execute("CREATE TABLE t (x)")
+    other.close()
+    with pytest.raises(UsageError, match="but no store of sap_rl"):
+        Store(tmp_path / "other")
+    with Store(tmp_path / "empty") as empty, pytest.raises(UsageError, match="nothing was played"):
+        load_evaluations(empty.path)
+
+
+def test_another_format_is_refused_and_left_alone(filled: Store) -> None:
+    filled.file.connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
+    with pytest.raises(UsageError, match=f"has format {FORMAT + 1}, this version of sap_rl has"):
+        Store(filled.path)
+    filled.file.connection.execute(f"PRAGMA user_version = {FORMAT}")
+    assert filled.evaluations() == [wanted()]
+
+
+def test_a_locked_store_is_one_line_and_nothing_is_lost(filled: Store) -> None:
+    other = Store(filled.path)
+    other.file.connection.execute("PRAGMA busy_timeout = 50")
+    other.file.patience = 0.05
+    with filled.file.writing():
+        assert other.evaluations() == [wanted()], "readers never wait for a writer"
+        with pytest.raises(UsageError, match=r"was locked by another process for 0\.05 s"):
+            other.put(record(8))
+    assert other.put(record(8))
+    other.file.close()
+
+
+def test_no_space_left_is_one_line_and_what_is_there_stays(filled: Store) -> None:
+    (pages,) = filled.file.connection.execute("PRAGMA page_count").fetchone()
+    filled.file.connection.execute(f"PRAGMA max_page_count = {pages}")
+    filled.begin(replace(record(8), tally=Tally(), complete=False))
+    with pytest.raises(UsageError, match="no space left on the disk; what was written is kept"):
+        filled.keep_progress("cell8", tally(8), bytes(200_000))
+    assert filled.evaluations() == [wanted()]
+    filled.file.connection.execute("PRAGMA max_page_count = 100000")
+    assert filled.put(record(8))
+
+
+def test_a_store_that_nobody_may_write_to_is_read(filled: Store, tmp_path: Path) -> None:
+    filled.file.close()
+    filled.path.chmod(0o444)
+    assert load_evaluations(filled.path) == [wanted()]
+
+
+def test_export_to_csv_and_parquet(filled: Store, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    assert export(filled, tmp_path / "x.csv") == 16
+    with (tmp_path / "x.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == COLUMNS
+    returns = [episode.ret for i in range(4) for episode in tally(i).episodes]
+    assert [float(row["return"]) for row in rows] == returns
+    assert [row["truncated"] for row in rows[:4]] == ["False", "False", "True", "False"]
+    assert export(filled, tmp_path / "x.parquet") == 16
+    table = parquet.read_table(tmp_path / "x.parquet").to_pylist()
+    assert [row["return"] for row in table] == returns
+    assert [(row["arm"], row["lambda"], row["victim"]) for row in table[::4]] == [
+        ("original", 0.0, None), ("defended", 0.0, None), ("original", 0.5, "self"),
+        ("defended", 0.5, "self"),
+    ]  # fmt: skip
+    assert table[0]["sampler"] == "exact/2"
+
+
+def test_exports_that_cannot_be(
+    filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UsageError, match=r"unknown suffix '\.cvs'; choose from \.csv"):
+        export(filled, tmp_path / "x.cvs")
+    with pytest.raises(UsageError, match="cannot write"):
+        export(filled, tmp_path / "no" / "x.csv")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UsageError, match=r"Parquet needs: pip install 'sap-rl\[parquet\]'"):
+        export(filled, tmp_path / "x.parquet")
+    assert sorted(p.suffix for p in tmp_path.iterdir() if p.suffix in (".csv", ".parquet")) == []
+
+
+def test_tallies_add_up_as_if_counted_in_one_go() -> None:
+    a, b = tally(1), tally(2)
+    both = Tally()
+    for step in (*steps(1), *steps(2)):
+        both.add(step)
+    found = a + b
+    for name, value in both.to_json().items():
+        if name != "seconds":
+            assert found.to_json()[name] == pytest.approx(value), name
