@@ -116,6 +116,9 @@ def test_width_in_percent_and_in_points() -> None:
     assert look(CLEAN, StoppingRule(4.5, most=60)).next == 45
     assert look(CLEAN, StoppingRule(43.4, "points", most=60)).narrow
     assert not look(CLEAN, StoppingRule(43.2, "points", most=60)).narrow
+    floor = [value - 940 for value in CLEAN]
+    assert not look(floor, StoppingRule(10, most=60)).narrow, "no share of 3.3 points is reached"
+    assert look(floor, StoppingRule(4.6, most=60), scale=-943.3).narrow
     minus = [-value for value in CLEAN]
     assert look(minus, StoppingRule(4.6, most=60)).narrow, "a negative mean has a size too"
 
