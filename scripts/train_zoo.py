@@ -78,9 +78,14 @@ def standing(game: str, agents: Path, runs: Path) -> Standing:
         stated = load_agent(agents / game).facts
         score = stated_score(stated, CAP).mean
         steps = int(stated.get("training", {}).get("agent_steps", 0))
-    if (last := latest_checkpoint(runs / game / "checkpoints")) is not None:
-        steps = max(steps, read_checkpoint(last).progress.steps)
+    steps = max(steps, steps_of(runs / game))
     return Standing(game, score, facts.random, facts.dqn_2_5m, steps)
+
+
+def steps_of(run: Path) -> int:
+    """Agent steps at a run's last checkpoint; 0 where there is none."""
+    last = latest_checkpoint(run / "checkpoints")
+    return 0 if last is None else read_checkpoint(last).progress.steps
 
 
 class Zoo:
@@ -122,7 +127,8 @@ class Zoo:
             except Diverged as error:
                 self._say(f"{chosen.game}: {error}; no more of it now")
                 self.games.remove(chosen.game)
-            if not self.stopped and latest_checkpoint(self.runs / chosen.game / "checkpoints"):
+                continue
+            if not self.stopped and steps_of(self.runs / chosen.game) > chosen.steps:
                 self._export(chosen)
 
     def _train(self, game: str) -> None:
@@ -169,7 +175,7 @@ class Zoo:
                     return
         score = stated_score(load_agent(export.folder).facts, CAP).mean
         there = self.agents / before.game
-        better = score > before.score or not there.exists()
+        better = score > before.score
         self._say(
             f"{before.game}: {score:.1f} against {before.score:.1f}: "
             + ("the agent is replaced" if better else "the agent stays")

@@ -7,12 +7,12 @@ other training runs. Source: Agarwal et al. 2021 (arXiv 2108.13264).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.stats import rankdata, trim_mean
+from scipy.stats import trim_mean
 
 from sap_rl.evaluation.statistics import Array
 
@@ -21,6 +21,8 @@ Scores = Mapping[str, Sequence[Array]]
 
 Over = Literal["episodes", "training runs"]
 """What an interval is over."""
+
+Statistic = Literal["mean", "interquartile mean"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def over_what(scores: Scores) -> Over:
 
 def mean_score(scores: Scores) -> float:
     """Every game counts the same, and in a game every network."""
-    return float(np.mean([np.mean([r.mean() for r in networks]) for networks in scores.values()]))
+    return float(_mean(_network_means(scores))[0])
 
 
 def interquartile_mean(scores: Scores) -> float:
@@ -61,8 +63,7 @@ def interquartile_mean(scores: Scores) -> float:
     Over all games together; of n scores floor(n / 4) are left out at either end, so with fewer than
     four it is the mean.
     """
-    every = [float(r.mean()) for networks in scores.values() for r in networks]
-    return float(trim_mean(every, 0.25))
+    return float(_interquartile(_network_means(scores))[0])
 
 
 def profile(scores: Scores, thresholds: Sequence[float]) -> Array:
@@ -82,16 +83,12 @@ def improvement(scores: Scores, others: Scores) -> float:
     Units as in `profile`: episodes unless both sides are over training runs. The Mann-Whitney
     statistic over its maximum. ValueError where the games differ.
     """
-    if scores.keys() != others.keys():
-        raise ValueError(f"games differ: {sorted(scores)} and {sorted(others)}")
-    both = over_what(scores), over_what(others)
-    over: Over = "episodes" if "episodes" in both else "training runs"
-    ours, theirs = _units(scores, over), _units(others, over)
-    return float(np.mean([_chance_above(ours[game], theirs[game]) for game in ours]))
+    pairs, _ = _paired_units(scores, others)
+    return float(np.mean([_wins(ours, theirs).mean() for ours, theirs in pairs]))
 
 
 def aggregate(
-    statistic: Callable[[Scores], float],
+    statistic: Statistic,
     scores: Scores,
     *,
     rng: np.random.Generator,
@@ -101,11 +98,11 @@ def aggregate(
     """A statistic of the scores with its stratified percentile bootstrap interval.
 
     Every resample draws within each game: networks where every game has several, else the episodes
-    of each network. statistic: such as `mean_score`.
+    of each network.
     """
-    over = over_what(scores)
-    drawn = [statistic(_redrawn(scores, over, rng)) for _ in range(resamples)]
-    return _bounded(statistic(scores), drawn, level, over)
+    over, of_means = over_what(scores), STATISTICS[statistic]
+    drawn = [_redrawn(networks, over, rng, resamples) for networks in scores.values()]
+    return _bounded(float(of_means(_network_means(scores))[0]), of_means(drawn), level, over)
 
 
 def aggregate_improvement(
@@ -121,33 +118,66 @@ def aggregate_improvement(
     That is right for different networks, and too wide rather than too narrow for arms that share
     their episodes' luck.
     """
-    both = over_what(scores), over_what(others)
-    over: Over = "episodes" if "episodes" in both else "training runs"
-    drawn = [
-        improvement(_redrawn(scores, over, rng), _redrawn(others, over, rng))
-        for _ in range(resamples)
-    ]
+    pairs, over = _paired_units(scores, others)
+    drawn = np.zeros(resamples)
+    for ours, theirs in pairs:
+        shares = [_shares(units.size, rng, resamples) for units in (ours, theirs)]
+        drawn += ((shares[0] @ _wins(ours, theirs)) * shares[1]).sum(axis=1) / len(pairs)
     return _bounded(improvement(scores, others), drawn, level, over)
 
 
-def _bounded(value: float, drawn: list[float], level: float, over: Over) -> Aggregate:
+def _bounded(value: float, drawn: Array, level: float, over: Over) -> Aggregate:
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     return Aggregate(value, float(low), float(high), over)
 
 
-def _redrawn(scores: Scores, over: Over, rng: np.random.Generator) -> dict[str, list[Array]]:
-    return {game: list(_redrawn_game(networks, over, rng)) for game, networks in scores.items()}
+def _network_means(scores: Scores) -> list[Array]:
+    """Per game [1, networks]."""
+    return [np.array([[returns.mean() for returns in networks]]) for networks in scores.values()]
 
 
-def _redrawn_game(
-    networks: Sequence[Array], over: Over, rng: np.random.Generator
-) -> Iterator[Array]:
+def _mean(means: Sequence[Array]) -> Array:
+    """Games of [R, networks] -> [R]."""
+    found: Array = np.mean([game.mean(axis=1) for game in means], axis=0)
+    return found
+
+
+def _interquartile(means: Sequence[Array]) -> Array:
+    """Games of [R, networks] -> [R]."""
+    found: Array = trim_mean(np.concatenate(means, axis=1), 0.25, axis=1)
+    return found
+
+
+STATISTICS: dict[Statistic, Callable[[Sequence[Array]], Array]] = {
+    "mean": _mean,
+    "interquartile mean": _interquartile,
+}
+
+
+def _redrawn(
+    networks: Sequence[Array], over: Over, rng: np.random.Generator, resamples: int
+) -> Array:
+    """Means [R, networks] of one game's resamples."""
     if over == "training runs":
-        for index in rng.integers(len(networks), size=len(networks)):
-            yield networks[index]
-        return
-    for returns in networks:
-        yield returns[rng.integers(returns.size, size=returns.size)]
+        means = np.array([returns.mean() for returns in networks])
+        return means[rng.integers(means.size, size=(resamples, means.size))]
+    return np.stack([_shares(r.size, rng, resamples) @ r for r in networks], axis=1)
+
+
+def _shares(count: int, rng: np.random.Generator, resamples: int) -> Array:
+    """How much each of `count` units weighs in every resample [R, count]."""
+    shares: Array = rng.multinomial(count, np.full(count, 1 / count), size=resamples) / count
+    return shares
+
+
+def _paired_units(scores: Scores, others: Scores) -> tuple[list[tuple[Array, Array]], Over]:
+    if scores.keys() != others.keys():
+        raise ValueError(f"games differ: {sorted(scores)} and {sorted(others)}")
+    over: Over = "training runs"
+    if "episodes" in (over_what(scores), over_what(others)):
+        over = "episodes"
+    ours, theirs = _units(scores, over), _units(others, over)
+    return [(ours[game], theirs[game]) for game in ours], over
 
 
 def _units(scores: Scores, over: Over) -> dict[str, Array]:
@@ -157,6 +187,7 @@ def _units(scores: Scores, over: Over) -> dict[str, Array]:
     return {game: np.array([r.mean() for r in networks]) for game, networks in scores.items()}
 
 
-def _chance_above(ours: Array, theirs: Array) -> float:
-    ranks = rankdata(np.concatenate([ours, theirs]))[: ours.size].sum()
-    return float((ranks - ours.size * (ours.size + 1) / 2) / (ours.size * theirs.size))
+def _wins(ours: Array, theirs: Array) -> Array:
+    """1 where ours [E] lies above theirs [F], 1/2 where they are equal: [E, F]."""
+    above: Array = (ours[:, None] > theirs) + 0.5 * (ours[:, None] == theirs)
+    return above

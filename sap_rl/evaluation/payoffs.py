@@ -92,8 +92,8 @@ def _attacks(name: CellName, cells: Mapping[CellName, object]) -> Iterator[str]:
 
 def _matrix(game: str, lam: float, table: Entries) -> Payoffs:
     defenses = list(dict.fromkeys(defense for defense, _ in table))
-    attacks = list(dict.fromkeys(attack for _, attack in table))
-    defenses.sort(key=lambda name: not name.endswith(UNDEFENDED))
+    attacks = sorted({attack for _, attack in table})
+    defenses.sort(key=lambda name: (not name.endswith(UNDEFENDED), name))
     missing = tuple((d, a) for d in defenses for a in attacks if (d, a) not in table)
     rows, columns = _complete(defenses, attacks, table) if missing else (defenses, attacks)
     left_out = (*(d for d in defenses if d not in rows), *(a for a in attacks if a not in columns))

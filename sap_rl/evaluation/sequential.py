@@ -27,7 +27,8 @@ GROWTH = 1.5
 class StoppingRule:
     """Play until an arm's interval is narrow, at most `most` episodes.
 
-    width: how far either bound may lie from the mean, in percent of |mean| or in points of return;
+    width: how far either bound may lie from the mean, in percent of a return (the arm's own mean
+    unless `look` is told another) or in points;
     least: episodes of the first look; level: of the intervals of all looks together. Raises
     UsageError for values that make no rule.
     """
@@ -100,8 +101,11 @@ def parse_stopping_rule(text: str, *, least: int = 30, most: int = 1000) -> Stop
     return StoppingRule(width, unit, least, most)
 
 
-def look(returns: Returns, rule: StoppingRule) -> Look:
+def look(returns: Returns, rule: StoppingRule, *, scale: float | None = None) -> Look:
     """Judge an arm's returns [E], by episode index from 0, at one of the rule's looks.
+
+    scale: the return of which the rule's percents are, such as the clean original's for arms at the
+    floor, of whose own mean no share is ever reached; None for the arm's own mean.
 
     An arm whose returns are all equal has no interval and is played on: nothing says how rare the
     others are. ValueError for a number of episodes at which the rule does not look.
@@ -109,7 +113,7 @@ def look(returns: Returns, rule: StoppingRule) -> Look:
     values = np.asarray(returns, dtype=np.float64)
     level = rule.level_at(len(values))
     interval = skewed_interval(values, level=level)
-    narrow = _narrow(interval, rule)
+    narrow = _narrow(interval, rule, interval.mean if scale is None else scale)
     later = [episodes for episodes in rule.looks if episodes > len(values)]
     return Look(len(values), interval, narrow, None if narrow or not later else later[0])
 
@@ -147,9 +151,9 @@ def _untransformed(t: float, skewness: float, count: int) -> float:
     return 3.0 / step * (float(np.cbrt(1.0 + step * (t - step / 6.0))) - 1.0)
 
 
-def _narrow(interval: Interval, rule: StoppingRule) -> bool:
+def _narrow(interval: Interval, rule: StoppingRule, whole: float) -> bool:
     if interval.low is None or interval.high is None:
         return False
     reach = max(interval.mean - interval.low, interval.high - interval.mean)
-    scale = abs(interval.mean) / 100.0 if rule.unit == "percent" else 1.0
+    scale = abs(whole) / 100.0 if rule.unit == "percent" else 1.0
     return reach <= rule.width * scale

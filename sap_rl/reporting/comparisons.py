@@ -99,8 +99,8 @@ def _comparison_notes(found: Comparison) -> Iterator[str]:
     for side, names in (("A", found.only_a), ("B", found.only_b)):
         yield from _listed(f"only in {side}", names)
     yield from _listed("too few episodes in common to compare", found.short)
-    if any("no_variance" in cell.flags for cell in cells):
-        yield f"Somewhere {FLAGS['no_variance']}: p is then of a sign or permutation test."
+    if any("no_variance" in cell.flags and not cell.identical for cell in cells):
+        yield "Where nothing varies p is of a sign or permutation test, and there is no interval."
     for note in found.notes:
         yield f"also differs: {note}"
     if cells:
