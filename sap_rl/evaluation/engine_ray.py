@@ -12,7 +12,8 @@ from sap_rl.errors import UsageError
 from sap_rl.evaluation.cell_play import Workplace
 from sap_rl.evaluation.engines import CellBegan, CellDone, Draw, EngineEvent, Tries
 from sap_rl.evaluation.experiments import CellTask
-from sap_rl.evaluation.store import CellRecord, Store
+from sap_rl.evaluation.store import Store
+from sap_rl.evaluation.store_records import CellRecord
 from sap_rl.machine import usable_cores
 
 LOCAL_FOLDER = "sap-rl-cells"

@@ -17,7 +17,7 @@ from sap_rl.evaluation.code_version import code_version
 from sap_rl.evaluation.sequential import StoppingRule
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.stage import Stage, versions
-from sap_rl.evaluation.store import ExperimentRecord
+from sap_rl.evaluation.store_records import ExperimentRecord
 from sap_rl.machine import commit
 
 DECIDING = ("torch", "ale-py", "gymnasium", "numpy")

@@ -21,8 +21,9 @@ from sap_rl.evaluation.export import COLUMNS, export
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.rollout import Decision, Episode, Step
 from sap_rl.evaluation.settings import Settings
-from sap_rl.evaluation.store import CellRecord, ExperimentRecord, Store, load_evaluations
+from sap_rl.evaluation.store import Store, load_evaluations
 from sap_rl.evaluation.store_file import FORMAT
+from sap_rl.evaluation.store_records import CellRecord, ExperimentRecord
 from sap_rl.evaluation.summary import make_row
 from sap_rl.evaluation.tally import ArmFacts, Tally
 

@@ -329,7 +329,7 @@ def test_ctrl_c_keeps_what_was_played_and_says_how_to_go_on(tmp_path: Path) -> N
     os.kill(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert f"go on with: sap-rl sweep {config} --out {path}" in errors.decode()
+    assert f"go on with: sap-rl sweep {config} --out {path} --quiet --workers 1" in errors.decode()
     assert errors.decode().count("\n") == 1
     assert _rows(path)[2] > 0
 
