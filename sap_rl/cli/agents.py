@@ -20,6 +20,7 @@ from sap_rl.evaluation.score import (
 )
 from sap_rl.evaluation.stage import Stage
 from sap_rl.reporting.checkpoints import checkpoint_report
+from sap_rl.reporting.flags import BAR
 from sap_rl.reporting.progress import ExportBar, ProgressBar
 from sap_rl.reporting.tables import agents_table, check_report, console
 from sap_rl.training.export import Export
@@ -113,6 +114,7 @@ def run_list(_args: argparse.Namespace) -> int:
         raise UsageError("no agents found; set SAP_RL_AGENTS to a folder of agents")
     loaded = [(load_agent(str(folder)), folder) for folder in found.values()]
     console().print(agents_table(loaded))
+    console().print(BAR)
     return 0
 
 

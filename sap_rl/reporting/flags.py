@@ -28,3 +28,8 @@ COVERAGE = (
 """Measured in tests/evaluation/test_statistics.py."""
 
 CHECK_FAILED = "The agent does not play as stated. Likely causes: "
+
+BAR = (
+    "bar: Dopamine's DQN after 2.5M agent steps, its mean return while training, 5 seeds, sticky "
+    "actions 0.25: other rules than ours."
+)

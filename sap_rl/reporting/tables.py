@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sap_rl.agents import Agent
+from sap_rl.atari.games import game_facts
 from sap_rl.evaluation.arms import METER_EVERY
 from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.contenders import contender_name
@@ -55,21 +56,25 @@ def check_lines(findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def agents_table(agents: Iterable[tuple[Agent, Path]]) -> RenderableType:
-    """What can be played by name, with stated scores."""
-    table = _table(
-        "agent", "game", "actions", "5 min", "30 min", "episodes", "trained, agent steps"
-    )
+    """What can be played by name: stated scores beside the bar for short training, steps, and the
+    hardware that made it."""
+    table = plain_table(
+        "agent", "game", "5 min", "30 min", "bar", "episodes", "steps", "hardware",
+        left=("agent", "game", "hardware"),
+    )  # fmt: skip
     for agent, _ in agents:
         scores = agent.facts.get("score", {})
         short, long = scores.get("cap_5_minutes", {}), scores.get("cap_30_minutes", {})
+        training = agent.facts.get("training", {})
         table.add_row(
             agent.name,
             agent.game or "-",
-            str(agent.num_actions),
             number_text(short.get("mean")),
             number_text(long.get("mean")),
+            number_text(game_facts(agent.game or "").dqn_2_5m),
             str(short.get("episodes", "-")),
-            f"{agent.facts.get('training', {}).get('agent_steps', 0):,}",
+            f"{training.get('agent_steps', 0):,}",
+            str(training.get("hardware", "-")).partition(";")[0],
         )
     return table
 
