@@ -97,7 +97,7 @@ def test_a_dry_run_prints_the_cells_and_plays_none(
     assert main([*argv, "--dry-run"]) == 0
     out, _ = capsys.readouterr()
     assert "BankHeist original: 2 episodes, " in out
-    assert "BankHeist original at lambda 4: 2 episodes, " in out
+    assert "BankHeist original, fgsm at lambda 4: 2 episodes, " in out
     assert "2 cells: about " in out
     with Store(store, make=False) as found:
         assert found.cell_keys() == {}

@@ -44,13 +44,18 @@ class Store:
         self.file.close()
 
     def put_experiment(self, record: ExperimentRecord) -> None:
-        """Keep what was asked for; replaces what stands under its key."""
+        """Keep what was asked for, in its old place where it is the latest answer already."""
         arms = [asdict(arm) | {"cells": cells} for arm, cells in record.arms]
         manifest = plain_json(record.manifest | {"arms": arms})
         with self.file.writing() as file:
+            latest = file.execute(
+                "SELECT key, changed FROM experiment WHERE identity = ? ORDER BY changed DESC",
+                (record.identity,),
+            ).fetchone()
+            when = latest[1] if latest and latest[0] == record.key else time.time()
             file.execute(
                 "INSERT OR REPLACE INTO experiment VALUES (?, ?, ?, ?)",
-                (record.key, record.identity, manifest, time.time()),
+                (record.key, record.identity, manifest, when),
             )
 
     def experiments(self) -> list[ExperimentRecord]:

@@ -195,6 +195,15 @@ def test_of_several_versions_of_the_code_the_latest_answer_is_read(filled: Store
     assert {r.key for r in filled.experiments()} == {"e", "later"}
 
 
+def test_an_answer_given_again_is_the_latest_and_others_keep_their_places(filled: Store) -> None:
+    filled.put_experiment(experiment("other", identity="j", cells="1"))
+    filled.put_experiment(experiment())
+    assert [record.key for record in filled.experiments()] == ["e", "other"]
+    filled.put_experiment(experiment("later"))
+    filled.put_experiment(experiment())
+    assert [record.key for record in filled.experiments()] == ["other", "later", "e"]
+
+
 def test_merging_takes_what_is_missing_and_again_nothing(filled: Store, tmp_path: Path) -> None:
     with Store(tmp_path / "all.sqlite") as whole:
         whole.put(record(0))

@@ -102,7 +102,11 @@ def test_experiments_share_the_arms_that_they_have_in_common() -> None:
     first, second = plan_experiment(BANK_HEIST), plan_experiment(other)
     shared = {t.key for t in first.tasks} & {t.key for t in second.tasks}
     titles = [task.title for task in first.tasks if task.key in shared]
-    assert titles == ["BankHeist random", "BankHeist original", "BankHeist original at lambda 4"]
+    assert titles == [
+        "BankHeist random",
+        "BankHeist original",
+        "BankHeist original, fgsm at lambda 4",
+    ]
 
 
 @pytest.mark.parametrize(
