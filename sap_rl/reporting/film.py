@@ -8,13 +8,23 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
 from sap_rl.errors import UsageError, unknown
 from sap_rl.evaluation.film_stage import FilmFacts, Scene, View
 from sap_rl.reporting.extra import FILMS, require
-from sap_rl.reporting.film_frame import FilmPainter, gradient_words, values_span
+from sap_rl.reporting.film_frame import (
+    BACK,
+    FAINT,
+    INK,
+    LINE,
+    TINTS,
+    FilmPainter,
+    gradient_words,
+    values_span,
+)
 
 SUFFIXES = (".mp4", ".gif")
 SLOWDOWN = 2
@@ -25,7 +35,8 @@ sharp; both seen, not computed."""
 X264: dict[str, object] = {"preset": "fast", "aq-mode": "1", "aq-strength": "3", "psy": "0"}
 """The perturbation is noise and would eat the bits that text needs; a strong adaptive quantisation
 without psychovisual tuning leaves them to the flat parts (half the size at equal sharpness)."""
-GIF_COLOURS = 64
+GREYS = 48
+"""Of a GIF's palette; the rest are the players' colours, mixed with the background for edges."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +130,7 @@ def _mp4(scenes: Sequence[Scene], painter: FilmPainter, crf: int = CRF) -> bytes
 
 def _gif(scenes: Sequence[Scene], painter: FilmPainter) -> bytes:
     """Endless, one palette for all frames."""
-    palette = painter.picture(scenes[len(scenes) // 2]).quantize(GIF_COLOURS)
+    palette = _palette()
     frames = (painter.picture(scene).quantize(palette=palette, dither=0) for scene in scenes)
     file = io.BytesIO()
     first = next(frames)
@@ -131,3 +142,18 @@ def _gif(scenes: Sequence[Scene], painter: FilmPainter) -> bytes:
 def _scene_seconds(facts: FilmFacts) -> float:
     """How long a scene is shown."""
     return SLOWDOWN * facts.step_seconds
+
+
+def _palette() -> Any:
+    """Chosen by hand: one taken from a picture forgets the colours that are rare in it."""
+    from PIL import Image, ImageColor
+
+    plain = [ImageColor.getrgb(colour) for colour in (BACK, INK, FAINT, LINE)]
+    for tint in map(ImageColor.getrgb, TINTS):
+        for share in (1.0, 0.75, 0.5, 0.25):
+            mixed = (share * t + (1 - share) * b for t, b in zip(tint, plain[0], strict=False))
+            plain.append(tuple(round(part) for part in mixed))  # type: ignore[arg-type]
+    greys = [(round(255 * i / (GREYS - 1)),) * 3 for i in range(GREYS)]
+    found = Image.new("P", (1, 1))
+    found.putpalette([part for colour in (*greys, *plain) for part in colour[:3]])
+    return found

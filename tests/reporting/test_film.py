@@ -127,6 +127,9 @@ def test_a_gif_plays_every_scene_at_half_the_consoles_speed() -> None:
     assert image.info["loop"] == 0
     assert image.info["duration"] == 130, "2/15 s in hundredths"
     np.testing.assert_allclose(panel(image.convert("RGB"), 0), scenes(1)[0].views[0].clean, atol=8)
+    colours = {colour for _, colour in image.convert("RGB").getcolors(100_000)}
+    for tint in TINTS:
+        assert tuple(int(tint[i : i + 2], 16) for i in (1, 3, 5)) in colours, "seldom, but there"
 
 
 def test_a_film_fits_its_size_and_is_cut_rather_than_blurred() -> None:

@@ -11,10 +11,9 @@ from reporting.made import evaluation
 
 from sap_rl.evaluation.arms import Arm
 from sap_rl.reporting.curves import change_curves, curves, panels
+from sap_rl.reporting.figure_layout import NO_PERCENT, PAPER
 from sap_rl.reporting.figure_style import LambdaAxis
 from sap_rl.reporting.plots import (
-    NO_PERCENT,
-    PAPER,
     change_figure,
     flip_figure,
     learning_figure,
