@@ -12,6 +12,7 @@ from training.small_harden import SETTINGS, teacher
 
 from sap_rl import Agent, Preprocess, load_agent
 from sap_rl.atari.pixels import to_unit
+from sap_rl.attacks.noise import uniform_start
 from sap_rl.attacks.threat import Threat
 from sap_rl.networks.bounds import worst_margins
 from sap_rl.training.harden_settings import HardenSettings
@@ -221,3 +222,41 @@ def test_what_is_not_finite_is_told() -> None:
     student.update(random_lesson(agent), None, 60)
     with pytest.raises(Diverged, match="by update 1"):
         student.metrics()
+
+
+def test_the_inner_attack_climbs_away_from_the_teacher_not_from_the_student() -> None:
+    """One step from the same random start, by hand."""
+    student = Student(teacher(11), SETTINGS, threads=1)
+    lesson = random_lesson(teacher(5), 6)
+    obs, threat = to_unit(lesson.pixels), Threat(8.0)
+    found = student.worst(obs, lesson.values, threat, torch.Generator().manual_seed(4))
+    start = uniform_start(obs, threat, torch.Generator().manual_seed(4)).requires_grad_(True)
+    loss = student.distance(student.network(start), lesson.values).sum()
+    (slope,) = torch.autograd.grad(loss, start)
+    wanted = threat.project(start + SETTINGS.inner_size * threat.eps * slope.sign(), obs)
+    torch.testing.assert_close(found, wanted.detach())
+
+
+def test_clean_examples_are_learned_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gradient is that of the mean over both kinds."""
+    monkeypatch.setattr(Student, "worst", lambda _self, obs, *_: (obs + 0.05).clamp(0, 1))
+    agent = teacher()
+    student = Student(teacher(11), replace(SETTINGS, max_grad_norm=0.0), threads=1)
+    attacked, clean = random_lesson(agent, 6), random_lesson(agent, 3, 9)
+    network = copy.deepcopy(student.network)
+    frames = torch.cat([(to_unit(attacked.pixels) + 0.05).clamp(0, 1), to_unit(clean.pixels)])
+    target = torch.cat([attacked.values, clean.values])
+    loss = student.distance(network(frames), target).mean()
+    wanted = torch.autograd.grad(loss, list(network.parameters()))
+    student.update(attacked, clean, 60)
+    for one, two in zip(student.optimizer.gradients(), wanted, strict=True):
+        torch.testing.assert_close(one, two, atol=1e-6, rtol=1e-4)
+
+
+def test_every_boundary_seed_and_slice_draws_its_own_starts() -> None:
+    student = Student(teacher(), SETTINGS, threads=2)
+    draws = []
+    for seed, number in ((0, 0), (0, 1), (1, 0)):
+        student.reseed(seed, number)
+        draws += [float(torch.rand(1, generator=part)) for part in student._generators]
+    assert len(set(draws)) == 6
