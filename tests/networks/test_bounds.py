@@ -112,3 +112,25 @@ def test_the_bound_can_be_trained() -> None:
 def test_a_layer_without_a_rule_is_named(make: Callable[[], nn.Module], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         worst_margins(make(), frames(1), torch.tensor([0]), 0.01)
+
+
+def test_convolutions_as_matrices() -> None:
+    """Interval arithmetic written out: |W2| relu-box(|W1| radius) with the convolution as W1."""
+    module = seeded(
+        lambda: nn.Sequential(
+            nn.Conv2d(2, 3, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(27, 2)
+        )
+    )
+    obs, eps = 0.3 + 0.4 * frames(1, shape=(2, 7, 7)), 0.02
+    conv, last = module[0], module[3]
+    zero = torch.zeros(1, 2, 7, 7)
+    matrix = torch.autograd.functional.jacobian(lambda x: conv(x).flatten(), zero).view(27, 98)
+    middle = conv(obs).flatten()
+    radius = matrix.abs() @ torch.full((98,), eps)
+    low, high = (middle - radius).relu(), (middle + radius).relu()
+    weight = (last.weight - last.weight[0]).detach()
+    wanted = (
+        weight.clamp(min=0) @ high + weight.clamp(max=0) @ low + last.bias - last.bias[0]
+    )  # fmt: skip
+    found = worst_margins(module, obs, torch.tensor([0]), eps)
+    torch.testing.assert_close(found[0].detach(), wanted.detach(), atol=1e-5, rtol=1e-5)
