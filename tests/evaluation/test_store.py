@@ -177,6 +177,13 @@ def test_a_cell_played_from_its_start_forgets_earlier_tries(store: Store) -> Non
     assert kept.tally.episodes == []
 
 
+def test_a_cell_is_put_whole_whatever_an_earlier_try_left(store: Store) -> None:
+    store.begin(replace(record(0), tally=Tally(), complete=False))
+    store.add_episodes("cell0", tally(5).episodes)
+    store.put(record(0, episodes=2))
+    assert store.cell("cell0") == record(0, episodes=2)
+
+
 def test_a_complete_cell_never_changes(store: Store) -> None:
     assert store.put(record(0))
     assert not store.put(replace(record(0), tally=tally(5)))
