@@ -113,10 +113,10 @@ def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
         contests([made_up({("original", 0.0, None): LUCK}, defense=None)])
     with pytest.raises(UsageError, match="share no seed"):
         payoffs([store()[0], against("pgd", "sap-100", 1, 2, 3, seed=1)])
+    own = {("defended", 1.0, "self"): LUCK}
+    rules = Protocol(max_frames=3000)
     with pytest.raises(UsageError, match="different protocols: max_frames 18000 against 3000"):
-        payoffs(
-            [store()[0], against("pgd", "sap-100", 1, 2, 3, protocol=Protocol(max_frames=3000))]
-        )
+        payoffs([made_up(own), made_up(own, attack="pgd", protocol=rules)])
     monkeypatch.setattr(payoffs_module, "MAX_CHOICES", 2)
     with pytest.raises(UsageError, match="3 defences with missing entries"):
         payoffs(store()[:3])
