@@ -120,8 +120,8 @@ def _complete(
     for count in range(1, len(defenses) + 1):
         for rows in combinations(defenses, count):
             columns = [a for a in attacks if all((d, a) in table for d in rows)]
-            size = count * len(columns), len(columns)
-            if size > (len(best[0]) * len(best[1]), len(best[1])):
+            # Few defences come first, so of equal parts the one with more attacks is found first.
+            if count * len(columns) > len(best[0]) * len(best[1]):
                 best = (list(rows), columns)
     return best
 

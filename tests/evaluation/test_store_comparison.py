@@ -68,6 +68,17 @@ def test_one_cell_moved() -> None:
     assert [c["differs"] for c in plain["cells"]].count(True) == 1
 
 
+def test_one_of_five_cells_at_two_percent_is_no_difference() -> None:
+    spread = LUCK.std(ddof=1) / 12**0.5
+    shift = stats.t.isf(0.01, 11) * spread - LUCK.mean()
+    moved = {**cells(), ("defended", 1.0, "self"): 100 + FLAT + shift + LUCK}
+    found = compare([made_up(cells())], [made_up(moved)])
+    (cell,) = (cell for cell in found.cells if not cell.identical)
+    assert (cell.p, cell.p_holm) == pytest.approx((0.02, 0.1))
+    assert not cell.differs
+    assert not found.differs
+
+
 def test_other_seeds_are_not_paired() -> None:
     found = compare([made_up(cells())], [made_up(cells(), seed=1)])
     assert not any(cell.paired or cell.identical for cell in found.cells)
