@@ -56,24 +56,23 @@ def check_lines(findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def agents_table(agents: Iterable[tuple[Agent, Path]]) -> RenderableType:
-    """What can be played by name: stated scores beside the bar for short training, steps, and the
-    hardware that made it."""
+    """What can be played by name: stated scores beside the bar for short training, steps (of a
+    hardened agent its lambda), and the hardware that made it."""
     table = plain_table(
-        "agent", "game", "5 min", "30 min", "bar", "episodes", "steps", "hardware",
-        left=("agent", "game", "hardware"),
+        "agent", "5 min", "30 min", "bar", "steps", "hardware", left=("agent", "hardware")
     )  # fmt: skip
     for agent, _ in agents:
         scores = agent.facts.get("score", {})
         short, long = scores.get("cap_5_minutes", {}), scores.get("cap_30_minutes", {})
-        training = agent.facts.get("training", {})
+        hardening = agent.facts.get("hardening", {})
+        training = hardening or agent.facts.get("training", {})
+        steps = f"{training.get('agent_steps', 0):,}"
         table.add_row(
-            agent.name,
-            agent.game or "-",
+            agent.name if (agent.game or "") in agent.name else f"{agent.name} ({agent.game})",
             number_text(short.get("mean")),
             number_text(long.get("mean")),
             number_text(game_facts(agent.game or "").dqn_2_5m),
-            str(short.get("episodes", "-")),
-            f"{training.get('agent_steps', 0):,}",
+            f"lambda {hardening['lambda']:g}" if hardening else steps,
             str(training.get("hardware", "-")).partition(";")[0],
         )
     return table
