@@ -135,7 +135,9 @@ def test_corrupt_weights_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_unwritable_output_is_found_before_anything_is_played(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sap_rl.evaluation.stage.rollout", lambda *_, **__: pytest.fail("played"))
+    monkeypatch.setattr(
+        "sap_rl.evaluation.arm_games.rollout", lambda *_, **__: pytest.fail("played")
+    )
     assert main([*FAST, "--json", str(tmp_path)]) == 2
     assert "it is a folder or a device" in capsys.readouterr().err
 
@@ -166,7 +168,7 @@ def test_ctrl_c_shows_what_was_finished_and_spares_old_files(tmp_path: Path) -> 
     assert target.read_text() == "old", "nothing is written before the end"
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert "INCOMPLETE" in out
