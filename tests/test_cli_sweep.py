@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from sap_rl.cli import main
 from sap_rl.cli import sweep as command
 from sap_rl.evaluation import calibration
+from sap_rl.evaluation.engines import CellBegan, Draw, EngineEvent
 from sap_rl.evaluation.store import Store, load_evaluations
 from tests.evaluation.test_sweep import HereEngine
 
@@ -59,6 +61,32 @@ def test_a_sweep_its_export_and_its_merge(
     assert load_evaluations(whole) == load_evaluations(store)
 
 
+class Interrupted(HereEngine):
+    """Somebody presses Ctrl-C when a second cell begins."""
+
+    def run(self, draw: Draw) -> Iterator[EngineEvent]:
+        for number, event in enumerate(super().run(draw)):
+            if number and isinstance(event, CellBegan):
+                raise KeyboardInterrupt
+            yield event
+
+
+def test_ctrl_c_keeps_what_was_played_and_says_how_to_go_on(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    store = tmp_path / "s.sqlite"
+    monkeypatch.setattr(command, "LocalEngine", lambda path, _workers: Interrupted(Store(path)))
+    argv = ["sweep", str(config), "--out", str(store), "--max-frames", "120", "--quiet"]
+    assert main(argv) == 130
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        "skipped: there is no agent for Pong\n"
+        f"interrupted: 1 of 2 cells are complete and 0 begun in '{store}'; go on with: "
+        f"sap-rl sweep {config} --out {store} --max-frames 120 --quiet\n"
+    )
+
+
 def test_a_dry_run_prints_the_cells_and_plays_none(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
 ) -> None:
@@ -69,7 +97,7 @@ def test_a_dry_run_prints_the_cells_and_plays_none(
     assert main([*argv, "--dry-run"]) == 0
     out, _ = capsys.readouterr()
     assert "BankHeist original: 2 episodes, " in out
-    assert "BankHeist original at lambda 4: 2 episodes, " in out
+    assert "BankHeist original, fgsm at lambda 4: 2 episodes, " in out
     assert "2 cells: about " in out
     with Store(store, make=False) as found:
         assert found.cell_keys() == {}
@@ -94,7 +122,7 @@ def test_bad_input_is_one_line_and_status_2(
     out, err = capsys.readouterr()
     assert out == ""
     assert message in err
-    assert err.count("\n") == 1
+    assert err.removeprefix("skipped: there is no agent for Pong\n").count("\n") == 1
 
 
 def test_a_store_that_is_not_there_is_one_line(

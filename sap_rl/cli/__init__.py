@@ -38,6 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     try:
         args = _parser().parse_args(argv)
+        args.argv = sys.argv[1:] if argv is None else argv
         status: int = args.run(args)
         return status
     except UsageError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,9 @@ from sap_rl.reporting.sweep_progress import SweepBars, estimate_lines
 from sap_rl.reporting.tables import console, evaluation_report
 from sap_rl.reporting.tensorboard import SweepWriter
 from sap_rl.sweep_config import sweep_request
+
+GIVEN = ("episodes", "max_frames", "missing")
+"""Options of the command line that win over the file's."""
 
 
 def add_sweep(parser: argparse.ArgumentParser) -> None:
@@ -62,37 +65,43 @@ def add_sweep(parser: argparse.ArgumentParser) -> None:
 
 def run_sweep(args: argparse.Namespace) -> int:
     """Play what the store lacks, print the tables; Ctrl-C keeps what was played."""
-    given = {
-        name: vars(args)[name] for name in ("episodes", "max_frames", "missing") if name in args
-    }
+    given = {name: vars(args)[name] for name in GIVEN if name in args}
     request = sweep_request(read_yaml(args.config), given, args.until_ci)
-    screen = console(stderr=True, quiet=args.quiet)
     for game in request.skipped:
-        screen.print(f"skipped: there is no agent for {game}")
+        _say(f"skipped: there is no agent for {game}")
     path = args.out or Path("runs") / f"{args.config.stem}.sqlite"
     check_folder(path.parent)
-    with ExitStack() as stack:
-        store = stack.enter_context(Store(path))
+    with Store(path) as store:
         sweep = Sweep(request.experiments, store)
         if args.dry_run:
             return _dry_run(sweep, _workers(args))
-        listeners: list[Callable[[Any], Any]] = []
-        if args.tensorboard:
-            check_folder(args.tensorboard)
-            board = SweepWriter(args.tensorboard)
-            stack.callback(board.close)
-            listeners.append(board)
-        bars = stack.enter_context(SweepBars(screen))
         try:
-            listen(sweep.run(_engine(args, store)), [*listeners, bars])
+            _play(sweep, args)
         except KeyboardInterrupt:
-            bars.__exit__(None, None, None)
-            _say_how_to_go_on(args, sweep, path)
+            plan = sweep.plan()
+            _say(
+                f"interrupted: {plan.kept} of {len(plan.tasks)} cells are complete and "
+                f"{plan.begun} begun in '{path}'; go on with: {shlex.join(['sap-rl', *args.argv])}"
+            )
             return INTERRUPTED_STATUS
         evaluations = sweep.evaluations()
     for evaluation in evaluations:
         console().print(evaluation_report(evaluation))
     return 0
+
+
+def _play(sweep: Sweep, args: argparse.Namespace) -> None:
+    listeners: list[Callable[[Any], Any]] = []
+    with ExitStack() as stack:
+        if args.tensorboard:
+            check_folder(args.tensorboard)
+            board = SweepWriter(args.tensorboard)
+            stack.callback(board.close)
+            listeners.append(board)
+        bars = stack.enter_context(SweepBars(console(stderr=True, quiet=args.quiet)))
+        events = sweep.run(_engine(args, sweep.store))
+        stack.enter_context(closing(events))  # type: ignore[type-var]
+        listen(events, [*listeners, bars])
 
 
 def _engine(args: argparse.Namespace, store: Store) -> Engine:
@@ -101,7 +110,8 @@ def _engine(args: argparse.Namespace, store: Store) -> Engine:
     workers = _workers(args)
     if args.engine == "local":
         return LocalEngine(store.path, workers)
-    return RayEngine(store, workers, args.address, read_number("gpus", args.gpus))
+    asked = None if args.workers is None else workers
+    return RayEngine(store, asked, args.address, read_number("gpus", args.gpus))
 
 
 def _workers(args: argparse.Namespace) -> int:
@@ -119,11 +129,5 @@ def _dry_run(sweep: Sweep, workers: int) -> int:
     return 0
 
 
-def _say_how_to_go_on(args: argparse.Namespace, sweep: Sweep, path: Path) -> None:
-    plan = sweep.plan()
-    command = shlex.join(["sap-rl", "sweep", str(args.config), "--out", str(path)])
-    console(stderr=True).print(
-        f"interrupted: {plan.kept} of {len(plan.tasks)} cells are complete and {plan.begun} begun "
-        f"in '{path}'; go on with: {command}",
-        markup=False, soft_wrap=True, highlight=False,
-    )  # fmt: skip
+def _say(line: str) -> None:
+    console(stderr=True).print(line, markup=False, soft_wrap=True, highlight=False)

@@ -17,7 +17,8 @@ from sap_rl.evaluation.experiments import CellTask, Experiment
 from sap_rl.evaluation.frames import fitting_frames
 from sap_rl.evaluation.rollout import Episode, Step
 from sap_rl.evaluation.stage import Stage
-from sap_rl.evaluation.store import CellRecord, Store
+from sap_rl.evaluation.store import Store
+from sap_rl.evaluation.store_records import CellRecord
 from sap_rl.evaluation.tally import ArmFacts, Tally
 from sap_rl.machine import keep_freed_memory
 from sap_rl.seeds import stream_seed

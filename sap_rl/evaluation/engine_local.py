@@ -19,7 +19,8 @@ from sap_rl.errors import UsageError
 from sap_rl.evaluation.cell_play import CellProgress, Workplace
 from sap_rl.evaluation.engines import CellBegan, CellDone, Draw, EngineEvent, Tries
 from sap_rl.evaluation.experiments import CellTask
-from sap_rl.evaluation.store import CellRecord, Store
+from sap_rl.evaluation.store import Store
+from sap_rl.evaluation.store_records import CellRecord
 
 THREADS = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
 """Of each worker, set before its torch is loaded: the cores are shared out between workers."""

@@ -12,7 +12,9 @@ from sap_rl.errors import UsageError
 from sap_rl.evaluation.cell_play import Workplace
 from sap_rl.evaluation.engines import CellBegan, CellDone, Draw, EngineEvent, Tries
 from sap_rl.evaluation.experiments import CellTask
-from sap_rl.evaluation.store import CellRecord, Store
+from sap_rl.evaluation.store import Store
+from sap_rl.evaluation.store_records import CellRecord
+from sap_rl.machine import usable_cores
 
 LOCAL_FOLDER = "sap-rl-cells"
 """In each machine's own temporary folder: where its workers write, a file per cell."""
@@ -23,11 +25,12 @@ class RayEngine:
     """Plays cells on a cluster; every worker writes a file of its own, the driver merges.
 
     store: the driver's; address: of the cluster, `auto` for the one that this machine belongs to,
-    None for a new one on this machine; workers: cells at once; gpus: of each cell, a fraction.
+    None for a new one on this machine; workers: cells at once, None for as many as the cluster has
+    CPUs; gpus: of each cell, a fraction too.
     """
 
     store: Store
-    workers: int
+    workers: int | None = None
     address: str | None = None
     gpus: float = 0.0
 
@@ -49,9 +52,10 @@ class RayEngine:
         running: dict[Any, CellTask] = {}
         again: list[CellTask] = []
         tries = Tries()
+        workers = self.workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
         try:
             while True:
-                while len(running) < self.workers:
+                while len(running) < workers:
                     task = again.pop() if again else draw()
                     if task is None:
                         break
@@ -103,8 +107,9 @@ def _cause(error: Any) -> Exception:
     return UsageError(str(cause)) if isinstance(cause, UsageError) else RuntimeError(str(error))
 
 
-def _connect(ray: Any, address: str | None, workers: int) -> None:
-    options: dict[str, Any] = {"address": address} if address else {"num_cpus": workers}
+def _connect(ray: Any, address: str | None, workers: int | None) -> None:
+    cpus = workers or usable_cores()
+    options: dict[str, Any] = {"address": address} if address else {"num_cpus": cpus}
     environment = {"env_vars": {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}}
     try:
         ray.init(

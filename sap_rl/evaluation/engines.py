@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from sap_rl.evaluation.cell_play import CellProgress
 from sap_rl.evaluation.experiments import CellTask
-from sap_rl.evaluation.store import CellRecord
+from sap_rl.evaluation.store_records import CellRecord
 
 ENGINES = ("local", "ray")
 

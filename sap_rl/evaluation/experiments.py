@@ -17,7 +17,7 @@ from sap_rl.evaluation.code_version import code_version
 from sap_rl.evaluation.sequential import StoppingRule
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.stage import Stage, versions
-from sap_rl.evaluation.store import ExperimentRecord
+from sap_rl.evaluation.store_records import ExperimentRecord
 from sap_rl.machine import commit
 
 DECIDING = ("torch", "ale-py", "gymnasium", "numpy")
@@ -98,9 +98,17 @@ class CellTask:
     @property
     def title(self) -> str:
         """In a few words, for people."""
-        at = f" at lambda {self.arm.lam:g}" if self.arm.victim else ""
-        block = "" if not self.first else f", episodes {self.first} to {self.end - 1}"
-        return f"{self.experiment.settings.game} {self.arm.title}{at}{block}"
+        s, arm = self.experiment.settings, self.arm
+        player = {"defended": s.defense, "matched": f"noise like {s.defense}"}.get(arm.name)
+        parts = [f"{s.game} {player or arm.name}"]
+        if arm.victim is not None:
+            parts.append(f"{s.attack} at lambda {arm.lam:g}")
+            if arm.name != "original":
+                whose = "own" if arm.victim == "self" else f"{arm.victim}'s"
+                parts.append(f"{whose} gradient")
+        if self.first:
+            parts.append(f"episodes {self.first} to {self.end - 1}")
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True)

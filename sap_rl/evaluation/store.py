@@ -5,48 +5,26 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.arms import Arm
 from sap_rl.evaluation.assembly import AgentFacts, assemble, settings_from_json
 from sap_rl.evaluation.results import Evaluation, read_evaluation
 from sap_rl.evaluation.rollout import Episode
 from sap_rl.evaluation.store_file import MAGIC, StoreFile
+from sap_rl.evaluation.store_records import (
+    CellRecord,
+    ExperimentRecord,
+    cell_row,
+    episode_from_row,
+    episode_row,
+    experiment_from_row,
+    plain_json,
+)
 from sap_rl.evaluation.summary import make_row
 from sap_rl.evaluation.tally import ArmFacts, Tally
-
-
-@dataclass(frozen=True)
-class CellRecord:
-    """What is known of one cell: one arm, or a block of its episodes.
-
-    manifest: what determines it, and what it was made with; tally: its episodes and what was
-    counted on the way; sigma: the noise that it calibrated for the matched control.
-    """
-
-    key: str
-    manifest: dict[str, Any]
-    facts: ArmFacts
-    tally: Tally
-    complete: bool
-    sigma: float | None = None
-
-
-@dataclass(frozen=True)
-class ExperimentRecord:
-    """One evaluation: its settings and the cells that its arms are made of.
-
-    identity: a hash of what was asked for, whatever code answers; manifest: settings, agent,
-    versions, commit, code; arms: each with the keys of its cells.
-    """
-
-    key: str
-    identity: str
-    manifest: dict[str, Any]
-    arms: list[tuple[Arm, list[str]]] = field(default_factory=list)
 
 
 class Store:
@@ -66,13 +44,18 @@ class Store:
         self.file.close()
 
     def put_experiment(self, record: ExperimentRecord) -> None:
-        """Keep what was asked for; replaces what stands under its key."""
+        """Keep what was asked for, in its old place where it is the latest answer already."""
         arms = [asdict(arm) | {"cells": cells} for arm, cells in record.arms]
-        manifest = _json(record.manifest | {"arms": arms})
+        manifest = plain_json(record.manifest | {"arms": arms})
         with self.file.writing() as file:
+            latest = file.execute(
+                "SELECT key, changed FROM experiment WHERE identity = ? ORDER BY changed DESC",
+                (record.identity,),
+            ).fetchone()
+            when = latest[1] if latest and latest[0] == record.key else time.time()
             file.execute(
                 "INSERT OR REPLACE INTO experiment VALUES (?, ?, ?, ?)",
-                (record.key, record.identity, manifest, time.time()),
+                (record.key, record.identity, manifest, when),
             )
 
     def experiments(self) -> list[ExperimentRecord]:
@@ -81,7 +64,7 @@ class Store:
             rows = file.execute(
                 "SELECT key, identity, manifest FROM experiment ORDER BY changed, key"
             ).fetchall()
-        return [_experiment(*row) for row in rows]
+        return [experiment_from_row(*row) for row in rows]
 
     def cell(self, key: str) -> CellRecord | None:
         """A cell, perhaps incomplete; None where nothing was kept."""
@@ -97,7 +80,7 @@ class Store:
         if found is None:
             return None
         manifest, facts, tally, sigma, complete = found
-        played = Tally.from_json(json.loads(tally), [_episode(row) for row in rows])
+        played = Tally.from_json(json.loads(tally), [episode_from_row(row) for row in rows])
         return CellRecord(
             key, json.loads(manifest), ArmFacts(**json.loads(facts)), played, bool(complete), sigma
         )
@@ -113,26 +96,26 @@ class Store:
         with self.file.writing() as file:
             if not _complete(file, record.key):
                 file.execute("DELETE FROM episode WHERE cell = ?", (record.key,))
-            file.execute(_CELL.replace("REPLACE", "IGNORE"), _cell_row(record))
+            file.execute(_CELL.replace("REPLACE", "IGNORE"), cell_row(record))
 
     def add_episodes(self, key: str, episodes: Iterable[Episode]) -> None:
         """Keep finished episodes of an incomplete cell."""
         with self.file.writing() as file:
             if not _complete(file, key):
-                file.executemany(_EPISODE, [(key, *_episode_row(e)) for e in episodes])
+                file.executemany(_EPISODE, [(key, *episode_row(e)) for e in episodes])
 
     def keep_progress(self, key: str, tally: Tally, snapshot: bytes) -> None:
         """Keep where an incomplete cell stands, and the episodes that it has by then."""
-        rows = [_episode_row(episode) for episode in tally.episodes]
+        rows = [episode_row(episode) for episode in tally.episodes]
         counted = tally.to_json()
         with self.file.writing() as file:
             if _complete(file, key):
                 return
             file.executemany(_EPISODE, [(key, *row) for row in rows])
-            file.execute("UPDATE cell SET tally = ? WHERE key = ?", (_json(counted), key))
+            file.execute("UPDATE cell SET tally = ? WHERE key = ?", (plain_json(counted), key))
             file.execute(
                 "INSERT OR REPLACE INTO progress VALUES (?, ?, ?)",
-                (key, _json({"tally": counted, "episodes": rows}), snapshot),
+                (key, plain_json({"tally": counted, "episodes": rows}), snapshot),
             )
 
     def progress(self, key: str) -> tuple[Tally, bytes] | None:
@@ -144,7 +127,7 @@ class Store:
         if found is None:
             return None
         kept = json.loads(found[0])
-        tally = Tally.from_json(kept["tally"], [_episode(row) for row in kept["episodes"]])
+        tally = Tally.from_json(kept["tally"], [episode_from_row(row) for row in kept["episodes"]])
         return tally, found[1]
 
     def put(self, record: CellRecord) -> bool:
@@ -154,8 +137,8 @@ class Store:
                 return False
             file.execute("DELETE FROM episode WHERE cell = ?", (record.key,))
             file.execute("DELETE FROM progress WHERE cell = ?", (record.key,))
-            file.execute(_CELL, _cell_row(record))
-            rows = [(record.key, *_episode_row(e)) for e in record.tally.episodes]
+            file.execute(_CELL, cell_row(record))
+            rows = [(record.key, *episode_row(e)) for e in record.tally.episodes]
             file.executemany(_EPISODE, rows)
         return True
 
@@ -234,29 +217,3 @@ _EPISODE = "INSERT OR REPLACE INTO episode VALUES (?, ?, ?, ?, ?)"
 def _complete(file: Any, key: str) -> bool:
     found = file.execute("SELECT complete FROM cell WHERE key = ?", (key,)).fetchone()
     return bool(found and found[0])
-
-
-def _cell_row(record: CellRecord) -> tuple[Any, ...]:
-    counted, facts = _json(record.tally.to_json()), _json(vars(record.facts))
-    manifest = _json(record.manifest)
-    now = time.time()
-    return (record.key, manifest, facts, counted, record.sigma, int(record.complete), now)
-
-
-def _episode_row(episode: Episode) -> tuple[int, float, int, int]:
-    return episode.index, episode.ret, episode.length, int(episode.truncated)
-
-
-def _episode(row: Iterable[Any]) -> Episode:
-    index, ret, length, truncated = row
-    return Episode(index, ret, length, bool(truncated))
-
-
-def _experiment(key: str, identity: str, manifest: str) -> ExperimentRecord:
-    plain = json.loads(manifest)
-    arms = [(Arm(a["name"], a["lam"], a["victim"]), a["cells"]) for a in plain.pop("arms")]
-    return ExperimentRecord(key, identity, plain, arms)
-
-
-def _json(plain: dict[str, Any]) -> str:
-    return json.dumps(plain, sort_keys=True, allow_nan=False)

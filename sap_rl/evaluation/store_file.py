@@ -83,8 +83,9 @@ class StoreFile:
             raise UsageError(f"cannot make store '{self.path}': there is no folder for it")
         writable = not self.path.exists() or os.access(self.path, os.W_OK)
         mode = "rwc" if make else "rw" if writable else "ro"
-        # A store that nobody can write to needs no log beside it, which could not be made either.
-        uri = f"{self.path.resolve().as_uri()}?mode={mode}{'' if writable else '&immutable=1'}"
+        # Without a log beside it, which could not be made, a read-only store is all in one file.
+        alone = not writable and not self.path.with_name(f"{self.path.name}-wal").exists()
+        uri = f"{self.path.resolve().as_uri()}?mode={mode}{'&immutable=1' if alone else ''}"
         found = sqlite3.connect(uri, uri=True, timeout=self.patience, isolation_level=None)
         if writable:
             found.execute("PRAGMA journal_mode = WAL")

@@ -17,7 +17,8 @@ from sap_rl.evaluation.experiments import (
 )
 from sap_rl.evaluation.results import Evaluation, Row
 from sap_rl.evaluation.sequential import StoppingRule
-from sap_rl.evaluation.store import CellRecord, Store
+from sap_rl.evaluation.store import Store
+from sap_rl.evaluation.store_records import CellRecord
 from sap_rl.evaluation.summary import make_row
 
 

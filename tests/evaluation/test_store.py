@@ -21,8 +21,9 @@ from sap_rl.evaluation.export import COLUMNS, export
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.rollout import Decision, Episode, Step
 from sap_rl.evaluation.settings import Settings
-from sap_rl.evaluation.store import CellRecord, ExperimentRecord, Store, load_evaluations
+from sap_rl.evaluation.store import Store, load_evaluations
 from sap_rl.evaluation.store_file import FORMAT
+from sap_rl.evaluation.store_records import CellRecord, ExperimentRecord
 from sap_rl.evaluation.summary import make_row
 from sap_rl.evaluation.tally import ArmFacts, Tally
 
@@ -176,6 +177,13 @@ def test_a_cell_played_from_its_start_forgets_earlier_tries(store: Store) -> Non
     assert kept.tally.episodes == []
 
 
+def test_a_cell_is_put_whole_whatever_an_earlier_try_left(store: Store) -> None:
+    store.begin(replace(record(0), tally=Tally(), complete=False))
+    store.add_episodes("cell0", tally(5).episodes)
+    store.put(record(0, episodes=2))
+    assert store.cell("cell0") == record(0, episodes=2)
+
+
 def test_a_complete_cell_never_changes(store: Store) -> None:
     assert store.put(record(0))
     assert not store.put(replace(record(0), tally=tally(5)))
@@ -192,6 +200,15 @@ def test_of_several_versions_of_the_code_the_latest_answer_is_read(filled: Store
     (found,) = filled.evaluations()
     assert len(found.rows) == 1
     assert {r.key for r in filled.experiments()} == {"e", "later"}
+
+
+def test_an_answer_given_again_is_the_latest_and_others_keep_their_places(filled: Store) -> None:
+    filled.put_experiment(experiment("other", identity="j", cells="1"))
+    filled.put_experiment(experiment())
+    assert [record.key for record in filled.experiments()] == ["e", "other"]
+    filled.put_experiment(experiment("later"))
+    filled.put_experiment(experiment())
+    assert [record.key for record in filled.experiments()] == ["other", "later", "e"]
 
 
 def test_merging_takes_what_is_missing_and_again_nothing(filled: Store, tmp_path: Path) -> None:

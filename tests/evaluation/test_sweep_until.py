@@ -15,7 +15,8 @@ from sap_rl.evaluation.experiments import Experiment
 from sap_rl.evaluation.rollout import Episode
 from sap_rl.evaluation.sequential import StoppingRule
 from sap_rl.evaluation.settings import Settings
-from sap_rl.evaluation.store import CellRecord, Store, load_evaluations
+from sap_rl.evaluation.store import Store, load_evaluations
+from sap_rl.evaluation.store_records import CellRecord
 from sap_rl.evaluation.sweep import CellsAdded, ExperimentEnded, Sweep
 from sap_rl.evaluation.tally import ArmFacts, Tally
 

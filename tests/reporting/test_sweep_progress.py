@@ -57,8 +57,9 @@ def test_lines_where_there_is_no_terminal() -> None:
     assert shown.get().splitlines() == [
         "2 cells, 1 kept from before, 1 begun; 3 of other code are not used (their rows stay) and "
         "played again",
-        "a worker died over BankHeist defended-self at lambda 4 (exit status -9); another goes on",
-        "[2/2] BankHeist defended-self at lambda 4: return 20.0 over 2 episodes, 4 s",
+        "a worker died over BankHeist sap-100, fgsm at lambda 4, own gradient (exit status -9); "
+        "another goes on",
+        "[2/2] BankHeist sap-100, fgsm at lambda 4, own gradient: return 20.0 over 2 episodes, 4 s",
         "BankHeist sap-100 fgsm seed 5: intervals are not narrow yet, on to 3 episodes",
     ]
 
@@ -70,7 +71,7 @@ def test_a_bar_for_every_cell_that_is_being_played() -> None:
         bars(event)
         seen.append([task.description for task in bars.bars.tasks])
     assert seen[1] == ["sweep"]
-    assert seen[2] == ["sweep", "BankHeist defended-self at lambda 4"]
+    assert seen[2] == ["sweep", "BankHeist sap-100, fgsm at lambda 4, own gradient"]
     assert seen[4] == ["sweep"]
     assert seen[7] == ["sweep"]
     assert seen[9] == ["sweep", "BankHeist original, episodes 2 to 2"]
@@ -82,8 +83,8 @@ def test_estimates_are_lines_and_a_sum() -> None:
     given = [CellEstimate(CLEAN, None), CellEstimate(ATTACKED, 50.0), CellEstimate(ATTACKED, 550.0)]
     assert list(estimate_lines(given, 2)) == [
         "BankHeist original: 2 episodes, kept from before",
-        "BankHeist defended-self at lambda 4: 2 episodes, 50 s",
-        "BankHeist defended-self at lambda 4: 2 episodes, 9 min",
+        "BankHeist sap-100, fgsm at lambda 4, own gradient: 2 episodes, 50 s",
+        "BankHeist sap-100, fgsm at lambda 4, own gradient: 2 episodes, 9 min",
         "3 cells: about 10 min of one core, 5 min with 2 worker(s) of this speed; if episodes are "
         "as long as in clean play",
     ]
