@@ -174,4 +174,4 @@ def test_the_coverage_that_the_documentation_states() -> None:
                 inside += low is not None and high is not None and low <= 2.0 <= high
                 plug_in.append(solve(returns.mean(axis=2)).value)
             print(f"| {name} | {episodes} | {inside / 4:.1f}% | {np.mean(plug_in) - 2:+.2f} |")  # noqa: T201
-            assert inside / 400 > 0.92
+            assert inside / 400 > 0.9

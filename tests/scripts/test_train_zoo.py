@@ -25,7 +25,7 @@ num_envs: 4
 warmup_steps: 100
 replay_frames: 2000
 update_period: 16
-checkpoint_steps: 160
+checkpoint_steps: 320
 log_updates: 5
 eval_steps: 0
 """
