@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from sap_rl.agents import Agent, from_checkpoint, load_agent
 from sap_rl.atari.preprocess import Preprocess, preprocess_entries
 from sap_rl.errors import UsageError, require_at_least
@@ -29,6 +31,8 @@ ATTACKS_SHOWN: dict[str, tuple[str, dict[str, Any]]] = {
     "pgd_20_margin": ("pgd", {"steps": 20, "objective": "margin"}),
 }
 """Under which a card states the return at the agent's own lambda; an audit knows worse ones."""
+OPTIONS = "harden.yaml"
+"""In an agent's folder, the options that its hardening was given."""
 FRAMES = 512
 """Of the agent's own clean play, on which actions are certified."""
 
@@ -79,9 +83,13 @@ def read_hardened(run: Path) -> Hardened:
 def _facts(saved: Saved) -> dict[str, Any]:
     """What the card says about the hardening."""
     made, settings = saved.run, HardenSettings(**saved.run["settings"])
+    usual = HardenSettings(lam=settings.lam, updates=settings.updates, minutes=settings.minutes)
+    asked = f"--lambda {settings.lam:g} --updates {settings.updates}"
+    if settings != usual:
+        asked = f"--config {OPTIONS}"
     command = (
-        f"sap-rl harden --game {made['game']} --agent {made['agent']} --lambda {settings.lam:g} "
-        f"--updates {settings.updates} --seed {made['seed']}"
+        f"sap-rl harden --game {made['game']} --agent {made['agent']} {asked} "
+        f"--seed {made['seed']} --threads {made['made_with']['threads']}"
     )
     facts: dict[str, Any] = {
         "algorithm": "adversarial distillation from itself",
@@ -117,6 +125,8 @@ def _write(folder: Path, found: Hardened, scores: Mapping[str, Any]) -> Agent:
         preprocess=found.checkpoint.preprocess,
         facts={"hardening": found.facts, "licence": {"weights": "as its parent's"}, **scores},
     )
+    options = yaml.safe_dump(found.facts["config"], sort_keys=False)
+    (folder / OPTIONS).write_text(options, encoding="utf-8")
     return load_agent(folder)
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from sap_rl import Protocol, evaluate, load_agent
+from sap_rl.config import read_yaml
 from sap_rl.errors import UsageError
 from sap_rl.training import harden_export as module
 from sap_rl.training.curve import HardenCurve
@@ -20,7 +21,7 @@ from sap_rl.training.harden_export import (
     read_hardened,
     write_agent,
 )
-from sap_rl.training.harden_settings import HardenSettings
+from sap_rl.training.harden_settings import HardenSettings, harden_settings
 from sap_rl.training.scoring import GamePlayed
 
 SETTINGS = HardenSettings(
@@ -62,8 +63,10 @@ def test_the_agent_of_a_run_is_its_student(run: Path) -> None:
     assert facts["parent_sha256"] == parent.sha256
     assert (facts["lambda"], facts["updates"], facts["config"]["learning_rate"]) == (2.0, 4, 0.01)
     assert facts["command"] == (
-        "sap-rl harden --game BankHeist --agent BankHeist --lambda 2 --updates 4 --seed 0"
+        "sap-rl harden --game BankHeist --agent BankHeist --config harden.yaml --seed 0 --threads 1"
     )
+    options = read_yaml(run / "BankHeist-hardened" / "harden.yaml")
+    assert harden_settings(options) == SETTINGS
 
 
 def test_an_export_measures_clean_and_attacked_play(run: Path, tmp_path: Path) -> None:
