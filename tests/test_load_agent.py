@@ -71,7 +71,7 @@ def test_the_wheel_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     [
         ("BankHiest", {}, "unknown agent 'BankHiest'; choose from BankHeist, "),
         ("ALE/BankHiest-v5", {}, "unknown agent 'ALE/BankHiest-v5'; choose from BankHeist, "),
-        ("Tetris", {}, "no agent for Tetris is shipped; choose from Assault, BankHeist, "),
+        ("Tetris", {}, "no agent for Tetris is shipped; choose from Assault, "),
         ("some/where", {}, "there is no agent's folder 'some/where'"),
         ("BankHeist", {"format": "pickle"}, "unknown format 'pickle'; choose from native"),
         ("BankHeist", {"device": "gpu"}, "device 'gpu' cannot be used: "),
