@@ -142,6 +142,15 @@ def test_unwritable_output_is_found_before_anything_is_played(
     assert "it is a folder or a device" in capsys.readouterr().err
 
 
+PROGRAM = """
+import signal, sys
+from sap_rl.cli import main
+# A shell's background jobs ignore Ctrl-C, and so would this.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main())
+"""
+
+
 def test_ctrl_c_shows_what_was_finished_and_spares_old_files(tmp_path: Path) -> None:
     target = tmp_path / "out.json"
     target.write_text("old")
@@ -157,8 +166,7 @@ def test_ctrl_c_shows_what_was_finished_and_spares_old_files(tmp_path: Path) -> 
         "2000",
     ]
     process = subprocess.Popen(
-        [sys.executable, "-c", "import sys; from sap_rl.cli import main; sys.exit(main())", *argv,
-         "--json", str(target)],
+        [sys.executable, "-c", PROGRAM, *argv, "--json", str(target)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
