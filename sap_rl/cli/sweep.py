@@ -98,7 +98,8 @@ def _play(sweep: Sweep, args: argparse.Namespace) -> None:
             board = SweepWriter(args.tensorboard)
             stack.callback(board.close)
             listeners.append(board)
-        bars = stack.enter_context(SweepBars(console(stderr=True, quiet=args.quiet)))
+        bars = SweepBars(console(stderr=True, quiet=args.quiet))
+        stack.enter_context(bars)
         events = sweep.run(_engine(args, sweep.store))
         stack.enter_context(closing(events))  # type: ignore[type-var]
         listen(events, [*listeners, bars])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -200,6 +202,22 @@ def check_folder(folder: Path) -> None:
         raise UsageError(f"cannot write to '{folder}': {error.strerror}") from error
     if not os.access(folder, os.W_OK):
         raise UsageError(f"cannot write to '{folder}': read-only")
+
+
+@contextmanager
+def made_beside(place: Path) -> Iterator[Path]:
+    """A folder to be filled within the block, which takes its place whole at the end.
+
+    Whatever happens, nothing is left beside; UsageError where the disk refuses.
+    """
+    beside = place.with_name(f".{place.name}.export")
+    try:
+        yield beside
+        replace_folder(beside, place)
+    except OSError as error:
+        raise UsageError(f"cannot write '{place}': {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def replace_folder(new: Path, place: Path) -> None:

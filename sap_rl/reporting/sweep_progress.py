@@ -3,55 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import TaskID
 
 from sap_rl.evaluation.calibration import CellEstimate
 from sap_rl.evaluation.cell_play import CellProgress
 from sap_rl.evaluation.engines import CellBegan, WorkerLost
 from sap_rl.evaluation.experiments import CellTask
 from sap_rl.evaluation.sweep import CellEnded, CellsAdded, SweepEvent, SweepPlanned
+from sap_rl.reporting.progress import LiveBar
 
 
-class SweepBars:
+class SweepBars(LiveBar):
     """Listens to a sweep: bars on a terminal, else a line per finished cell."""
 
     def __init__(self, console: Console) -> None:
-        self.console = console
-        self.bars = Progress(
-            TextColumn("{task.description:<46}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(),
-            console=console,
-            speed_estimate_period=600,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self.whole = self.bars.add_task("sweep", total=None, note="")
+        super().__init__(console, "sweep", width=46, total=None)
         self.cells: dict[str, TaskID] = {}
         self.ended = self.total = 0
-
-    def __enter__(self) -> SweepBars:
-        self.bars.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.bars.stop()
 
     def __call__(self, event: SweepEvent) -> None:
         """Show one event."""
         if isinstance(event, SweepPlanned):
             self.total = len(event.tasks)
             weight = sum(_weight(task) for task in event.tasks)
-            self.bars.update(self.whole, total=weight)
+            self.bar.update(self.task, total=weight)
             self._say(planned_line(event))
         elif isinstance(event, CellsAdded):
             self.total += len(event.tasks)
@@ -61,7 +38,7 @@ class SweepBars:
             )
         elif isinstance(event, CellBegan):
             count = event.task.end - event.task.first
-            name = self.bars.add_task(event.task.title, total=count, note="starting")
+            name = self.bar.add_task(event.task.title, total=count, note="starting")
             self.cells[event.task.key] = name
         elif isinstance(event, CellProgress):
             self._progress(event)
@@ -74,14 +51,14 @@ class SweepBars:
     def _progress(self, event: CellProgress) -> None:
         if event.task.key in self.cells:
             note = f"{event.steps / event.seconds:5.0f} steps/s" if event.seconds else ""
-            self.bars.update(self.cells[event.task.key], completed=event.episodes, note=note)
+            self.bar.update(self.cells[event.task.key], completed=event.episodes, note=note)
 
     def _cell_ended(self, event: CellEnded) -> None:
         self._forget(event.task)
         self.ended += 1
         self.total = max(self.total, self.ended)
         note = f"{self.ended}/{self.total} cells"
-        self.bars.update(self.whole, advance=_weight(event.task), note=note)
+        self.bar.update(self.task, advance=_weight(event.task), note=note)
         if not event.kept:
             row = event.row
             self._say(
@@ -91,7 +68,7 @@ class SweepBars:
 
     def _forget(self, task: CellTask) -> None:
         if task.key in self.cells:
-            self.bars.remove_task(self.cells.pop(task.key))
+            self.bar.remove_task(self.cells.pop(task.key))
 
     def _say(self, line: str) -> None:
         self.console.print(line, markup=False, soft_wrap=True, highlight=False)

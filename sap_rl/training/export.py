@@ -16,7 +16,7 @@ from torch import Tensor
 from sap_rl.agents import Agent, load_agent
 from sap_rl.atari.protocol import Preprocess
 from sap_rl.errors import UsageError, require_at_least, require_positive
-from sap_rl.evaluation.results import check_folder, replace_folder
+from sap_rl.evaluation.results import check_folder, made_beside
 from sap_rl.evaluation.score import CAPS, CHOICE_SEED, score_settings
 from sap_rl.networks.loaders.native import write_native
 from sap_rl.training.checkpoint import (
@@ -81,18 +81,12 @@ class Export:
         steps = next(iter(self.candidates))
         if len(self.candidates) > 1:
             steps = yield from self._choose()
-        beside = self.folder.with_name(f".{self.folder.name}.export")
-        try:
+        with made_beside(self.folder) as beside:
             agent = self._write(beside, steps, {})
             scores = yield from self.scoring.measure(agent, steps)
             self._write(beside, steps, scores)
             if (self.source / CURVE).exists():
                 shutil.copy(self.source / CURVE, beside / CURVE)
-            replace_folder(beside, self.folder)
-        except OSError as error:
-            raise UsageError(f"cannot write '{self.folder}': {error.strerror or error}") from error
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
 
     def _candidates(self, newest: int) -> dict[int, dict[str, Tensor]]:
         """Weights by agent steps, the last first."""

@@ -14,7 +14,7 @@ from sap_rl.agents import Agent, from_checkpoint, load_agent
 from sap_rl.atari.preprocess import Preprocess, preprocess_entries
 from sap_rl.errors import UsageError, require_at_least
 from sap_rl.evaluation.certificates import certification_facts
-from sap_rl.evaluation.results import replace_folder
+from sap_rl.evaluation.results import made_beside
 from sap_rl.evaluation.score import CAPS, SCORE_SEED, score_facts, score_settings
 from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.loaders.layers import empty_network
@@ -158,8 +158,7 @@ class HardenExport:
 
     def run(self) -> Iterator[ExportEvent]:
         """Measure, write."""
-        beside = self.folder.with_name(f".{self.folder.name}.export")
-        try:
+        with made_beside(self.folder) as beside:
             agent = _write(beside, self.found, {})
             scores = yield from self.scoring.measure(agent)
             attacked = yield from self._attacked(agent)
@@ -167,11 +166,6 @@ class HardenExport:
             _write(beside, self.found, scores | {"attacked": attacked} | bounds)
             if (self.source / CURVE).exists():
                 shutil.copy(self.source / CURVE, beside / CURVE)
-            replace_folder(beside, self.folder)
-        except OSError as error:
-            raise UsageError(f"cannot write '{self.folder}': {error.strerror or error}") from error
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
 
     def _attacked(self, agent: Agent) -> Generator[ExportEvent, None, dict[str, Any]]:
         """The return under each attack at the agent's lambda, as tables of the card."""

@@ -15,7 +15,7 @@ from sap_rl.evaluation.arms import some_frames
 from sap_rl.evaluation.results import Row
 from sap_rl.training.checkpoint import Saved, latest_checkpoint, read_checkpoint
 from sap_rl.training.harden_settings import HARDEN_CHANGEABLE
-from sap_rl.training.restart import prepare_folder
+from sap_rl.training.restart import prepare_folder, require_same
 
 KIND = "harden"
 """Of a run, as its checkpoints say."""
@@ -62,6 +62,7 @@ def last_state(folder: Path | None, resume: bool) -> Saved | None:
 
 
 def check_identity(saved: Saved, now: dict[str, Any]) -> None:
+    """Refuse a checkpoint that was made otherwise than asked for now."""
     was = saved.run
     if was.get("kind") != KIND:
         raise UsageError(f"'{saved.path}' is no hardening's; resume it with `sap-rl train`")
@@ -70,8 +71,4 @@ def check_identity(saved: Saved, now: dict[str, Any]) -> None:
         unasked = name == "updates" and not value
         if name not in HARDEN_CHANGEABLE and not unasked:
             pairs.append((name, was["settings"][name], value))
-    for name, before, after in pairs:
-        if before != after:
-            raise UsageError(
-                f"'{saved.path}' was made with {name}={before}, not {after}: a resumed run keeps it"
-            )
+    require_same(saved.path, pairs)

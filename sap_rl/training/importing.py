@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from sap_rl.agents import Agent, load_agent, read_checkpoint
 from sap_rl.atari.games import canonical_game
 from sap_rl.errors import UsageError, require_at_least
-from sap_rl.evaluation.results import replace_folder
+from sap_rl.evaluation.results import made_beside
 from sap_rl.evaluation.score import CAPS, SCORE_SEED, score_settings
 from sap_rl.evaluation.stage import Stage
 from sap_rl.networks.loaders.native import write_native
@@ -51,18 +50,12 @@ class Import:
 
     def run(self) -> Iterator[ExportEvent]:
         """Convert, measure, write."""
-        beside = self.folder.with_name(f".{self.folder.name}.import")
-        try:
+        with made_beside(self.folder) as beside:
             agent = self._write(beside, {})
             # Refuses what does not fit the game before a single frame of it is played.
             Stage(agent, score_settings(self.game, episodes=2, seed=SCORE_SEED, max_frames=4))
             scores = yield from self.scoring.measure(agent)
             self._write(beside, scores)
-            replace_folder(beside, self.folder)
-        except OSError as error:
-            raise UsageError(f"cannot write '{self.folder}': {error.strerror or error}") from error
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
 
     def _write(self, folder: Path, scores: dict[str, Any]) -> Agent:
         """The agent as whoever loads the folder will have it."""

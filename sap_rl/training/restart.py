@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -144,8 +145,13 @@ def _check_identity(saved: Saved, run: dict[str, Any]) -> None:
     for name, value in now["settings"].items():
         if name not in CHANGEABLE:
             pairs.append((name, settings[name], value))
+    require_same(saved.path, pairs)
+
+
+def require_same(path: Path, pairs: Iterable[tuple[str, Any, Any]]) -> None:
+    """Refuse to go on from a checkpoint where something changed; pairs: (name, before, after)."""
     for name, before, after in pairs:
         if before != after:
             raise UsageError(
-                f"'{saved.path}' was made with {name}={before}, not {after}: a resumed run keeps it"
+                f"'{path}' was made with {name}={before}, not {after}: a resumed run keeps it"
             )

@@ -69,13 +69,13 @@ def test_a_bar_for_every_cell_that_is_being_played() -> None:
     seen = []
     for event in events():
         bars(event)
-        seen.append([task.description for task in bars.bars.tasks])
+        seen.append([task.description for task in bars.bar.tasks])
     assert seen[1] == ["sweep"]
     assert seen[2] == ["sweep", "BankHeist sap-100, fgsm at lambda 4, own gradient"]
     assert seen[4] == ["sweep"]
     assert seen[7] == ["sweep"]
     assert seen[9] == ["sweep", "BankHeist original, episodes 2 to 2"]
-    whole = bars.bars.tasks[0]
+    whole = bars.bar.tasks[0]
     assert whole.completed == whole.total
 
 

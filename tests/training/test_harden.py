@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from training.saved_runs import assert_same, of, state_of
 from training.small_harden import SETTINGS, make_hardening, teacher
 
 import sap_rl
@@ -40,28 +41,6 @@ from sap_rl.training.harden_events import (
     HardenUpdated,
 )
 from sap_rl.training.harden_settings import HardenSettings, harden_settings
-
-
-def of(kind: type, events: list[Any]) -> list[Any]:
-    return [event for event in events if isinstance(event, kind)]
-
-
-def state_of(folder: Path) -> tuple[dict[str, Any], dict[Any, Any], dict[str, Any]]:
-    path = latest_checkpoint(folder / "checkpoints")
-    assert path is not None
-    saved = read_checkpoint(path)
-    assert saved.replay is not None
-    parts = {(p, n): v for p, part in saved.parts.items() for n, v in part.items()}
-    return vars(saved.progress) | {"seconds": 0}, parts, saved.replay
-
-
-def assert_same(one: Path, two: Path) -> None:
-    """Counters, weights, moments, frames and labels, bit for bit."""
-    first, second = state_of(one), state_of(two)
-    assert first[0] == second[0]
-    assert first[1].keys() == second[1].keys()
-    assert all(value.equal(second[1][key]) for key, value in first[1].items())
-    assert all((value == second[2][key]).all() for key, value in first[2].items())
 
 
 @pytest.fixture(scope="module")

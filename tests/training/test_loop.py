@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import torch
 from training.corridor import Corridor, small_network
+from training.saved_runs import assert_same, of, state_of
 from training.small_run import SETTINGS, make_training
 
 from sap_rl import Agent, Preprocess, load_agent
@@ -35,29 +36,6 @@ from sap_rl.training.events import (
 from sap_rl.training.learner import Diverged
 from sap_rl.training.loop import Training
 from sap_rl.training.settings import TrainSettings
-
-
-def of(kind: type, events: list[Any]) -> list[Any]:
-    return [event for event in events if isinstance(event, kind)]
-
-
-def state_of(folder: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    path = latest_checkpoint(folder / "checkpoints")
-    assert path is not None
-    saved = read_checkpoint(path)
-    assert saved.replay is not None
-    facts = vars(saved.progress) | {"seconds": 0}
-    parts = {(p, n): v for p, part in saved.parts.items() for n, v in part.items()}
-    return facts, parts, saved.replay
-
-
-def assert_same(one: Path, two: Path) -> None:
-    """Counters, weights, target, moments and replay, bit for bit."""
-    first, second = state_of(one), state_of(two)
-    assert first[0] == second[0]
-    assert first[1].keys() == second[1].keys()
-    assert all(value.equal(second[1][key]) for key, value in first[1].items())
-    assert all((value == second[2][key]).all() for key, value in first[2].items())
 
 
 @pytest.fixture(scope="module")
