@@ -41,7 +41,7 @@ class CellProgress:
 
 
 @dataclass
-class Workplace:
+class CellPlayer:
     """What one worker keeps from cell to cell: an experiment's agents, and emulators."""
 
     _experiment: Experiment | None = None

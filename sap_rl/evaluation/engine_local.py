@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.cell_play import CellProgress, Workplace
+from sap_rl.evaluation.cell_play import CellPlayer, CellProgress
 from sap_rl.evaluation.engines import CellBegan, CellDone, Draw, EngineEvent, Tries
 from sap_rl.evaluation.experiments import CellTask
 from sap_rl.evaluation.store import Store
@@ -130,20 +130,20 @@ def _work(pipe: Connection, path: Path) -> None:
     """A worker's life: cells from the pipe, until nobody is there any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who hands out cells
     torch.set_num_threads(1)
-    place = Workplace()
+    player = CellPlayer()
     try:
         with Store(path, make=False) as store:
             while True:
-                _play(pipe, place, pipe.recv(), store)
+                _play(pipe, player, pipe.recv(), store)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     except UsageError as error:
         _send(pipe, _Refused(str(error), usage=True))
 
 
-def _play(pipe: Connection, place: Workplace, task: CellTask, store: Store) -> None:
+def _play(pipe: Connection, player: CellPlayer, task: CellTask, store: Store) -> None:
     try:
-        for event in place.play(task, store):
+        for event in player.play(task, store):
             pipe.send(event)
     except UsageError as error:
         _send(pipe, _Refused(str(error), usage=True))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.cell_play import Workplace
+from sap_rl.evaluation.cell_play import CellPlayer
 from sap_rl.evaluation.engines import CellBegan, CellDone, Draw, EngineEvent, Tries
 from sap_rl.evaluation.experiments import CellTask
 from sap_rl.evaluation.store import Store
@@ -88,12 +88,12 @@ def play_apart(task: CellTask) -> CellRecord:
     folder = Path(tempfile.gettempdir()) / LOCAL_FOLDER
     folder.mkdir(exist_ok=True)
     path = folder / f"{task.key}.sqlite"
-    place = Workplace()
+    player = CellPlayer()
     try:
         with Store(path) as store:
-            events = list(place.play(task, store))
+            events = list(player.play(task, store))
     finally:
-        place.close()
+        player.close()
     record = events[-1]
     assert isinstance(record, CellRecord)
     for rest in folder.glob(f"{task.key}.sqlite*"):

@@ -10,6 +10,7 @@ from sap_rl.defenses import parse_defense
 from sap_rl.evaluation.arms import Arm
 from sap_rl.evaluation.contenders import parse_contender
 from sap_rl.evaluation.results import Change, Row
+from sap_rl.evaluation.sequential import skewed_interval
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.statistics import (
     Interval,
@@ -30,8 +31,7 @@ def make_row(settings: Settings, arm: Arm, facts: ArmFacts, tally: Tally) -> Row
     complete = len(returns) == settings.episodes
     interval = Interval(float(np.mean(returns)), None, None) if returns else None
     if complete:
-        rng = _bootstrap(settings, arm.title, arm.lam)
-        interval = mean_interval(returns, rng=rng, level=settings.look_level)
+        interval = _mean_interval(settings, arm, returns)
     known = game_facts(settings.game)
     score = None
     if interval is not None and known.random is not None and known.human is not None:
@@ -171,6 +171,14 @@ def _clean_gap(settings: Settings, done: Done) -> float | None:
     if clean is None or clean.mean is None or random is None:
         return None
     return clean.mean - random
+
+
+def _mean_interval(settings: Settings, arm: Arm, returns: tuple[float, ...]) -> Interval:
+    """BCa; where results are looked at repeatedly, the interval whose coverage was measured so."""
+    if settings.look_level > Settings.look_level:
+        return skewed_interval(returns, level=settings.look_level)
+    rng = _bootstrap(settings, arm.title, arm.lam)
+    return mean_interval(returns, rng=rng, level=settings.look_level)
 
 
 def _interval(row: Row) -> Interval:

@@ -16,7 +16,7 @@ from sap_rl.evaluation.experiments import (
     plan_experiment,
 )
 from sap_rl.evaluation.results import Evaluation, Row
-from sap_rl.evaluation.sequential import StoppingRule
+from sap_rl.evaluation.sequential import StoppingRule, look
 from sap_rl.evaluation.store import Store
 from sap_rl.evaluation.store_records import CellRecord
 from sap_rl.evaluation.summary import make_row
@@ -190,13 +190,5 @@ def narrow_enough(evaluation: Evaluation, rule: StoppingRule) -> bool:
     """
     clean = evaluation.row("original")
     assert clean is not None
-    scale = abs(clean.mean or 0.0) / 100 if rule.unit == "percent" else 1.0
-    reaches = [
-        max(row.mean - row.ci_low, row.ci_high - row.mean)
-        for row in evaluation.rows
-        if row.arm != "random"
-        and row.mean is not None
-        and row.ci_low is not None
-        and row.ci_high is not None
-    ]
-    return all(reach <= rule.width * scale for reach in reaches)
+    rows = [row for row in evaluation.rows if row.arm != "random" and len(set(row.returns)) > 1]
+    return all(look(row.returns, rule, scale=clean.mean).narrow for row in rows)

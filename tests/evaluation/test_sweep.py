@@ -18,7 +18,7 @@ import pytest
 
 from sap_rl import Evaluation, Protocol, UsageError, load_agent
 from sap_rl.evaluation import experiments
-from sap_rl.evaluation.cell_play import CellProgress, Workplace
+from sap_rl.evaluation.cell_play import CellPlayer, CellProgress
 from sap_rl.evaluation.engine_local import LocalEngine
 from sap_rl.evaluation.engines import CellBegan, CellDone, Draw, EngineEvent, WorkerLost
 from sap_rl.evaluation.experiments import Experiment, plan_experiment
@@ -38,17 +38,17 @@ class HereEngine:
     """Plays cells in this process, one after the other; stops after so many."""
 
     def __init__(self, store: Store, most: int = 1000) -> None:
-        self.store, self.left, self.place = store, most, Workplace()
+        self.store, self.left, self.player = store, most, CellPlayer()
 
     def run(self, draw: Draw) -> Iterator[EngineEvent]:
         try:
             while self.left and (task := draw()) is not None:
                 self.left -= 1
                 yield CellBegan(task)
-                for event in self.place.play(task, self.store):
+                for event in self.player.play(task, self.store):
                     yield event if isinstance(event, CellProgress) else CellDone(task, event)
         finally:
-            self.place.close()
+            self.player.close()
 
 
 def untimed(evaluation: Evaluation) -> Evaluation:
@@ -159,7 +159,7 @@ def test_a_worker_of_other_code_refuses(tmp_path: Path, monkeypatch: pytest.Monk
     task = plan_experiment(BANK_HEIST).tasks[0]
     monkeypatch.setattr("sap_rl.evaluation.cell_play.code_version", lambda: "other")
     with Store(tmp_path / "s") as store, pytest.raises(UsageError, match="install the same"):
-        list(Workplace().play(task, store))
+        list(CellPlayer().play(task, store))
 
 
 def test_an_agent_that_changes_in_the_middle_is_refused_and_nothing_lost(
@@ -171,7 +171,7 @@ def test_an_agent_that_changes_in_the_middle_is_refused_and_nothing_lost(
         engine = HereEngine(store)
         events = sweep.run(engine)
         next(event for event in events if isinstance(event, CellEnded))
-        engine.place._stage = None  # as another worker would begin
+        engine.player._stage = None  # as another worker would begin
         changed = replace(real, sha256="f" * 64)
         monkeypatch.setattr(experiments, "load_agent", lambda *_args, **_options: changed)
         with pytest.raises(UsageError, match="changed in the middle of the sweep") as caught:
