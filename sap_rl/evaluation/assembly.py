@@ -21,7 +21,7 @@ class AgentFacts:
     """What an evaluation states about its agents and where they computed; see `Agent`.
 
     defended_sha256: of the file of the one that plays as `defended`, the agent's own where it
-    plays behind a defence.
+    plays behind a defence; other, other_sha256: of the one behind victim `other`.
     """
 
     name: str
@@ -30,12 +30,30 @@ class AgentFacts:
     device: str
     threads: int
     defended_sha256: str | None = None
+    other: str | None = None
+    other_sha256: str | None = None
 
     @classmethod
-    def of(cls, agent: Agent, defended: Agent | None = None, *, threads: int) -> AgentFacts:
-        """These facts of an agent and of who plays as `defended`; threads: of torch."""
-        other = None if defended is None else defended.sha256
-        return cls(agent.name, agent.sha256, agent.preprocess, str(agent.device), threads, other)
+    def of(
+        cls,
+        agent: Agent,
+        defended: Agent | None = None,
+        other: Agent | None = None,
+        *,
+        threads: int,
+    ) -> AgentFacts:
+        """These facts of an agent, of who plays as `defended` and of who lends a gradient;
+        threads: of torch."""
+        return cls(
+            agent.name,
+            agent.sha256,
+            agent.preprocess,
+            str(agent.device),
+            threads,
+            defended.sha256 if defended is not None else None,
+            other.name if other is not None else None,
+            other.sha256 if other is not None else None,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -56,6 +74,8 @@ def assemble(
         "agent": about.name,
         "agent_sha256": about.sha256,
         "defended_sha256": about.defended_sha256,
+        "other": about.other,
+        "other_sha256": about.other_sha256,
         "device": about.device,
         "threads": about.threads,
         "arms": arms,

@@ -139,7 +139,6 @@ class PlannedExperiment:
         asked = {
             "settings": _plain(settings),
             "agent": self.about.to_json(),
-            "other_sha256": self.experiment.other_sha256,
             "until": None if until is None else asdict(until),
         }
         now = asked | {"settings": _plain(self.settings)}
@@ -210,7 +209,7 @@ def plan_experiment(experiment: Experiment) -> PlannedExperiment:
         key = cell_key(facts)
         end = experiment.settings.episodes
         tasks[arm] = CellTask(experiment, arm, key, 0, end, facts | made)
-    about = AgentFacts.of(stage.agent, stage.cast.defended, threads=1)
+    about = AgentFacts.of(stage.agent, stage.cast.defended, other, threads=1)
     return PlannedExperiment(experiment, about, tuple(tasks.values()), experiment.settings.episodes)
 
 

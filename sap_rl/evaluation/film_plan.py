@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import Literal
 
 from sap_rl.agents import Agent, load_agent
 from sap_rl.errors import UsageError
@@ -12,12 +13,16 @@ from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.settings import Settings
 
 
-def agent_of(evaluation: Evaluation) -> Agent:
-    """The agent that was evaluated; UsageError if it is gone or not the same any more."""
+def agent_of(evaluation: Evaluation, role: Literal["agent", "other"] = "agent") -> Agent:
+    """The agent that was evaluated, or that lent its gradient as victim `other`; UsageError if it
+    is gone or not the same any more."""
     config = evaluation.config
-    agent = load_agent(config["agent"], game=config["game"])
-    if agent.sha256 != config["agent_sha256"]:
-        raise UsageError(f"agent '{config['agent']}' is not the one that was evaluated any more")
+    name = config.get(role)
+    if name is None:
+        raise UsageError("its attacker uses another agent's gradient, which is not recorded")
+    agent = load_agent(name, game=config["game"])
+    if agent.sha256 != config[f"{role}_sha256"]:
+        raise UsageError(f"agent '{name}' is not the one that was evaluated any more")
     return agent
 
 
@@ -32,7 +37,7 @@ def settings_of(evaluation: Evaluation) -> Settings:
 def film_of(evaluation: Evaluation, agent: Agent, steps: int) -> FilmStage:
     """The evaluation's first episode at its middle lambda, under the headline's victim.
 
-    UsageError where it has no attacked arm, or only one whose victim is another agent.
+    UsageError where it has no attacked arm, or one whose gradient's agent is gone.
     """
     settings = settings_of(evaluation)
     lams = sorted(lam for lam in settings.lams if lam > 0)
@@ -40,9 +45,7 @@ def film_of(evaluation: Evaluation, agent: Agent, steps: int) -> FilmStage:
         raise UsageError("nobody attacked in this evaluation")
     lam = lams[(len(lams) - 1) // 2]
     headline = [c.victim for c in evaluation.changes if c.lam == lam and c.headline]
-    victims = [v for v in (*headline, *settings.victims) if v in ("self", "original")]
-    if not victims and settings.defense is not None:
-        raise UsageError("its attacker uses another agent's gradient, which is not recorded")
-    victim = victims[0] if victims else "self"
+    victim = (*headline, *settings.victims)[0] if settings.defense else "self"
+    other = agent_of(evaluation, "other") if victim == "other" else None
     chosen = replace(settings, lams=(lam,), victims=(victim,), controls=False)  # type: ignore[arg-type]
-    return FilmStage(agent, chosen, steps)
+    return FilmStage(agent, chosen, steps, other=other)

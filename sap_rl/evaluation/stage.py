@@ -149,7 +149,7 @@ class Stage:
             for arm, (facts, tally) in list(self._open.items())
         }
         rows = [known[arm] for arm in self.arms if arm in known]
-        about = AgentFacts.of(self.agent, self.cast.defended, threads=self.threads)
+        about = AgentFacts.of(self.agent, self.cast.defended, self.other, threads=self.threads)
         return assemble(self.settings, about, rows, versions(), arms=len(self.arms))
 
     def _play_arm(self, arm: Arm, fleet: Fleet) -> Iterator[Event]:

@@ -12,7 +12,7 @@ PLAIN = (
 )  # fmt: skip
 PROTOCOL = ("frames", "observation", "max_frames", "epsilon", "grad_samples", "policy_samples")
 UNSAID = "OTHER"
-"""Stands for the agent behind victim `other`, which results do not name."""
+"""Stands for the agent behind victim `other` where results do not name it."""
 
 
 def eval_command(evaluation: Evaluation) -> str:
@@ -28,7 +28,8 @@ def eval_command(evaluation: Evaluation) -> str:
         options.append(("schedule", f"{schedule['when']}-{schedule['level']:g}"))
     options.append(("defense", config["defense"] or "none"))
     options += [(k, v) for k, v in config["defense_options"].items() if k != "skip"]
-    victims = [UNSAID if victim == "other" else victim for victim in config["victims"]]
+    other = config.get("other") or UNSAID
+    victims = [other if victim == "other" else victim for victim in config["victims"]]
     options.append(("victim", ",".join(victims)))
     words = ["sap-rl eval"]
     for name, value in options:

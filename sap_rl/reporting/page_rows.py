@@ -123,6 +123,8 @@ def provenance_rows(evaluation: Evaluation) -> dict[str, object]:
     kept = ("attack", "defense", "lams", "victims", "episodes", "seed", "precision", "num_envs",
             "threads", "device")  # fmt: skip
     pairs = [("agent", config["agent"]), ("sha256 of its weights", config["agent_sha256"] or "-")]
+    if config.get("other"):
+        pairs.append(("other agent", f"{config['other']}, sha256 {config['other_sha256'] or '-'}"))
     pairs += [(name, _plain(config[name])) for name in kept]
     for name in ("attack_options", "defense_options", "attack_backward", "schedule"):
         if config[name]:

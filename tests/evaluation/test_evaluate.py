@@ -323,9 +323,10 @@ def test_a_network_that_remembers_is_safe_from_the_arm_beside_it() -> None:
 
 
 def test_another_agents_gradient_a_backward_mode_and_a_schedule_from_python() -> None:
+    lender = load_agent(nature_network(18))
     found = evaluate(
         "BankHeist", "BankHeist", lam=4, defense="sap-100", victims=("self", "other"),
-        other=load_agent(nature_network(18)), attack_backward="identity", schedule="rate-0.25",
+        other=lender, attack_backward="identity", schedule="rate-0.25",
         episodes=1, controls=False, protocol=SHORT,
     )  # fmt: skip
     own, other = found.row("defended", 4.0, "self"), found.row("defended", 4.0, "other")
@@ -334,5 +335,6 @@ def test_another_agents_gradient_a_backward_mode_and_a_schedule_from_python() ->
     assert own.backward == "identity"
     assert 0 < (own.struck or 0) < 1
     assert found.config["schedule"] == {"when": "rate", "level": 0.25, "temperature": 1.0}
+    assert (found.config["other"], found.config["other_sha256"]) == (lender.name, lender.sha256)
     with pytest.raises(UsageError, match="victim 'other' needs another agent"):
         evaluate("BankHeist", "BankHeist", lam=4, defense="sap-100", victims=("other",))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from reporting.made import evaluation
 
-from sap_rl import Agent
+from sap_rl import Agent, load_agent
 from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks.schedule import Schedule
 from sap_rl.errors import UsageError
@@ -46,6 +46,19 @@ def test_what_cannot_be_filmed_says_why(agent: Agent) -> None:
     other = replace(whole, changes=(), config=whole.config | {"victims": ["other"]})
     with pytest.raises(UsageError, match="another agent's gradient"):
         film_of(other, agent, 10)
+    named = {"other": "BankHeist", "other_sha256": "00ff"}
+    with pytest.raises(UsageError, match="is not the one that was evaluated any more"):
+        film_of(replace(other, config=other.config | named), agent, 10)
+
+
+def test_another_agents_gradient_is_filmed(agent: Agent) -> None:
+    whole = evaluation((1.0,))
+    lender = load_agent("BankHeist")
+    named = {"victims": ["other"], "other": "BankHeist", "other_sha256": lender.sha256}
+    stage = film_of(replace(whole, changes=(), config=whole.config | named), agent, 10)
+    assert stage.facts.victims == ("self", "other")
+    assert stage.other is not None
+    assert stage.other.sha256 == lender.sha256
 
 
 def test_an_agent_that_is_gone_or_changed_is_refused(agent: Agent) -> None:

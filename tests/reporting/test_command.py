@@ -70,6 +70,8 @@ def test_an_agent_whose_name_is_not_recorded_is_left_to_the_reader() -> None:
     whole = evaluation((1.0,))
     other = replace(whole, config=whole.config | {"victims": ["self", "other"]})
     assert "--victim self,OTHER" in eval_command(other)
+    named = replace(other, config=other.config | {"other": "Assault"})
+    assert "--victim self,Assault" in eval_command(named)
 
 
 def test_names_are_quoted() -> None:
