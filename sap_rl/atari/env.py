@@ -65,9 +65,9 @@ def make_atari(
     return _restacked(rom, num_envs, preprocess, options)
 
 
-def num_actions(game: str) -> int:
-    """How many actions matter in a game, its minimal action set."""
-    envs = make_atari(game, num_threads=1)
+def num_actions(game: str, preprocess: Preprocess | None = None) -> int:
+    """How many actions `make_atari` offers in a game: by default those that matter there."""
+    envs = make_atari(game, num_threads=1, preprocess=preprocess)
     found = int(envs.single_action_space.n)  # type: ignore[attr-defined]
     envs.close()
     return found

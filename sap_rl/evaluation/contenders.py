@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from sap_rl.agents import Agent, load_agent
 from sap_rl.defenses import parse_defense
 from sap_rl.errors import UsageError
@@ -50,6 +52,16 @@ def defended_by(original: Agent, text: str, *, seed: int, precision: str, **opti
     elif options:
         raise UsageError(f"'{text}' has no defence that takes {', '.join(options)}")
     return replace(agent, defense=text)
+
+
+def require_actions(agent: Agent, game: str, wanted: int) -> None:
+    """UsageError for a network whose outputs are not the game's `wanted` actions."""
+    found = agent.q_values(np.zeros((1, *agent.preprocess.shape), np.uint8)).shape[1]
+    if found != wanted:
+        raise UsageError(
+            f"agent '{agent.name}' has {found} actions but {game} has {wanted}; "
+            "it was trained on another game or action set"
+        )
 
 
 def contender_name(text: str, game: str) -> str:

@@ -8,17 +8,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 
-import numpy as np
 import torch
 
 from sap_rl.agents import Agent
-from sap_rl.atari.env import make_atari
+from sap_rl.atari.env import num_actions
 from sap_rl.atari.fleet import Fleet, make_fleet
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.arm_games import ArmGames, arm_facts, cast_matched
 from sap_rl.evaluation.arms import Arm, Cast, plan
 from sap_rl.evaluation.assembly import AgentFacts, assemble
-from sap_rl.evaluation.contenders import defended_by
+from sap_rl.evaluation.contenders import defended_by, require_actions
 from sap_rl.evaluation.frames import fitting_frames
 from sap_rl.evaluation.results import Evaluation, Row
 from sap_rl.evaluation.rollout import Episode, Step
@@ -93,7 +92,8 @@ class Stage:
                 original, s.defense, seed=s.seed, precision=s.precision, **s.defense_options
             )
         for name in ("original", *(["defended"] if s.defense else [])):
-            self._check_actions(self.cast.agent(name))  # type: ignore[arg-type]
+            agent = self.cast.agent(name)  # type: ignore[arg-type]
+            require_actions(agent, s.game, num_actions(s.game, agent.preprocess))
         self.arms = plan(
             s.lams,
             defended=s.defense is not None,
@@ -170,19 +170,6 @@ class Stage:
         if games.calibrates:
             cast_matched(self.cast, games.sigma(row.self_flip_rate))
         yield ArmEnded(arm, row)
-
-    def _check_actions(self, agent: Agent) -> None:
-        """Refuse a network whose outputs are not the game's actions, before anything is played."""
-        preprocess = agent.preprocess
-        envs = make_atari(self.settings.game, preprocess=preprocess)
-        wanted = int(envs.single_action_space.n)  # type: ignore[attr-defined]
-        envs.close()
-        found = agent.q_values(np.zeros((1, *preprocess.shape), np.uint8)).shape[1]
-        if found != wanted:
-            raise UsageError(
-                f"agent '{agent.name}' has {found} actions but {self.settings.game} has {wanted}; "
-                "it was trained on another game or action set"
-            )
 
 
 def versions() -> dict[str, str]:

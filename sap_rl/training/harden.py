@@ -16,6 +16,7 @@ from sap_rl.attacks import make_pgd
 from sap_rl.attacks.adversary import Adversary
 from sap_rl.attacks.threat import Threat
 from sap_rl.errors import UsageError
+from sap_rl.evaluation.contenders import require_actions
 from sap_rl.machine import keep_freed_memory, single_threaded
 from sap_rl.seeds import numpy_stream, stream_seed
 from sap_rl.training.checkpoint import (
@@ -118,7 +119,7 @@ class Hardening:
         keep_freed_memory()
         self.envs = make_games(self.game, teacher, settings)
         self.room = Classroom(self.envs, teacher, settings)
-        self._check_actions()
+        require_actions(teacher, self.game, self.room.num_actions)
         self.student = Student(teacher, settings, threads=threads)
         self.progress = Progress()
         self.total = settings.updates
@@ -287,11 +288,3 @@ class Hardening:
         self.room.frames = saved.progress.steps
         if self._complete:
             raise UsageError(f"'{self.folder}' is complete: all {self.total} updates are made")
-
-    def _check_actions(self) -> None:
-        found, wanted = self.teacher.num_actions, self.room.num_actions
-        if found is not None and found != wanted:
-            raise UsageError(
-                f"agent '{self.teacher.name}' has {found} actions but {self.game} has {wanted}; "
-                "it was trained on another game or action set"
-            )

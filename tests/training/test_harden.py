@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from training.corridor import small_network
 from training.saved_runs import assert_same, of, state_of
 from training.small_harden import SETTINGS, make_hardening, teacher
 
@@ -196,7 +197,7 @@ def test_an_agent_that_plays_at_random_is_refused_with_its_score(
             "Pong",
             "'Noisy' is random",
         ),
-        (Agent(teacher().module, Preprocess(), "Three", num_actions=3), "Pong", "has 3 actions"),
+        (Agent(small_network(3, 5), Preprocess(), "Three"), "Pong", "has 3 actions but Pong has 2"),
     ],
 )
 def test_agents_that_cannot_be_hardened_are_refused(agent: Agent, game: str, message: str) -> None:
