@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from sap_rl.attacks.threat import Threat
-from sap_rl.errors import UsageError, require_positive, unknown
+from sap_rl.errors import UsageError
 from sap_rl.training.distill import DISTANCES
-from sap_rl.training.settings import Precision, read_fields
+from sap_rl.training.fields import check_fields, read_fields
+from sap_rl.training.settings import Optimizer, Precision
 
 OWN_LOSS = "loss"
 INNER_OBJECTIVES = (OWN_LOSS, "cross-entropy", "margin")
@@ -76,37 +76,31 @@ class HardenSettings:
         Threat(self.lam)
         if self.lam == 0:
             raise UsageError("lambda 0 leaves nothing to harden against; the paper's start at 1")
-        for name in (
-            "inner_steps", "batch_size", "num_envs", "teacher_frames", "play_every", "play_steps",
-            "ring_frames", "checkpoint_updates", "keep_checkpoints", "log_updates",
-            "eval_episodes",
-        ):  # fmt: skip
-            require_positive(name, getattr(self, name))
-        for name in ("temperature", "inner_size"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise UsageError(f"{name} must be above 0, got {getattr(self, name)}")
-        for name in ("updates", "minutes", "value_weight", "clean_size", "student_envs",
-                     "max_grad_norm", "eval_updates"):  # fmt: skip
-            if not 0 <= getattr(self, name) < math.inf:
-                raise UsageError(f"{name} must be at least 0, got {getattr(self, name)}")
-        for name in ("lam_ramp", "bound_weight", "epsilon"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageError(f"{name} must lie in 0..1, got {getattr(self, name)}")
-        for name in ("learning_rate", "optimizer_eps"):
-            if not 0 < getattr(self, name) < 1:
-                raise UsageError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")
+        check_fields(
+            self,
+            counts=(
+                "inner_steps", "batch_size", "num_envs", "teacher_frames", "play_every",
+                "play_steps", "ring_frames", "checkpoint_updates", "keep_checkpoints",
+                "log_updates", "eval_episodes",
+            ),
+            from_zero=(
+                "updates", "minutes", "value_weight", "clean_size", "student_envs",
+                "max_grad_norm", "eval_updates",
+            ),
+            above_zero=("temperature", "inner_size"),
+            shares=("lam_ramp", "bound_weight", "epsilon"),
+            rates=("learning_rate", "optimizer_eps"),
+            choices={
+                "loss": DISTANCES,
+                "inner_objective": INNER_OBJECTIVES,
+                "optimizer": get_args(Optimizer),
+                "precision": get_args(Precision),
+            },
+        )  # fmt: skip
         if not self.updates and not self.minutes:
             raise UsageError("say how long: minutes or updates, at least one above 0")
         if self.student_envs > self.num_envs:
             raise UsageError(f"student_envs {self.student_envs} of num_envs {self.num_envs} games")
-        for name, known in (
-            ("loss", tuple(DISTANCES)),
-            ("inner_objective", INNER_OBJECTIVES),
-            ("optimizer", ("adam", "rmsprop")),
-            ("precision", get_args(Precision)),
-        ):
-            if getattr(self, name) not in known:
-                raise unknown(name, str(getattr(self, name)), known)
 
 
 HARDEN_CHANGEABLE = frozenset(

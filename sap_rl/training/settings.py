@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from sap_rl.attacks.threat import Threat
-from sap_rl.errors import UsageError, require_positive, unknown
+from sap_rl.errors import UsageError
 from sap_rl.networks.quantile import NUM_QUANTILES
+from sap_rl.training.fields import check_fields, read_fields
 from sap_rl.training.targets import TARGETS
 
 Network = Literal["nature", "dueling", "quantile"]
@@ -81,35 +82,29 @@ class TrainSettings:
     eval_seed: int = 2_000_000
 
     def __post_init__(self) -> None:
-        for name in (
-            "steps", "num_envs", "num_quantiles", "n_step", "batch_size", "update_period",
-            "warmup_steps", "target_period", "replay_frames", "max_frames", "checkpoint_steps",
-            "keep_checkpoints", "log_updates", "eval_episodes",
-        ):  # fmt: skip
-            require_positive(name, getattr(self, name))
         Threat(float(self.adversarial_lambda))
-        for name in (
-            "gamma", "epsilon_start", "epsilon_final", "sticky_actions", "adversarial_share",
-        ):  # fmt: skip
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise UsageError(f"{name} must lie in 0..1, got {getattr(self, name)}")
-        for name in ("learning_rate", "optimizer_eps"):
-            if not 0.0 < getattr(self, name) < 1.0:
-                raise UsageError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")
-        for name in (
-            "epsilon_steps", "restart_warmup_steps", "restart_lr_updates", "eval_steps",
-            "max_grad_norm", "eval_lambda",
-        ):  # fmt: skip
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise UsageError(f"{name} must be at least 0, got {getattr(self, name)}")
-        for name, known in (
-            ("network", get_args(Network)),
-            ("target", tuple(TARGETS)),
-            ("optimizer", get_args(Optimizer)),
-            ("precision", get_args(Precision)),
-        ):
-            if getattr(self, name) not in known:
-                raise unknown(name, str(getattr(self, name)), known)
+        check_fields(
+            self,
+            counts=(
+                "steps", "num_envs", "num_quantiles", "n_step", "batch_size", "update_period",
+                "warmup_steps", "target_period", "replay_frames", "max_frames", "checkpoint_steps",
+                "keep_checkpoints", "log_updates", "eval_episodes",
+            ),
+            from_zero=(
+                "epsilon_steps", "restart_warmup_steps", "restart_lr_updates", "eval_steps",
+                "max_grad_norm", "eval_lambda",
+            ),
+            shares=(
+                "gamma", "epsilon_start", "epsilon_final", "sticky_actions", "adversarial_share",
+            ),
+            rates=("learning_rate", "optimizer_eps"),
+            choices={
+                "network": get_args(Network),
+                "target": tuple(TARGETS),
+                "optimizer": get_args(Optimizer),
+                "precision": get_args(Precision),
+            },
+        )  # fmt: skip
         if self.replay_frames < self.warmup_steps:
             raise UsageError(
                 f"replay_frames {self.replay_frames} cannot hold warmup_steps {self.warmup_steps}"
@@ -129,31 +124,3 @@ def train_settings(options: Mapping[str, Any]) -> TrainSettings:
     Numbers may be spelled 2.5e6. UsageError for an unknown name or an unusable value.
     """
     return TrainSettings(**read_fields(TrainSettings, options))
-
-
-def read_fields(settings: type, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options by name in the types of a settings class's defaults; see `train_settings`."""
-    kinds = {field.name: type(field.default) for field in fields(settings)}
-    found = {}
-    for name, value in options.items():
-        if name not in kinds:
-            raise unknown("training option", name, kinds)
-        found[name] = _read(name, value, kinds[name])
-    return found
-
-
-def _read(name: str, value: Any, kind: type) -> Any:
-    refusal = UsageError(f"{name}: cannot use {value!r}")
-    if isinstance(value, bool) != (kind is bool):
-        raise refusal
-    if kind in (bool, str):
-        if not isinstance(value, kind):
-            raise refusal
-        return value
-    try:
-        number = float(value)
-        if kind is int and number != int(number):
-            raise refusal
-        return kind(number)
-    except (TypeError, ValueError, OverflowError):
-        raise refusal from None
