@@ -148,8 +148,10 @@ DEEP: tuple[Entry, ...] = (
     _own("pgd", "margin", "identity", steps=20, restarts=3),
     _own("pgd", "margin", "identity", steps=100),
 )
-"""What joins the suite where nobody is random, and long searches are a matter of minutes: agents
-that were trained to withstand short ones must meet them."""
+"""What joins the suite where nobody is random: agents that were trained to withstand short searches
+must meet long ones. On the frames always; in games, where they take hours, only if there they took
+DEEPER times as much as every short one."""
+DEEPER = 1.05
 
 
 def suite_for(kinds: Iterable[Kind]) -> tuple[Entry, ...]:
@@ -171,10 +173,13 @@ def strongest(
 ) -> list[Entry]:
     """The `count` entries that cost a player most, of those that do not play anyway.
 
-    value_lost: title -> mean over frames, for every entry that applies.
+    value_lost: title -> mean over frames, for every entry that applies. See DEEP for long searches.
     """
     always = {entry.against(kind).title for entry in ALWAYS}
+    long = {entry.against(kind).title for entry in DEEP}
     able = [e for e in applied(kind, suite) if e.role == "game" and e.title not in always]
+    most = max((value_lost[e.title] for e in able if e.title not in long), default=0.0)
+    able = [e for e in able if e.title not in long or value_lost[e.title] > DEEPER * most]
     return sorted(able, key=lambda entry: -value_lost[entry.title])[:count]
 
 

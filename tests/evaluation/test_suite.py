@@ -6,7 +6,17 @@ import pytest
 
 from sap_rl.attacks import ATTACKS, attack_options, make_attack
 from sap_rl.attacks.objectives import OBJECTIVES
-from sap_rl.evaluation.suite import ALWAYS, PAPER, SUITE, Kind, applied, opponents, strongest
+from sap_rl.evaluation.suite import (
+    ALWAYS,
+    DEEP,
+    PAPER,
+    SUITE,
+    Kind,
+    applied,
+    opponents,
+    strongest,
+    suite_for,
+)
 
 PRUNED = Kind(random=True, pruned=True, undefended=False)
 NOISY = Kind(random=True, pruned=False, undefended=False)
@@ -59,6 +69,18 @@ def test_the_strongest_are_by_value_lost_without_probes_and_those_that_play_anyw
     assert [e.title for e in found] == [
         "square margin x2", "pgd mad identity x2", "apgd margin original"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("deep", "plays"), [(1.04, False), (1.06, True)])
+def test_a_long_search_plays_only_where_it_took_clearly_more(deep: float, plays: bool) -> None:
+    suite = suite_for([FIXED, ORIGINAL])
+    lost = dict.fromkeys((entry.title for entry in applied(FIXED, suite)), 0.5)
+    lost |= {"pgd margin": 1.0, "pgd-20 margin r3": deep}
+    first = strongest(FIXED, lost, 1, suite)[0]
+    assert first.title == ("pgd-20 margin r3" if plays else "pgd margin")
+    assert first in [e.against(FIXED) for e in (DEEP if plays else SUITE)]
+    lost |= {"pgd-100 margin": 2.0}
+    assert strongest(FIXED, lost, 1, suite)[0].title == "pgd-100 margin"
 
 
 def test_opponents_as_they_apply_each_once() -> None:
