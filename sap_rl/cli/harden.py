@@ -15,7 +15,7 @@ from sap_rl.evaluation.results import check_folder
 from sap_rl.reporting.harden import HardenBar, HardenWriter
 from sap_rl.reporting.tables import console
 from sap_rl.training.curve import HardenCurve
-from sap_rl.training.harden import Hardening
+from sap_rl.training.harden import Hardening, asked
 from sap_rl.training.harden_events import HardenEvent, HardenFinished
 from sap_rl.training.harden_export import write_agent
 from sap_rl.training.harden_settings import harden_settings
@@ -47,7 +47,7 @@ def run_harden(args: argparse.Namespace) -> int:
     """Harden; Ctrl-C and SIGTERM end it after a checkpoint, with status 130."""
     options = read_yaml(args.config) if args.config else {}
     given = vars(args)
-    options |= {name: given[name] for name in ("lam", "minutes", "updates") if name in given}
+    options |= asked(**{name: given.get(name) for name in ("lam", "minutes", "updates")})
     settings = harden_settings(options)
     set_threads(args.threads)
     game = canonical_game(args.game)

@@ -29,7 +29,7 @@ class ArmGames:
 
     cast: its agents, nobody else's while it plays; fleet: the emulators; seed, first, episodes: it
     plays the episodes first..episodes-1 of that seed; tally: everything so far; watched: action
-    values of the undefended agent, collected where the arm calibrates the matched control.
+    values of the plain agent, collected where the arm calibrates the matched control.
     """
 
     cast: Cast
@@ -67,7 +67,7 @@ class ArmGames:
             self.tally.seconds = self._before + time.perf_counter() - started
             looks = self.calibrates and (self.tally.batches - 1) % MATCH_EVERY == 0
             if looks and isinstance(event, Step):
-                self.watched.append(cast.original.q_values(event.pixels).cpu().numpy())
+                self.watched.append(cast.plain.q_values(event.pixels).cpu().numpy())
             yield event
 
     @property
@@ -105,8 +105,8 @@ def matched_sigma(cast: Cast, values: np.ndarray, rate: float) -> float:
 
 
 def cast_matched(cast: Cast, sigma: float) -> None:
-    """Cast the `matched` control: the original with that noise on its action values."""
-    cast.matched = cast.original.defend(f"q-noise-{sigma:.4g}", seed=cast.seed)
+    """Cast the `matched` control: the plain agent with that noise on its action values."""
+    cast.matched = cast.plain.defend(f"q-noise-{sigma:.4g}", seed=cast.seed)
 
 
 def arm_facts(cast: Cast, arm: Arm) -> ArmFacts:

@@ -169,6 +169,7 @@ def _measured(attacked: Attacked) -> dict[str, np.ndarray]:
 class Cast:
     """The agents of one evaluation, and contestants made from them for each arm.
 
+    bare: where another agent than the original carries the defence, that agent without it.
     other: another agent whose gradient is used in the arms with victim `other`; backward: SAP's
     backward mode in the attacker's copy, None for the player's own; schedule: when the attacker
     strikes; recorded: pixels [N, K, H, W] on which an attack that is fitted is fitted.
@@ -180,18 +181,25 @@ class Cast:
     attack: str = "fgsm"
     options: dict[str, Any] = field(default_factory=dict)
     defended: Agent | None = None
+    bare: Agent | None = None
     matched: Agent | None = None
     other: Agent | None = None
     backward: Backward | None = None
     schedule: Schedule = EVERY
     recorded: np.ndarray | None = None
 
+    @property
+    def plain(self) -> Agent:
+        """The defended agent without its defence: it lends its gradient as victim `original`, and
+        is the matched control without its noise."""
+        return self.bare or self.original
+
     def apart(self) -> Cast:
         """The same cast with modules of its own, Parameters shared: a network that keeps values
         between its layers is then safe from passes in other threads."""
         copies = {
             name: replace(agent, module=shared_copy(agent.module))
-            for name in ("original", "defended", "matched", "other")
+            for name in ("original", "defended", "bare", "matched", "other")
             if (agent := getattr(self, name)) is not None
         }
         return replace(self, **copies)
@@ -213,7 +221,8 @@ class Cast:
             assert self.other is not None, f"no other agent lends its gradient to {arm.title}"
             source = self.other
         else:
-            source = self.agent(arm.name if arm.victim == "self" else "original")
+            own = arm.victim == "self" or arm.name == "original"
+            source = self.agent(arm.name) if own else self.plain
         victim = source.reseeded(stream_seed(self.seed, "victim", arm.name))
         return victim if self.backward is None else with_backward(victim, self.backward)
 

@@ -19,6 +19,7 @@ from sap_rl.evaluation.audit_settings import AuditSettings
 from sap_rl.evaluation.audit_workshop import Workshop
 from sap_rl.evaluation.audit_worst import GameCell
 from sap_rl.evaluation.cells import CellMade, CellPlan, Cells
+from sap_rl.evaluation.contenders import parse_contender
 from sap_rl.evaluation.frame_stage import (
     FrameResult,
     frame_result,
@@ -79,7 +80,8 @@ class Audit:
             self.kinds = {"defended": defended, "original": original}
             if defended.random:  # else the control's noise would be none
                 self.kinds["matched"] = original
-        self.suite = suite_for(self.kinds.values())
+        another = self.settings.defense and parse_contender(self.settings.defense)[0]
+        self.suite = suite_for(self.kinds.values(), trained=bool(another))
         self.threads = torch.get_num_threads()
         players: list[ArmName] = [name for name in self.kinds if name != "matched"]
         self.workshop = Workshop(self.cast, self.settings, players, apart=self.threads > 1)
@@ -110,7 +112,7 @@ class Audit:
         if "matched" in self.kinds:
             for made in self._cells([self._match_plan()]):
                 spelled = f"q-noise-{made.cell['sigma']:.4g}"
-                self.cast.matched = self.cast.original.defend(spelled, seed=self.cast.seed)
+                self.cast.matched = self.cast.plain.defend(spelled, seed=self.cast.seed)
                 yield self._ended(made, f"sigma {made.cell['sigma']:.4g}")
         try:
             for made in self._cells(self._game_plans()):

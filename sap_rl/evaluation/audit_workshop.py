@@ -63,7 +63,7 @@ class Workshop:
         shown = torch.from_numpy(self.recorded()[self.fitting :])
         twin = self.cast.agent(player).reseeded(stream_seed(self.settings.seed, "meter"))
         actions = look(twin, shown, 2).actions
-        values = look(self.cast.original, shown, 1).values
+        values = look(self.cast.plain, shown, 1).values
         rng = numpy_stream(self.settings.seed, "match")
         rate = float((actions[0] != actions[1]).mean())
         return {"sigma": matching_sigma(values, rate, rng=rng), "rate": rate}

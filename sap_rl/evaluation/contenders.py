@@ -32,14 +32,17 @@ def parse_contender(text: str) -> tuple[str | None, str | None]:
     return name, defense or None
 
 
-def defended_by(original: Agent, text: str, *, seed: int, precision: str, **options: Any) -> Agent:
-    """The agent that plays as `defended`, in the original's place and world.
+def defended_by(
+    original: Agent, text: str, *, seed: int, precision: str, **options: Any
+) -> tuple[Agent, Agent | None]:
+    """The agent that plays as `defended`, in the original's place and world; and where that is
+    another agent behind a defence, this one without it.
 
     text: as in `parse_contender`; precision: of the other agent's network; options: the defence's.
     """
     name, defense = parse_contender(text)
     if name is None:
-        return original.defend(text, seed=seed, **options)
+        return original.defend(text, seed=seed, **options), None
     agent = load_agent(name, device=original.device, game=original.game)
     if agent.preprocess != original.preprocess:
         raise UsageError(
@@ -47,11 +50,11 @@ def defended_by(original: Agent, text: str, *, seed: int, precision: str, **opti
             "same games"
         )
     agent = replace(agent.in_precision(precision), policy_samples=original.policy_samples)
-    if defense is not None:
-        agent = agent.defend(defense, seed=seed, **options)
-    elif options:
-        raise UsageError(f"'{text}' has no defence that takes {', '.join(options)}")
-    return replace(agent, defense=text)
+    if defense is None:
+        if options:
+            raise UsageError(f"'{text}' has no defence that takes {', '.join(options)}")
+        return replace(agent, defense=text), None
+    return replace(agent.defend(defense, seed=seed, **options), defense=text), agent
 
 
 def require_actions(agent: Agent, game: str, wanted: int) -> None:

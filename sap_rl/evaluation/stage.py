@@ -88,7 +88,7 @@ class Stage:
         if "other" in s.victims and self.other is None:
             raise UsageError("victim 'other' needs another agent")
         if s.defense is not None:
-            self.cast.defended = defended_by(
+            self.cast.defended, self.cast.bare = defended_by(
                 original, s.defense, seed=s.seed, precision=s.precision, **s.defense_options
             )
         for name in ("original", *(["defended"] if s.defense else [])):

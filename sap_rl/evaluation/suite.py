@@ -148,15 +148,16 @@ DEEP: tuple[Entry, ...] = (
     _own("pgd", "margin", "identity", steps=20, restarts=3),
     _own("pgd", "margin", "identity", steps=100),
 )
-"""What joins the suite where nobody is random: agents that were trained to withstand short searches
-must meet long ones. On the frames always; in games, where they take hours, only if there they took
-DEEPER times as much as every short one."""
+"""What joins the suite where nobody is random, or another agent plays in the original's place: who
+was trained to withstand short searches must meet long ones. On the frames always; in games, where
+they take hours, only if there they took DEEPER times as much as every short one."""
 DEEPER = 1.05
 
 
-def suite_for(kinds: Iterable[Kind]) -> tuple[Entry, ...]:
-    """The suite of an audit with these players."""
-    return SUITE if any(kind.random for kind in kinds) else (*SUITE, *DEEP)
+def suite_for(kinds: Iterable[Kind], *, trained: bool = False) -> tuple[Entry, ...]:
+    """The suite of an audit with these players; trained: one of them was trained to withstand
+    attacks, whatever defence it also carries."""
+    return SUITE if any(kind.random for kind in kinds) and not trained else (*SUITE, *DEEP)
 
 
 def applied(kind: Kind, suite: Iterable[Entry] = SUITE) -> list[Entry]:

@@ -181,7 +181,11 @@ def agent_folder(out: Path, name: str, replace: bool) -> Path:
 def _algorithm(settings: TrainSettings) -> str:
     double = "Double " if settings.target == "double" else ""
     kind = {"quantile": "QR-DQN folded into its mean", "dueling": "dueling DQN"}
-    return f"{double}{kind.get(settings.network, 'DQN')}, {settings.n_step}-step returns"
+    attacked = f"FGSM at lambda {settings.adversarial_lambda:g} on {settings.adversarial_share:.0%}"
+    adversarial = f", {attacked} of the observations" if settings.adversarial_lambda else ""
+    return (
+        f"{double}{kind.get(settings.network, 'DQN')}, {settings.n_step}-step returns{adversarial}"
+    )
 
 
 def _last(run: Path) -> Saved:

@@ -8,6 +8,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from sap_rl.agents import Agent, load_agent
 from sap_rl.atari.env import make_atari
 from sap_rl.atari.games import canonical_game
@@ -66,12 +68,12 @@ def harden_envs(game: str, agent: Agent, settings: HardenSettings) -> Any:
 
 
 def harden(
-    agent: Agent | str,
+    agent: Agent | str | Path | nn.Module,
     game: str,
     *,
-    lam: float = 1.0,
-    minutes: float = 15.0,
-    updates: int = 0,
+    lam: float | None = None,
+    minutes: float | None = None,
+    updates: int | None = None,
     folder: Path | None = None,
     resume: bool = False,
     seed: int = 0,
@@ -79,16 +81,27 @@ def harden(
 ) -> Agent:
     """The agent hardened against perturbations of `lam` pixels; the given one stays as it is.
 
-    agent: an Agent or what `load_agent` takes; minutes: about how long, on this machine; updates:
-    exactly how many instead; folder: where checkpoints are kept, None keeps none; settings:
-    everything else. Raises UsageError in one line for an agent that cannot be hardened.
+    agent: an Agent or what `load_agent` takes; lam: 1 by default; minutes: about how long, on this
+    machine, 15 by default; updates: exactly how many instead; folder: where checkpoints are kept,
+    None keeps none; settings: everything else, over which lam, minutes and updates win. A run that
+    is complete already gives its agent. Raises UsageError in one line for an agent that cannot be
+    hardened.
     """
-    teacher = load_agent(agent, game=game) if isinstance(agent, str) else agent
-    plan = replace(settings or HardenSettings(), lam=lam, minutes=minutes, updates=updates)
+    teacher = agent if isinstance(agent, Agent) else load_agent(agent, game=game)
+    plan = replace(settings or HardenSettings(), **asked(lam=lam, minutes=minutes, updates=updates))
     hardening = Hardening(teacher, plan, folder, game=game, seed=seed, resume=resume)
     for _ in hardening.run():
         pass
     return hardening.agent()
+
+
+def asked(**given: Any) -> dict[str, Any]:
+    """Of settings, what the given ones change: None is not given, and minutes without updates mean
+    as many as they allow."""
+    found = {name: value for name, value in given.items() if value is not None}
+    if "minutes" in found:
+        found.setdefault("updates", 0)
+    return found
 
 
 class Hardening:
@@ -286,5 +299,3 @@ class Hardening:
             raise UsageError(f"checkpoint '{saved.path}' does not fit: {error}") from error
         self.student.updates = saved.progress.updates
         self.room.frames = saved.progress.steps
-        if self._complete:
-            raise UsageError(f"'{self.folder}' is complete: all {self.total} updates are made")

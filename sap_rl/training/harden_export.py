@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -83,6 +84,12 @@ def read_hardened(run: Path) -> Hardened:
 def _facts(saved: Saved) -> dict[str, Any]:
     """What the card says about the hardening."""
     made, settings = saved.run, HardenSettings(**saved.run["settings"])
+    done, planned = saved.progress.updates, settings.updates
+    if done < planned or not planned:
+        raise UsageError(
+            f"'{saved.path}' has made {done:,} of {planned or 'unplanned'} updates: finish it with "
+            "sap-rl harden --resume"
+        )
     usual = HardenSettings(lam=settings.lam, updates=settings.updates, minutes=settings.minutes)
     asked = f"--lambda {settings.lam:g} --updates {settings.updates}"
     if settings != usual:
@@ -103,6 +110,10 @@ def _facts(saved: Saved) -> dict[str, Any]:
         "command": command,
         "curve": CURVE,
     }
+    # A stop is a boundary that the command alone does not repeat.
+    stops = saved.progress.number - math.ceil(done / settings.checkpoint_updates)
+    if stops:
+        facts["stops"] = stops
     facts |= made["made_with"]
     return facts | {"config": asdict(settings)}
 

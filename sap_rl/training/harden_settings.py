@@ -36,7 +36,8 @@ class HardenSettings:
     precision: of the passes but the first layer's.
     checkpoint_updates: a boundary for every run, so part of what is computed; save_frames: make
     resuming exact; log_updates: per `HardenUpdated` event.
-    eval_updates: between evaluations, 0 for none; eval_episodes; eval_seed.
+    eval_updates: between evaluations, 0 for none, nor a look whether the agent plays better than
+    at random; eval_episodes; eval_seed.
     """
 
     lam: float = 1.0

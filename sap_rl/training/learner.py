@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-import math
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -88,7 +89,11 @@ class Learner:
     def update(self, batch: Batch) -> None:
         """One gradient step, and the target network's copy every `target_period` updates."""
         count = len(batch.reward_t)
-        slices = self.crew.run(lambda part: self._passes(part, count), batch.split(self.crew.size))
+        parts = batch.split(self.crew.size)
+        dealt = deal(self._attacked(count), [len(part.reward_t) for part in parts])
+        slices = self.crew.run(
+            lambda work: self._passes(*work, count), list(zip(parts, dealt, strict=True))
+        )
         norm = self.optimizer.step([gradient for gradient, _ in slices], self.learning_rate)
         self._sums[:2] += torch.stack([facts for _, facts in slices]).sum(0)
         self._sums[2] += norm
@@ -99,19 +104,25 @@ class Learner:
         if self.device.type == "cpu":  # elsewhere reading a number would make the host wait
             self.check()
 
-    def _passes(self, part: Batch, count: int) -> tuple[list[Tensor], Tensor]:
-        """A slice's share of the gradient of the mean loss over `count`, of loss and value."""
+    def _attacked(self, count: int) -> int:
+        """Of the observations of an update, how many are tampered with."""
+        if not self.threat.lam or not self.settings.adversarial_share:
+            return 0
+        return max(round(self.settings.adversarial_share * count), 1)
+
+    def _passes(self, part: Batch, attacked: int, count: int) -> tuple[list[Tensor], Tensor]:
+        """A slice's share of the gradient of the mean loss over `count`, of loss and value;
+        attacked: of its observations, how many are tampered with."""
         share = len(part.reward_t) / count
         action = part.action_tm1.to(self.device)
         target = self._targets(part)
-        q_tm1 = self.online.module(self._tampered(self._input(part.obs_tm1))).float()
+        q_tm1 = self.online.module(self._tampered(self._input(part.obs_tm1), attacked)).float()
         loss = self.loss(q_tm1, action, target) * share
         q_mean = take(q_tm1.detach(), action).mean() * share
         return self.online.gradient(loss), torch.stack([loss.detach(), q_mean])
 
-    def _tampered(self, obs: Tensor) -> Tensor:
-        """The first `adversarial_share` of them under FGSM on the online network."""
-        count = math.ceil(self.settings.adversarial_share * len(obs)) if self.threat.lam else 0
+    def _tampered(self, obs: Tensor, count: int) -> Tensor:
+        """The first `count` of them under FGSM on the online network."""
         if not count:
             return obs
         step = Steps(1)
@@ -191,6 +202,12 @@ class Learner:
         kinds = parts.keys() - {"weights", "target"}
         self.optimizer.load_moments({kind: parts[kind] for kind in sorted(kinds)})
         self.online.refresh()
+
+
+def deal(total: int, sizes: Sequence[int]) -> list[int]:
+    """`total` over slices of these sizes, each as near to its part as whole numbers allow."""
+    ends = np.cumsum([0, *sizes])
+    return np.diff(total * ends // max(int(ends[-1]), 1)).tolist()  # type: ignore[no-any-return]
 
 
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

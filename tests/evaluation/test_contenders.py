@@ -10,9 +10,13 @@ import pytest
 import torch
 
 from sap_rl import Agent, Preprocess, Protocol, UsageError, evaluate, load_agent
+from sap_rl.evaluation.arm_games import cast_matched
+from sap_rl.evaluation.arms import Arm
 from sap_rl.evaluation.audit import Audit
 from sap_rl.evaluation.audit_settings import AuditSettings
 from sap_rl.evaluation.contenders import contender_name, defended_by, parse_contender
+from sap_rl.evaluation.settings import Settings
+from sap_rl.evaluation.stage import Stage
 from sap_rl.evaluation.suite import DEEP, SUITE, applied
 from sap_rl.networks.loaders.native import write_native
 
@@ -61,13 +65,39 @@ def test_spellings_that_mean_nothing(text: str) -> None:
 
 def test_the_other_agent_plays_as_defended(other: str) -> None:
     original = load_agent("BankHeist")
-    found = defended_by(original, f"agent:{other}", seed=0, precision="float32")
+    found, bare = defended_by(original, f"agent:{other}", seed=0, precision="float32")
+    assert bare is None
     pixels = np.random.default_rng(0).integers(0, 256, (3, 4, 84, 84), dtype=np.uint8)
     assert found.q_values(pixels).equal(load_agent(other).q_values(pixels))
     assert found.defense == f"agent:{other}"
-    pruned = defended_by(original, f"agent:{other}+sap-100", seed=0, precision="float32")
+    pruned, _ = defended_by(original, f"agent:{other}+sap-100", seed=0, precision="float32")
     assert not pruned.q_values(pixels).equal(pruned.q_values(pixels))
     assert pruned.defense == f"agent:{other}+sap-100"
+
+
+@pytest.mark.parametrize("defense", ["sap-100", "agent:{other}", "agent:{other}+sap-100"])
+def test_victim_original_is_the_network_under_the_defence(other: str, defense: str) -> None:
+    """SAP's strongest transfer attack comes from the network that it prunes; a network without a
+    defence is attacked from the one whose place it took."""
+    original, network = load_agent("BankHeist"), load_agent(other)
+    settings = Settings("BankHeist", (1.0,), defense=defense.format(other=other))
+    cast = Stage(original, settings).cast
+    expected = network if defense.endswith("+sap-100") else original
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 4, 84, 84), dtype=np.uint8)
+    for now in (cast, cast.apart()):
+        lender = now.victim(Arm("defended", 1.0, "original"))
+        assert lender.q_values(pixels).equal(expected.q_values(pixels))
+        lender = now.victim(Arm("original", 1.0, "original"))
+        assert lender.q_values(pixels).equal(original.q_values(pixels))
+    cast_matched(cast, 1e-7)
+    torch.testing.assert_close(
+        cast.agent("matched").q_values(pixels), expected.q_values(pixels), atol=1e-5, rtol=0
+    )
+    assert (
+        cast.victim(Arm("matched", 1.0, "original"))
+        .q_values(pixels)
+        .equal(expected.q_values(pixels))
+    )
 
 
 def test_an_evaluation_compares_the_two_agents(other: str) -> None:
@@ -98,6 +128,8 @@ def test_an_audit_of_it_knows_transfer_and_long_searches(other: str) -> None:
     card = audit.card()
     assert card.complete
     assert any("keeps" in verdict and "Other" in verdict for verdict in card.verdicts)
+    pruned = replace(settings, defense=f"agent:{other}+sap-100")
+    assert Audit(load_agent("BankHeist"), pruned).suite == (*SUITE, *DEEP)
     random = Audit(load_agent("BankHeist"), replace(settings, defense="sap-100"))
     assert random.suite == SUITE
 

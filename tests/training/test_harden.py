@@ -149,8 +149,9 @@ def test_minutes_become_updates_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert read_checkpoint(latest_checkpoint(tmp_path / "checkpoints") or tmp_path).run[
         "settings"
     ]["updates"] == planned.total_updates  # fmt: skip
-    with pytest.raises(UsageError, match="is complete"):
-        make_hardening(tmp_path, settings, resume=True)
+    complete = make_hardening(tmp_path, settings, resume=True)
+    assert [type(event) for event in complete.run()] == [HardenStarted, HardenFinished]
+    assert complete.student.updates == planned.total_updates
 
 
 def test_a_run_of_minutes_can_be_repeated_by_its_updates(
@@ -257,6 +258,15 @@ def test_the_curve_of_a_resumed_hardening_has_no_line_twice(tmp_path: Path) -> N
     assert learning_curve(tmp_path) is None, "its columns are not a training run's"
 
 
+def test_only_what_is_asked_for_wins_over_settings() -> None:
+    """Minutes replace a number of updates that a shipped recipe holds."""
+    recipe = HardenSettings(lam=4.0, updates=7, minutes=28.0)
+    assert replace(recipe, **harden.asked()) == recipe
+    assert replace(recipe, **harden.asked(lam=2.0)) == replace(recipe, lam=2.0)
+    assert replace(recipe, **harden.asked(minutes=5.0)) == replace(recipe, minutes=5.0, updates=0)
+    assert replace(recipe, **harden.asked(updates=9)) == replace(recipe, updates=9)
+
+
 def test_harden_gives_an_agent_and_leaves_its_own_alone() -> None:
     """A real game, the Nature network in two slices."""
     agent = load_agent("BankHeist")
@@ -265,7 +275,8 @@ def test_harden_gives_an_agent_and_leaves_its_own_alone() -> None:
         num_envs=4, student_envs=2, teacher_frames=40, play_every=2, play_steps=2,
         ring_frames=200, batch_size=8, clean_size=2, eval_updates=0,
     )  # fmt: skip
-    found = sap_rl.harden(agent, "bank_heist", lam=1.0, updates=4, settings=settings)
+    settings = replace(settings, lam=2.0)
+    found = sap_rl.harden(agent, "bank_heist", updates=4, settings=settings)
     assert found.name == "BankHeist-hardened"
     assert (found.game, found.num_actions, found.kind) == ("BankHeist", 18, "nature")
     assert found.sha256 is None, "it is another network than its parent's file"

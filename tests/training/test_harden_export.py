@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from sap_rl.errors import UsageError
 from sap_rl.training import harden_export as module
 from sap_rl.training.curve import HardenCurve
 from sap_rl.training.harden import Hardening
+from sap_rl.training.harden_events import HardenUpdated
 from sap_rl.training.harden_export import (
     HardenExport,
     is_hardening,
@@ -61,6 +63,7 @@ def test_the_agent_of_a_run_is_its_student(run: Path) -> None:
     facts = agent.facts["hardening"]
     assert facts["parent"] == "BankHeist"
     assert facts["parent_sha256"] == parent.sha256
+    assert "stops" not in facts
     assert (facts["lambda"], facts["updates"], facts["config"]["learning_rate"]) == (2.0, 4, 0.01)
     assert facts["command"] == (
         "sap-rl harden --game BankHeist --agent BankHeist --config harden.yaml --seed 0 --threads 1"
@@ -89,6 +92,19 @@ def test_an_export_measures_clean_and_attacked_play(run: Path, tmp_path: Path) -
     assert row.mean == pytest.approx(fgsm["mean"], abs=0.01)
     with pytest.raises(UsageError, match="is there already"):
         HardenExport(run, tmp_path, name="Hard")
+
+
+def test_a_stop_is_counted_and_an_unfinished_run_is_no_agent(tmp_path: Path) -> None:
+    """A stop begins new games where the command would go on, so the card must say it."""
+    agent, settings = load_agent("BankHeist"), replace(SETTINGS, log_updates=1)
+    hardening = Hardening(agent, settings, tmp_path, game="BankHeist", threads=1)
+    for event in hardening.run():
+        if isinstance(event, HardenUpdated) and event.updates == 2:
+            hardening.request_stop()
+    with pytest.raises(UsageError, match=r"has made 2 of 4 updates: finish it with .* --resume"):
+        HardenExport(tmp_path, tmp_path / "agents")
+    list(Hardening(agent, settings, tmp_path, game="BankHeist", threads=1, resume=True).run())
+    assert read_hardened(tmp_path).facts["stops"] == 1
 
 
 def test_folders_that_hold_no_hardening(run: Path, tmp_path: Path) -> None:

@@ -218,6 +218,26 @@ def test_adversarial_training_learns_from_fgsm_on_its_share_of_the_batch(
     assert any(frames.equal(to_unit(batch.obs_t)) for frames in seen), "targets stay clean"
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3, 16])
+def test_the_attacked_share_does_not_depend_on_threads(
+    monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    """A fifth of 32 observations are 6, dealt to slices as evenly as it goes."""
+    settings = replace(SETTINGS, adversarial_lambda=2.0, adversarial_share=0.2)
+    learner, dealt = Learner(network(), settings, threads=threads), []
+    tamper = learner._tampered
+
+    def watched(obs: torch.Tensor, count: int) -> torch.Tensor:
+        dealt.append(count)
+        return tamper(obs, count)
+
+    monkeypatch.setattr(learner, "_tampered", watched)
+    learner.update(batch_of(32))
+    assert sum(dealt) == 6
+    assert max(dealt) - min(dealt) <= 1
+    assert len(dealt) == threads
+
+
 def test_adversarial_frames_are_not_rounded_away() -> None:
     """In half precision the first layer must see less than a pixel's change at bright pixels."""
     settings = replace(
@@ -226,7 +246,7 @@ def test_adversarial_frames_are_not_rounded_away() -> None:
     learner = Learner(network(), settings, threads=1)
     bright = batch_of(4)
     bright.obs_tm1.fill_(200)
-    frames = learner._tampered(learner._input(bright.obs_tm1))
+    frames = learner._tampered(learner._input(bright.obs_tm1), 4)
     moved = (frames - 200 / 255).abs() * 255
     assert frames.dtype == torch.float32
     assert float(moved.max()) == pytest.approx(0.25, abs=1e-4)
