@@ -1,6 +1,6 @@
 """What each choice of the hardening recipe is worth at about equal time (docs/harden.md).
 
-    OMP_NUM_THREADS=1 python -m benchmarks.harden_choices [--only recipe no-play] [--seed 0]
+    OMP_NUM_THREADS=1 python -m benchmarks.harden_choices [--only recipe no-clean] [--seed 0]
 
 Hardens the shipped BankHeist agent once per line, about four minutes of one core each, and judges
 it on recorded frames of the original's clean play: the share on which it acts as the original does,
@@ -36,20 +36,28 @@ BATCH = 64
 GAMES_SEED = 7_000_000
 UPDATES = 2_500
 
+FIRST: dict[str, Any] = {"temperature": 0.1, "learning_rate": 2e-4}
+"""Where the search for the recipe began."""
+
 CHOICES: dict[str, dict[str, Any]] = {
+    "first": FIRST,
+    "first-twice": FIRST | {"updates": 2 * UPDATES},
+    "first-three-steps": FIRST | {"inner_steps": 3, "inner_size": 0.8, "updates": 1_484},
+    "first-inner-margin": FIRST | {"inner_objective": "margin"},
+    "rate-5e-4": FIRST | {"learning_rate": 5e-4},
+    "rate-1e-3": FIRST | {"learning_rate": 1e-3},
+    "rate-2e-3": FIRST | {"learning_rate": 2e-3},
+    "rate-1e-3-inner-margin": FIRST | {"learning_rate": 1e-3, "inner_objective": "margin"},
+    "temperature-0.3": {"temperature": 0.3},
     "recipe": {},
-    "inner-margin": {"inner_objective": "margin"},
-    "three-steps": {"inner_steps": 3, "inner_size": 0.8, "updates": 1_484},
     "loss-value": {"loss": "value", "value_weight": 0.0},
     "loss-margin": {"loss": "margin"},
-    "no-anchor": {"value_weight": 0.0},
     "no-clean": {"clean_size": 0},
     "clean-half": {"clean_size": 64, "updates": 1_855},
     "no-play": {"student_envs": 0},
-    "bounds-0.1": {"bound_weight": 0.1, "lam_ramp": 0.8, "updates": 1_250},
     "bounds-0.5": {"bound_weight": 0.5, "lam_ramp": 0.8, "updates": 1_250},
 }
-"""By name, what is changed in the recipe."""
+"""By name, what is changed in the recipe (`HardenSettings`)."""
 
 ATTACKS: dict[str, Attack] = {
     "FGSM": make_attack("fgsm"),
