@@ -4,8 +4,9 @@
 
 Every slice of time goes to the game whose shipped agent has come least of the way from random play
 to its bar. Its own run below --runs is resumed, else its agent is trained on, else a run begins.
-After the slice the run is exported, and the agent gives way only to a higher score. Ctrl-C and
-SIGTERM end it after a checkpoint; after `kill -9` the next start goes on from the last one.
+After the slice the run is exported, and the agent gives way only to one that does better on games
+which both play and which are behind no stated score. Ctrl-C and SIGTERM end it after a checkpoint;
+after `kill -9` the next start goes on from the last one.
 """
 
 from __future__ import annotations
@@ -27,15 +28,18 @@ from sap_rl.atari.games import FACTS, canonical_game, game_facts
 from sap_rl.cli.terminal import INTERRUPTED_STATUS, USAGE_STATUS, set_threads
 from sap_rl.config import read_number, read_whole, read_yaml
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.results import check_folder, replace_folder
-from sap_rl.evaluation.score import CAPS, stated_score
+from sap_rl.evaluation.results import Row, check_folder, replace_folder
+from sap_rl.evaluation.score import CAPS, RIVAL_SEED, stated_score
+from sap_rl.evaluation.statistics import difference_interval
 from sap_rl.reporting.progress import ExportBar, TrainingBar
 from sap_rl.reporting.tables import console
+from sap_rl.seeds import numpy_stream
 from sap_rl.training.checkpoint import latest_checkpoint, read_checkpoint
 from sap_rl.training.curve import CurveWriter
-from sap_rl.training.export import Export
+from sap_rl.training.export import Export, ExportEvent
 from sap_rl.training.learner import Diverged
 from sap_rl.training.loop import Training
+from sap_rl.training.scoring import Scoring
 from sap_rl.training.settings import TrainSettings, train_settings
 
 RECIPE = Path(__file__).parent.parent / "configs" / "train" / "ddqn.yaml"
@@ -88,6 +92,25 @@ def steps_of(run: Path) -> int:
     return 0 if last is None else read_checkpoint(last).progress.steps
 
 
+def verdict(game: str, new: Row, old: Row | None = None) -> tuple[bool, str]:
+    """Whether the new agent does better on the same games than the old one, and a line on it.
+
+    old: None where there is no agent; then random play, as published, has to be beaten.
+    """
+    assert new.mean is not None
+    if old is None:
+        floor = game_facts(game).random or 0.0
+        better, against = new.mean > floor, f"random play's {floor:.1f}"
+    else:
+        rng = numpy_stream(0, "bootstrap")
+        found = difference_interval(new.returns, old.returns, rng=rng)
+        better, against = found.mean > 0, f"{old.mean:.1f} on the same games: {found.mean:+.1f}"
+        if found.low is not None:
+            against += f" [{found.low:+.1f}, {found.high:+.1f}]"
+    outcome = "the new agent takes the place" if better else "what is there stays"
+    return better, f"{game}: {new.mean:.1f} against {against}; {outcome}"
+
+
 class Zoo:
     """The games, their agents and their runs; `stop` ends whatever is under way."""
 
@@ -129,7 +152,7 @@ class Zoo:
                 self.games.remove(chosen.game)
                 continue
             if not self.stopped and steps_of(self.runs / chosen.game) > chosen.steps:
-                self._export(chosen)
+                self._export(chosen.game)
 
     def _train(self, game: str) -> None:
         folder, agent = self.runs / game, self.agents / game
@@ -158,28 +181,39 @@ class Zoo:
             timer.cancel()
             self.training = None
 
-    def _export(self, before: Standing) -> None:
+    def _export(self, game: str) -> None:
         """Measure the run, and let the agent give way to a better one."""
         export = Export(
-            self.runs / before.game,
+            self.runs / game,
             self.runs / "exported",
             choice_episodes=min(30, self.episodes),
             episodes=self.episodes,
             replace=True,
         )
-        bar = ExportBar(export.total, self.console)
+        bar = ExportBar(export.total + 2 * self.episodes, self.console)
         with bar:
-            for event in export.run():
+            for event in self._exporting(export):
                 bar(event)
                 if self.stopped:
                     return
-        score = stated_score(load_agent(export.folder).facts, CAP).mean
-        there = self.agents / before.game
-        better = score > before.score
-        self._say(
-            f"{before.game}: {score:.1f} against {before.score:.1f}: "
-            + ("the agent is replaced" if better else "the agent stays")
-        )
+
+    def _exporting(self, export: Export) -> Iterator[ExportEvent]:
+        """Export, play against the agent that is there, replace it if the new one does better.
+
+        The stated score takes no part in this, so that it is not the luckiest of many.
+        """
+        yield from export.run()
+        game, there = export.game, self.agents / export.game
+        agents = [load_agent(export.folder)]
+        if (there / "agent.toml").is_file():
+            agents.append(load_agent(there))
+        games = Scoring(
+            game, game, self.episodes, {"cap": CAP},
+            total=export.total + len(agents) * self.episodes, done=export.total,
+        )  # fmt: skip
+        rows = yield from games.rivals(agents, seed=RIVAL_SEED + export.saved.progress.steps)
+        better, line = verdict(game, *rows)
+        self._say(line)
         if better:
             check_folder(self.agents)
             install(export.folder, there)
