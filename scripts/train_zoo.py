@@ -6,7 +6,8 @@ Every slice of time goes to the game whose shipped agent has come least of the w
 to its bar. Its own run below --runs is resumed, else its agent is trained on, else a run begins.
 After the slice the run is exported, and the agent gives way only to one that does better on games
 which both play and which are behind no stated score. Ctrl-C and SIGTERM end it after a checkpoint;
-after `kill -9` the next start goes on from the last one.
+after `kill -9` the next start goes on from the last one. An export that was cut short is made anew
+by the next start, before it trains.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from sap_rl.atari.games import FACTS, canonical_game, game_facts
 from sap_rl.cli.terminal import INTERRUPTED_STATUS, USAGE_STATUS, set_threads
 from sap_rl.config import read_number, read_whole, read_yaml
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.results import Row, check_folder, replace_folder
+from sap_rl.evaluation.results import Row, check_folder, replace_folder, write_atomically
 from sap_rl.evaluation.score import CAPS, RIVAL_SEED, stated_score
 from sap_rl.evaluation.statistics import difference_interval
 from sap_rl.reporting.progress import ExportBar, TrainingBar
@@ -45,6 +46,8 @@ from sap_rl.training.settings import TrainSettings, train_settings
 RECIPE = Path(__file__).parent.parent / "configs" / "train" / "ddqn.yaml"
 STEPS = 10_000_000
 CAP = CAPS["cap_30_minutes"]
+EXPORTED = "exported"
+"""File of a run that holds the agent steps at which it was last exported, to the verdict."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,14 @@ def steps_of(run: Path) -> int:
     return 0 if last is None else read_checkpoint(last).progress.steps
 
 
+def exported_steps(run: Path) -> int:
+    """Agent steps at which a run was last exported; 0 where it never was."""
+    try:
+        return int((run / EXPORTED).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):  # an unreadable mark costs an export, no agent
+        return 0
+
+
 def verdict(game: str, new: Row, old: Row | None = None) -> tuple[bool, str]:
     """Whether the new agent does better on the same games than the old one, and a line on it.
 
@@ -121,6 +132,7 @@ class Zoo:
         self.episodes = read_whole("episodes", args.episodes)
         self.slice = 3600 * read_number("slice", args.slice)
         self.deadline = time.monotonic() + 3600 * read_number("hours", args.hours)
+        self.diverged: list[str] = []
         self.training: Training | None = None
         self.stopped = False
         self.console = console(stderr=True)
@@ -135,11 +147,15 @@ class Zoo:
         """Slice after slice until the hours are over, all games are trained out, or `stop`."""
         for game in self.games:
             put_back(self.agents / game)
-        while not self.stopped and time.monotonic() < self.deadline:
-            standings = [standing(game, self.agents, self.runs) for game in self.games]
+        while True:
+            self._export_new()
+            if self.stopped or time.monotonic() >= self.deadline:
+                return
+            games = [game for game in self.games if game not in self.diverged]
+            standings = [standing(game, self.agents, self.runs) for game in games]
             chosen = choose(standings, steps=self.settings.steps)
             if chosen is None:
-                self._say(f"all games have made {self.settings.steps:,} steps")
+                self._say(f"all games have made {self.settings.steps:,} steps" + self._but)
                 return
             self._say(
                 f"{chosen.game}: score {chosen.score:.1f}, {chosen.way:.0%} of the way from random "
@@ -149,10 +165,18 @@ class Zoo:
                 self._train(chosen.game)
             except Diverged as error:
                 self._say(f"{chosen.game}: {error}; no more of it now")
-                self.games.remove(chosen.game)
-                continue
-            if not self.stopped and steps_of(self.runs / chosen.game) > chosen.steps:
-                self._export(chosen.game)
+                self.diverged.append(chosen.game)
+
+    @property
+    def _but(self) -> str:
+        return f", but for what diverged: {', '.join(self.diverged)}" if self.diverged else ""
+
+    def _export_new(self) -> None:
+        """Export every run that went on, or was killed, since it was exported last."""
+        for game in self.games:
+            run = self.runs / game
+            if not self.stopped and steps_of(run) > exported_steps(run):
+                self._export(game)
 
     def _train(self, game: str) -> None:
         folder, agent = self.runs / game, self.agents / game
@@ -217,6 +241,8 @@ class Zoo:
         if better:
             check_folder(self.agents)
             install(export.folder, there)
+        # Last: a kill before it costs another export, whose agent meets itself or its better.
+        write_atomically(export.source / EXPORTED, f"{export.saved.progress.steps}\n")
 
     def _say(self, line: str) -> None:
         self.console.print(line, markup=False, soft_wrap=True)

@@ -6,7 +6,7 @@ import importlib.util
 import re
 import signal
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +34,7 @@ from sap_rl.training.checkpoint import (
 )
 from sap_rl.training.events import TrainEvent
 from sap_rl.training.export import ExportEvent, GamePlayed
+from sap_rl.training.learner import Diverged
 from sap_rl.training.scoring import Scoring
 from sap_rl.training.settings import TrainSettings
 
@@ -171,7 +172,7 @@ class SlightExport:
     exported: ClassVar[list[int]] = []
 
     def __init__(self, run: Path, out: Path, **_: Any) -> None:
-        self.game, self.folder = run.name, out / run.name
+        self.game, self.folder, self.source = run.name, out / run.name, run
         last = latest_checkpoint(run / "checkpoints")
         assert last is not None
         self.saved = read_checkpoint(last)
@@ -213,13 +214,16 @@ def row(*returns: float) -> Row:
 
 
 def let_play(
-    monkeypatch: pytest.MonkeyPatch, returns: dict[int, tuple[float, ...]]
+    monkeypatch: pytest.MonkeyPatch,
+    returns: dict[int, tuple[float, ...]],
+    during: Callable[[], None] = lambda: None,
 ) -> list[Settings]:
     """Let agents of so many steps bring home these returns, others their number of steps."""
     plans = []
 
     def play(self: Scoring, agent: Agent, plan: Settings) -> Generator[ExportEvent, None, Row]:
         plans.append(plan)
+        during()
         steps = agent.facts["training"]["agent_steps"]
         found = returns.get(steps, (float(steps),) * plan.episodes)
         yield GamePlayed(1, 1)
@@ -254,6 +258,70 @@ def test_games_of_their_own_decide_between_two_agents(
     assert new.seed == RIVAL_SEED + 320, "fresh ones for every comparison"
     assert (new.protocol.max_frames, new.protocol.sticky_actions) == (108_000, 0.0)
     assert new.episodes == 2
+
+
+def test_a_finished_run_that_was_never_exported_is_exported(
+    zoo: ModuleType, slight: type[SlightExport], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """320 of 320 steps are made: nothing to train, and yet an agent to be had; once."""
+    write_run(tmp_path / "runs" / "BankHeist", 320)
+    assert run(zoo, tmp_path) == 0
+    assert "all games have made 320 steps" in capsys.readouterr().err
+    assert load_agent(tmp_path / "agents" / "BankHeist").facts["training"]["agent_steps"] == 320
+    assert run(zoo, tmp_path) == 0
+    assert slight.exported == [320]
+    assert SlightTraining.begun == []
+
+
+def test_an_export_that_was_stopped_is_made_anew_by_the_next_start(
+    zoo: ModuleType, slight: type[SlightExport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    write_run(tmp_path / "runs" / "BankHeist", 320)
+    with monkeypatch.context() as patch:
+        let_play(patch, {}, during=lambda: signal.raise_signal(signal.SIGINT))
+        assert run(zoo, tmp_path) == 130
+    assert not (tmp_path / "agents").exists()
+    assert run(zoo, tmp_path) == 0
+    assert (tmp_path / "agents" / "BankHeist" / "agent.toml").is_file()
+    assert slight.exported == [320, 320]
+
+
+def test_a_run_that_lost_is_exported_again_only_when_it_went_on(
+    zoo: ModuleType, slight: type[SlightExport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    write_run(tmp_path / "runs" / "BankHeist", 320)
+    let_play(monkeypatch, {320: (1.0, 1.0), 480: (2.0, 2.0)})  # below random play's 14.2
+    for _ in range(2):
+        assert run(zoo, tmp_path) == 0
+    assert run(zoo, tmp_path, "--steps", "480") == 0
+    assert slight.exported == [320, 480]
+    assert not (tmp_path / "agents").exists()
+
+
+def test_what_a_run_made_before_it_diverged_is_exported(
+    zoo: ModuleType, slight: type[SlightExport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def diverge(self: SlightTraining) -> Iterator[TrainEvent]:
+        write_run(self.folder, self.steps + 160)
+        raise Diverged("loss is nan")
+
+    monkeypatch.setattr(SlightTraining, "run", diverge)
+    assert run(zoo, tmp_path) == 0
+    assert slight.exported == [160]
+    assert len(SlightTraining.begun) == 1
+    err = capsys.readouterr().err
+    assert "all games have made 320 steps, but for what diverged: BankHeist" in err
+
+
+@pytest.mark.parametrize(("text", "steps"), [("320\n", 320), ("", 0), ("x", 0), (None, 0)])
+def test_the_mark_of_an_export(
+    zoo: ModuleType, tmp_path: Path, text: str | None, steps: int
+) -> None:
+    if text is not None:
+        (tmp_path / "exported").write_text(text)
+    assert zoo.exported_steps(tmp_path) == steps
 
 
 @pytest.mark.parametrize(("score", "better"), [(14.2, False), (14.3, True)])
