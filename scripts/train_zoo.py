@@ -3,7 +3,8 @@
     python scripts/train_zoo.py --hours 8 --threads 2
 
 Every slice of time goes to the game whose shipped agent has come least of the way from random play
-to its bar. Its own run below --runs is resumed, else its agent is trained on, else a run begins.
+to its bar. Its own run below --runs is resumed, unless the shipped agent has made more steps: then
+the run is set aside. Without a run its agent is trained on, without an agent a run begins.
 After the slice the run is exported, and the agent gives way only to one that does better on games
 which both play and which are behind no stated score. Ctrl-C and SIGTERM end it after a checkpoint;
 after `kill -9` the next start goes on from the last one. An export that was cut short is made anew
@@ -22,9 +23,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
-from sap_rl.agents import load_agent
+from sap_rl.agents import Agent, load_agent
 from sap_rl.atari.games import FACTS, canonical_game, game_facts
 from sap_rl.cli.terminal import INTERRUPTED_STATUS, USAGE_STATUS, set_threads
 from sap_rl.config import read_number, read_whole, read_yaml
@@ -80,13 +82,21 @@ def standing(game: str, agents: Path, runs: Path) -> Standing:
     facts = game_facts(game)
     if facts.random is None or facts.dqn_2_5m is None:
         raise UsageError(f"no bar is known for {game}; choose from {', '.join(FACTS)}")
-    score, steps = facts.random, 0
-    if (agents / game / "agent.toml").is_file():
-        stated = load_agent(agents / game).facts
-        score = stated_score(stated, CAP).mean
-        steps = int(stated.get("training", {}).get("agent_steps", 0))
-    steps = max(steps, steps_of(runs / game))
+    score, agent = facts.random, shipped(agents / game)
+    if agent is not None:
+        score = stated_score(agent.facts, CAP).mean
+    steps = max(stated_steps(agent), steps_of(runs / game))
     return Standing(game, score, facts.random, facts.dqn_2_5m, steps)
+
+
+def shipped(place: Path) -> Agent | None:
+    """The agent in a game's place; None where there is none."""
+    return load_agent(place) if (place / "agent.toml").is_file() else None
+
+
+def stated_steps(agent: Agent | None) -> int:
+    """Agent steps by an agent's card; 0 where it states none."""
+    return 0 if agent is None else int(agent.facts.get("training", {}).get("agent_steps", 0))
 
 
 def steps_of(run: Path) -> int:
@@ -179,21 +189,24 @@ class Zoo:
                 self._export(game)
 
     def _train(self, game: str) -> None:
-        folder, agent = self.runs / game, self.agents / game
-        resume = latest_checkpoint(folder / "checkpoints") is not None
-        parent = agent if not resume and (agent / "agent.toml").is_file() else None
+        folder, agent = self.runs / game, shipped(self.agents / game)
+        made, stated = steps_of(folder), stated_steps(agent)
+        if 0 < made < stated:
+            aside = set_aside(folder)
+            self._say(f"{game}: {made:,} steps of the run, {stated:,} of the agent: now '{aside}'")
+            made = 0
         self.training = Training(
             self.settings,
             folder,
             game=game,
-            resume=resume,
-            init_from=load_agent(parent) if parent else None,
+            resume=made > 0,
+            init_from=None if made else agent,
             device=self.args.device,
         )
         left = max(0.0, min(self.slice, self.deadline - time.monotonic()))
         timer = threading.Timer(left, self.training.request_stop)
         timer.start()
-        bar, curve = TrainingBar(self.console), CurveWriter(folder, parent)
+        bar, curve = TrainingBar(self.console), CurveWriter(folder, self.agents / game)
         try:
             if self.stopped:  # the signal came while the run was being set up
                 self.training.request_stop()
@@ -228,9 +241,8 @@ class Zoo:
         """
         yield from export.run()
         game, there = export.game, self.agents / export.game
-        agents = [load_agent(export.folder)]
-        if (there / "agent.toml").is_file():
-            agents.append(load_agent(there))
+        rivals = load_agent(export.folder), shipped(there)
+        agents = [agent for agent in rivals if agent is not None]
         games = Scoring(
             game, game, self.episodes, {"cap": CAP},
             total=export.total + len(agents) * self.episodes, done=export.total,
@@ -246,6 +258,12 @@ class Zoo:
 
     def _say(self, line: str) -> None:
         self.console.print(line, markup=False, soft_wrap=True)
+
+
+def set_aside(run: Path) -> Path:
+    """Rename a run's folder, so that another can begin in its place; its new name."""
+    names = (run.with_name(f"{run.name}.aside-{number}") for number in count(1))
+    return run.rename(next(name for name in names if not name.exists()))
 
 
 def install(new: Path, place: Path) -> None:

@@ -315,6 +315,47 @@ def test_what_a_run_made_before_it_diverged_is_exported(
     assert "all games have made 320 steps, but for what diverged: BankHeist" in err
 
 
+def test_a_run_that_the_agent_has_overtaken_is_set_aside(
+    zoo: ModuleType, slight: type[SlightExport], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """The agent has 500 steps, the run 200: trained on is the agent, and what comes is exported."""
+    write_agent(tmp_path / "agents" / "BankHeist", 500.0, 500)
+    runs = tmp_path / "runs"
+    write_run(runs / "BankHeist", 200)
+    assert run(zoo, tmp_path, "--steps", "660") == 0
+    (begun,) = SlightTraining.begun
+    assert not begun["resume"]
+    assert begun["init_from"].facts["training"]["agent_steps"] == 500
+    assert slight.exported == [200, 660], "it had its chance before it was set aside"
+    assert (steps_of(runs / "BankHeist"), steps_of(runs / "BankHeist.aside-1")) == (660, 200)
+    assert load_agent(tmp_path / "agents" / "BankHeist").facts["training"]["agent_steps"] == 660
+    err = capsys.readouterr().err
+    assert "200 steps of the run, 500 of the agent: now" in err
+    assert "BankHeist.aside-1'" in err
+
+
+@pytest.mark.parametrize(("stated", "made"), [(160, 160), (160, 200), (0, 160)])
+def test_a_run_that_is_as_far_as_the_agent_is_resumed(
+    zoo: ModuleType, slight: type[SlightExport], tmp_path: Path, stated: int, made: int
+) -> None:
+    write_agent(tmp_path / "agents" / "BankHeist", 500.0, stated)
+    write_run(tmp_path / "runs" / "BankHeist", made)
+    assert run(zoo, tmp_path) == 0
+    (begun,) = SlightTraining.begun
+    assert begun["resume"]
+    assert begun["init_from"] is None
+    assert slight.exported == [made, made + 160]
+
+
+def test_nothing_that_was_set_aside_is_overwritten(zoo: ModuleType, tmp_path: Path) -> None:
+    for steps in (1, 2):
+        write_run(tmp_path / "Pong", steps)
+        assert zoo.set_aside(tmp_path / "Pong").name == f"Pong.aside-{steps}"
+    assert [steps_of(tmp_path / f"Pong.aside-{steps}") for steps in (1, 2)] == [1, 2]
+    assert not (tmp_path / "Pong").exists()
+
+
 @pytest.mark.parametrize(("text", "steps"), [("320\n", 320), ("", 0), ("x", 0), (None, 0)])
 def test_the_mark_of_an_export(
     zoo: ModuleType, tmp_path: Path, text: str | None, steps: int
