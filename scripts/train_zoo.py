@@ -141,7 +141,7 @@ class Zoo:
         self.games = [canonical_game(game) for game in args.games or FACTS]
         self.episodes = read_whole("episodes", args.episodes)
         self.slice = 3600 * read_number("slice", args.slice)
-        self.deadline = time.monotonic() + 3600 * read_number("hours", args.hours)
+        self.left = 3600 * read_number("hours", args.hours)  # seconds of training
         self.diverged: list[str] = []
         self.training: Training | None = None
         self.stopped = False
@@ -159,7 +159,7 @@ class Zoo:
             put_back(self.agents / game)
         while True:
             self._export_new()
-            if self.stopped or time.monotonic() >= self.deadline:
+            if self.stopped or self.left <= 0:
                 return
             games = [game for game in self.games if game not in self.diverged]
             standings = [standing(game, self.agents, self.runs) for game in games]
@@ -171,11 +171,13 @@ class Zoo:
                 f"{chosen.game}: score {chosen.score:.1f}, {chosen.way:.0%} of the way from random "
                 f"play to {chosen.bar:g}, {chosen.steps:,} steps"
             )
+            began = time.monotonic()
             try:
                 self._train(chosen.game)
             except Diverged as error:
                 self._say(f"{chosen.game}: {error}; no more of it now")
                 self.diverged.append(chosen.game)
+            self.left -= time.monotonic() - began
 
     @property
     def _but(self) -> str:
@@ -203,8 +205,7 @@ class Zoo:
             init_from=None if made else agent,
             device=self.args.device,
         )
-        left = max(0.0, min(self.slice, self.deadline - time.monotonic()))
-        timer = threading.Timer(left, self.training.request_stop)
+        timer = threading.Timer(min(self.slice, self.left), self.training.request_stop)
         timer.start()
         bar, curve = TrainingBar(self.console), CurveWriter(folder, self.agents / game)
         try:
@@ -296,7 +297,9 @@ def alone(runs: Path) -> Iterator[None]:
 def parser() -> argparse.ArgumentParser:
     """The arguments."""
     found = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    found.add_argument("--hours", default="1", help="of training in all; exports come on top [1]")
+    found.add_argument(
+        "--hours", default="1", help="of training in all; games played for exports come on top [1]"
+    )
     found.add_argument("--slice", default="1", help="hours after which the choice is made anew [1]")
     found.add_argument("--games", nargs="+", help="only these [all with a bar]")
     found.add_argument("--device", default="cpu", help="where the network learns [cpu]")

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -346,6 +346,34 @@ def test_a_run_that_is_as_far_as_the_agent_is_resumed(
     assert begun["resume"]
     assert begun["init_from"] is None
     assert slight.exported == [made, made + 160]
+
+
+def test_exports_come_on_top_of_the_hours(
+    zoo: ModuleType, slight: type[SlightExport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """2.5 hours are three slices of an hour, the last one cut, though every export takes three."""
+    clock = SimpleNamespace(now=0.0, limits=[])
+
+    def train(self: SlightTraining) -> Iterator[TrainEvent]:
+        clock.now += clock.limits[-1]
+        write_run(self.folder, self.steps + 160)
+        return iter(())
+
+    def timer(seconds: float, _: Callable[[], None]) -> SimpleNamespace:
+        clock.limits.append(seconds)
+        return SimpleNamespace(start=lambda: None, cancel=lambda: None)
+
+    def three_hours() -> None:
+        clock.now += 3 * 3600
+
+    monkeypatch.setattr(SlightTraining, "run", train)
+    monkeypatch.setattr(zoo, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(zoo, "threading", SimpleNamespace(Timer=timer))
+    let_play(monkeypatch, {}, during=three_hours)
+    assert run(zoo, tmp_path, "--steps", "9999", "--hours", "2.5") == 0
+    assert clock.limits == [3600, 3600, 1800]
+    assert slight.exported == [160, 320, 480], "the last slice's too"
+    assert "exports come on top" in " ".join(zoo.parser().format_help().split())
 
 
 def test_nothing_that_was_set_aside_is_overwritten(zoo: ModuleType, tmp_path: Path) -> None:
