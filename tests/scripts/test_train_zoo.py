@@ -352,7 +352,7 @@ def test_exports_come_on_top_of_the_hours(
     zoo: ModuleType, slight: type[SlightExport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """2.5 hours are three slices of an hour, the last one cut, though every export takes three."""
-    clock = SimpleNamespace(now=0.0, limits=[])
+    clock, export_run = SimpleNamespace(now=0.0, limits=[]), SlightExport.run
 
     def train(self: SlightTraining) -> Iterator[TrainEvent]:
         clock.now += clock.limits[-1]
@@ -363,13 +363,14 @@ def test_exports_come_on_top_of_the_hours(
         clock.limits.append(seconds)
         return SimpleNamespace(start=lambda: None, cancel=lambda: None)
 
-    def three_hours() -> None:
+    def three_hours(self: SlightExport) -> Iterator[ExportEvent]:
         clock.now += 3 * 3600
+        return export_run(self)
 
     monkeypatch.setattr(SlightTraining, "run", train)
     monkeypatch.setattr(zoo, "time", SimpleNamespace(monotonic=lambda: clock.now))
     monkeypatch.setattr(zoo, "threading", SimpleNamespace(Timer=timer))
-    let_play(monkeypatch, {}, during=three_hours)
+    monkeypatch.setattr(SlightExport, "run", three_hours)
     assert run(zoo, tmp_path, "--steps", "9999", "--hours", "2.5") == 0
     assert clock.limits == [3600, 3600, 1800]
     assert slight.exported == [160, 320, 480], "the last slice's too"
