@@ -3,9 +3,12 @@
     python scripts/train_zoo.py --hours 8 --threads 2
 
 Every slice of time goes to the game whose shipped agent has come least of the way from random play
-to its bar. Its own run below --runs is resumed, else its agent is trained on, else a run begins.
-After the slice the run is exported, and the agent gives way only to a higher score. Ctrl-C and
-SIGTERM end it after a checkpoint; after `kill -9` the next start goes on from the last one.
+to its bar. Its own run below --runs is resumed, unless the shipped agent has made more steps: then
+the run is set aside. Without a run its agent is trained on, without an agent a run begins.
+After the slice the run is exported, and the agent gives way only to one that does better on games
+which both play and which are behind no stated score. Ctrl-C and SIGTERM end it after a checkpoint;
+after `kill -9` the next start goes on from the last one. An export that was cut short is made anew
+by the next start, before it trains.
 """
 
 from __future__ import annotations
@@ -20,27 +23,33 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
-from sap_rl.agents import load_agent
+from sap_rl.agents import Agent, load_agent
 from sap_rl.atari.games import FACTS, canonical_game, game_facts
 from sap_rl.cli.terminal import INTERRUPTED_STATUS, USAGE_STATUS, set_threads
 from sap_rl.config import read_number, read_whole, read_yaml
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.results import check_folder, replace_folder
-from sap_rl.evaluation.score import CAPS, stated_score
+from sap_rl.evaluation.results import Row, check_folder, replace_folder, write_atomically
+from sap_rl.evaluation.score import CAPS, RIVAL_SEED, stated_score
+from sap_rl.evaluation.statistics import difference_interval
 from sap_rl.reporting.progress import ExportBar, TrainingBar
 from sap_rl.reporting.tables import console
+from sap_rl.seeds import numpy_stream
 from sap_rl.training.checkpoint import latest_checkpoint, read_checkpoint
 from sap_rl.training.curve import CurveWriter
-from sap_rl.training.export import Export
+from sap_rl.training.export import Export, ExportEvent
 from sap_rl.training.learner import Diverged
 from sap_rl.training.loop import Training
+from sap_rl.training.scoring import Scoring
 from sap_rl.training.settings import TrainSettings, train_settings
 
 RECIPE = Path(__file__).parent.parent / "configs" / "train" / "ddqn.yaml"
 STEPS = 10_000_000
 CAP = CAPS["cap_30_minutes"]
+EXPORTED = "exported"
+"""File of a run that holds the agent steps at which it was last exported, to the verdict."""
 
 
 @dataclass(frozen=True)
@@ -73,19 +82,54 @@ def standing(game: str, agents: Path, runs: Path) -> Standing:
     facts = game_facts(game)
     if facts.random is None or facts.dqn_2_5m is None:
         raise UsageError(f"no bar is known for {game}; choose from {', '.join(FACTS)}")
-    score, steps = facts.random, 0
-    if (agents / game / "agent.toml").is_file():
-        stated = load_agent(agents / game).facts
-        score = stated_score(stated, CAP).mean
-        steps = int(stated.get("training", {}).get("agent_steps", 0))
-    steps = max(steps, steps_of(runs / game))
+    score, agent = facts.random, shipped(agents / game)
+    if agent is not None:
+        score = stated_score(agent.facts, CAP).mean
+    steps = max(stated_steps(agent), steps_of(runs / game))
     return Standing(game, score, facts.random, facts.dqn_2_5m, steps)
+
+
+def shipped(place: Path) -> Agent | None:
+    """The agent in a game's place; None where there is none."""
+    return load_agent(place) if (place / "agent.toml").is_file() else None
+
+
+def stated_steps(agent: Agent | None) -> int:
+    """Agent steps by an agent's card; 0 where it states none."""
+    return 0 if agent is None else int(agent.facts.get("training", {}).get("agent_steps", 0))
 
 
 def steps_of(run: Path) -> int:
     """Agent steps at a run's last checkpoint; 0 where there is none."""
     last = latest_checkpoint(run / "checkpoints")
     return 0 if last is None else read_checkpoint(last).progress.steps
+
+
+def exported_steps(run: Path) -> int:
+    """Agent steps at which a run was last exported; 0 where it never was."""
+    try:
+        return int((run / EXPORTED).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):  # an unreadable mark costs an export, no agent
+        return 0
+
+
+def verdict(game: str, new: Row, old: Row | None = None) -> tuple[bool, str]:
+    """Whether the new agent does better on the same games than the old one, and a line on it.
+
+    old: None where there is no agent; then random play, as published, has to be beaten.
+    """
+    assert new.mean is not None
+    if old is None:
+        floor = game_facts(game).random or 0.0
+        better, against = new.mean > floor, f"random play's {floor:.1f}"
+    else:
+        rng = numpy_stream(0, "bootstrap")
+        found = difference_interval(new.returns, old.returns, rng=rng)
+        better, against = found.mean > 0, f"{old.mean:.1f} on the same games: {found.mean:+.1f}"
+        if found.low is not None:
+            against += f" [{found.low:+.1f}, {found.high:+.1f}]"
+    outcome = "the new agent takes the place" if better else "what is there stays"
+    return better, f"{game}: {new.mean:.1f} against {against}; {outcome}"
 
 
 class Zoo:
@@ -97,7 +141,8 @@ class Zoo:
         self.games = [canonical_game(game) for game in args.games or FACTS]
         self.episodes = read_whole("episodes", args.episodes)
         self.slice = 3600 * read_number("slice", args.slice)
-        self.deadline = time.monotonic() + 3600 * read_number("hours", args.hours)
+        self.left = 3600 * read_number("hours", args.hours)  # seconds of training
+        self.diverged: list[str] = []
         self.training: Training | None = None
         self.stopped = False
         self.console = console(stderr=True)
@@ -112,41 +157,57 @@ class Zoo:
         """Slice after slice until the hours are over, all games are trained out, or `stop`."""
         for game in self.games:
             put_back(self.agents / game)
-        while not self.stopped and time.monotonic() < self.deadline:
-            standings = [standing(game, self.agents, self.runs) for game in self.games]
+        while True:
+            self._export_new()
+            if self.stopped or self.left <= 0:
+                return
+            games = [game for game in self.games if game not in self.diverged]
+            standings = [standing(game, self.agents, self.runs) for game in games]
             chosen = choose(standings, steps=self.settings.steps)
             if chosen is None:
-                self._say(f"all games have made {self.settings.steps:,} steps")
+                self._say(f"all games have made {self.settings.steps:,} steps" + self._but)
                 return
             self._say(
                 f"{chosen.game}: score {chosen.score:.1f}, {chosen.way:.0%} of the way from random "
                 f"play to {chosen.bar:g}, {chosen.steps:,} steps"
             )
+            began = time.monotonic()
             try:
                 self._train(chosen.game)
             except Diverged as error:
                 self._say(f"{chosen.game}: {error}; no more of it now")
-                self.games.remove(chosen.game)
-                continue
-            if not self.stopped and steps_of(self.runs / chosen.game) > chosen.steps:
-                self._export(chosen)
+                self.diverged.append(chosen.game)
+            self.left -= time.monotonic() - began
+
+    @property
+    def _but(self) -> str:
+        return f", but for what diverged: {', '.join(self.diverged)}" if self.diverged else ""
+
+    def _export_new(self) -> None:
+        """Export every run that went on, or was killed, since it was exported last."""
+        for game in self.games:
+            run = self.runs / game
+            if not self.stopped and steps_of(run) > exported_steps(run):
+                self._export(game)
 
     def _train(self, game: str) -> None:
-        folder, agent = self.runs / game, self.agents / game
-        resume = latest_checkpoint(folder / "checkpoints") is not None
-        parent = agent if not resume and (agent / "agent.toml").is_file() else None
+        folder, agent = self.runs / game, shipped(self.agents / game)
+        made, stated = steps_of(folder), stated_steps(agent)
+        if 0 < made < stated:
+            aside = set_aside(folder)
+            self._say(f"{game}: {made:,} steps of the run, {stated:,} of the agent: now '{aside}'")
+            made = 0
         self.training = Training(
             self.settings,
             folder,
             game=game,
-            resume=resume,
-            init_from=load_agent(parent) if parent else None,
+            resume=made > 0,
+            init_from=None if made else agent,
             device=self.args.device,
         )
-        left = max(0.0, min(self.slice, self.deadline - time.monotonic()))
-        timer = threading.Timer(left, self.training.request_stop)
+        timer = threading.Timer(min(self.slice, self.left), self.training.request_stop)
         timer.start()
-        bar, curve = TrainingBar(self.console), CurveWriter(folder, parent)
+        bar, curve = TrainingBar(self.console), CurveWriter(folder, self.agents / game)
         try:
             if self.stopped:  # the signal came while the run was being set up
                 self.training.request_stop()
@@ -158,34 +219,52 @@ class Zoo:
             timer.cancel()
             self.training = None
 
-    def _export(self, before: Standing) -> None:
+    def _export(self, game: str) -> None:
         """Measure the run, and let the agent give way to a better one."""
         export = Export(
-            self.runs / before.game,
+            self.runs / game,
             self.runs / "exported",
             choice_episodes=min(30, self.episodes),
             episodes=self.episodes,
             replace=True,
         )
-        bar = ExportBar(export.total, self.console)
+        bar = ExportBar(export.total + 2 * self.episodes, self.console)
         with bar:
-            for event in export.run():
+            for event in self._exporting(export):
                 bar(event)
                 if self.stopped:
                     return
-        score = stated_score(load_agent(export.folder).facts, CAP).mean
-        there = self.agents / before.game
-        better = score > before.score
-        self._say(
-            f"{before.game}: {score:.1f} against {before.score:.1f}: "
-            + ("the agent is replaced" if better else "the agent stays")
-        )
+
+    def _exporting(self, export: Export) -> Iterator[ExportEvent]:
+        """Export, play against the agent that is there, replace it if the new one does better.
+
+        The stated score takes no part in this, so that it is not the luckiest of many.
+        """
+        yield from export.run()
+        game, there = export.game, self.agents / export.game
+        rivals = load_agent(export.folder), shipped(there)
+        agents = [agent for agent in rivals if agent is not None]
+        games = Scoring(
+            game, game, self.episodes, {"cap": CAP},
+            total=export.total + len(agents) * self.episodes, done=export.total,
+        )  # fmt: skip
+        rows = yield from games.rivals(agents, seed=RIVAL_SEED + export.saved.progress.steps)
+        better, line = verdict(game, *rows)
+        self._say(line)
         if better:
             check_folder(self.agents)
             install(export.folder, there)
+        # Last: a kill before it costs another export, whose agent meets itself or its better.
+        write_atomically(export.source / EXPORTED, f"{export.saved.progress.steps}\n")
 
     def _say(self, line: str) -> None:
         self.console.print(line, markup=False, soft_wrap=True)
+
+
+def set_aside(run: Path) -> Path:
+    """Rename a run's folder, so that another can begin in its place; its new name."""
+    names = (run.with_name(f"{run.name}.aside-{number}") for number in count(1))
+    return run.rename(next(name for name in names if not name.exists()))
 
 
 def install(new: Path, place: Path) -> None:
@@ -218,7 +297,9 @@ def alone(runs: Path) -> Iterator[None]:
 def parser() -> argparse.ArgumentParser:
     """The arguments."""
     found = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    found.add_argument("--hours", default="1", help="of training in all; exports come on top [1]")
+    found.add_argument(
+        "--hours", default="1", help="of training in all; games played for exports come on top [1]"
+    )
     found.add_argument("--slice", default="1", help="hours after which the choice is made anew [1]")
     found.add_argument("--games", nargs="+", help="only these [all with a bar]")
     found.add_argument("--device", default="cpu", help="where the network learns [cpu]")

@@ -1,7 +1,15 @@
 """An agent's stated score: how it is measured, written down, and checked again.
 
-Every purpose has its own block of episode seeds, so that no score is read on games by which
-anything was chosen.
+Every purpose has its own block of episode seeds, so that no score is read on games by which an
+agent or a checkpoint was chosen:
+
+    0            evaluations, unless their seed is given
+    1,000,000    SCORE_SEED: stated scores; these games report and decide nothing
+    2,000,000    `eval_seed` of the training settings: the curve during training
+    3,000,000    CHOICE_SEED: which checkpoint of a run becomes an agent
+    4,000,000    CHECK_SEED: whether a stated score holds
+    5,000,000    FRAMES_SEED of `evaluation.frames`, added to an evaluation's own seed
+    10,000,000   RIVAL_SEED, plus a run's steps: whether its agent takes a shipped one's place
 """
 
 from __future__ import annotations
@@ -21,11 +29,14 @@ from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.statistics import Interval, Moments, welch_interval
 
 SCORE_SEED = 1_000_000
-"""Of the games behind a stated score."""
+"""Of the games behind a stated score; nothing is decided on them."""
 CHOICE_SEED = 3_000_000
 """Of the games that choose among a run's checkpoints; 2,000,000 is for games during training."""
 CHECK_SEED = 4_000_000
 """Of the games that check a stated score."""
+RIVAL_SEED = 10_000_000
+"""Of the games that decide between a new agent and the one in its place. The run's steps are added:
+fresh games every time, so that an agent's luck in one comparison does not shield it in the next."""
 
 CAPS = {"cap_30_minutes": 108_000, "cap_5_minutes": 18_000}
 """Tables of a card below `score`, and their caps in emulator frames."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +78,20 @@ class Scoring:
             yield Scored(steps, cap, row)
             tables[name] = score_facts(self.name, row, plan)
         return {"score": tables}
+
+    def rivals(
+        self, agents: Sequence[Agent], *, seed: int
+    ) -> Generator[ExportEvent, None, list[Row]]:
+        """Play the same games with every agent, under the longest cap and without sticky actions;
+        returns their rows, paired by episode."""
+        plan = score_settings(
+            self.game, episodes=self.episodes, seed=seed, max_frames=max(self.caps.values())
+        )
+        rows = []
+        for agent in agents:
+            row = yield from self.play(agent, plan)
+            rows.append(row)
+        return rows
 
     def play(self, agent: Agent, plan: Settings) -> Generator[ExportEvent, None, Row]:
         """Play a plan's games; returns the row of its largest lambda."""

@@ -9,11 +9,13 @@ import pytest
 
 from sap_rl import UsageError
 from sap_rl.evaluation.arms import Arm
+from sap_rl.evaluation.frames import FRAMES_SEED
 from sap_rl.evaluation.results import Row
 from sap_rl.evaluation.rollout import Episode
 from sap_rl.evaluation.score import (
     CHECK_SEED,
     CHOICE_SEED,
+    RIVAL_SEED,
     SCORE_SEED,
     check_score,
     score_facts,
@@ -92,9 +94,14 @@ def test_cards_without_a_score_are_refused(facts: dict[str, Any], message: str) 
 
 
 def test_every_purpose_has_games_of_its_own() -> None:
-    """Episode seeds derive from (seed, index): blocks differ as long as the seeds do."""
+    """Episode seeds derive from (seed, index): blocks differ as long as the seeds do.
+
+    Steps are added to the last one, and an evaluation's own seed to that of the frames.
+    """
     seeds = [SCORE_SEED, CHOICE_SEED, CHECK_SEED, TrainSettings().eval_seed, 0]
+    seeds += [seed + FRAMES_SEED for seed in seeds]
     assert len(set(seeds)) == len(seeds)
+    assert max(seeds) < RIVAL_SEED
     settings = score_settings("Pong", episodes=3, seed=SCORE_SEED, max_frames=108_000)
     assert settings.lams == (0.0,)
     assert not settings.controls
