@@ -23,7 +23,7 @@ from sap_rl.evaluation.rollout import Decision, Episode, Step
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.store import Store, load_evaluations
 from sap_rl.evaluation.store_file import FORMAT
-from sap_rl.evaluation.store_records import CellRecord, ExperimentRecord
+from sap_rl.evaluation.store_records import CellRecord, ExperimentRecord, experiment_from_row
 from sap_rl.evaluation.summary import make_row
 from sap_rl.evaluation.tally import ArmFacts, Tally
 
@@ -70,13 +70,14 @@ def record(number: int, episodes: int = 4) -> CellRecord:
     return CellRecord(f"cell{number}", manifest, FACTS, tally(number, episodes), True, 0.1 / 3)
 
 
-def experiment(key: str = "e", identity: str = "i", cells: str = "") -> ExperimentRecord:
+def experiment(key: str = "e", seed: int = 0, cells: str = "") -> ExperimentRecord:
+    settings = json.loads(json.dumps(asdict(replace(SETTINGS, seed=seed))))
     manifest = {
-        "settings": json.loads(json.dumps(asdict(SETTINGS))), "agent": ABOUT.to_json(),
+        "settings": settings, "agent": ABOUT.to_json(),
         "versions": {"python": "3"}, "code": "c0de", "commit": None, "other_sha256": None,
     }  # fmt: skip
     arms = [(arm, [f"cell{cells}{i}"]) for i, arm in enumerate(ARMS)]
-    return ExperimentRecord(key, identity, manifest, arms)
+    return ExperimentRecord(key, manifest, arms)
 
 
 @pytest.fixture
@@ -194,19 +195,79 @@ def test_a_complete_cell_never_changes(store: Store) -> None:
     assert store.progress("cell0") is None
 
 
-def test_of_several_versions_of_the_code_the_latest_answer_is_read(filled: Store) -> None:
-    filled.put_experiment(experiment("later", cells="1"))
-    filled.put(replace(record(9), key="cell10"))
-    (found,) = filled.evaluations()
-    assert len(found.rows) == 1
+def answered(store: Store, first: int, seeds: int, key: str) -> ExperimentRecord:
+    """The experiment `key`, answered in full by cells whose returns follow from `seeds`."""
+    for i in range(4):
+        store.put(replace(record(seeds + i), key=f"cell{first}{i}"))
+    return experiment(key, cells=str(first))
+
+
+def means(store: Store) -> list[float | None]:
+    (found,) = store.evaluations()
+    return [row.mean for row in found.rows]
+
+
+def mean(seed: int) -> float:
+    return float(np.mean([episode.ret for episode in tally(seed).episodes]))
+
+
+def test_of_several_versions_of_the_code_the_latest_complete_answer_is_read(filled: Store) -> None:
+    filled.put_experiment(answered(filled, 1, 20, "later"))
+    assert means(filled) == [mean(20 + i) for i in range(4)]
     assert {r.key for r in filled.experiments()} == {"e", "later"}
 
 
+def test_an_answer_that_was_only_begun_hides_none_that_is_complete(filled: Store) -> None:
+    """As after an upgrade: everything is planned again under other keys."""
+    filled.put_experiment(experiment("later", cells="1"))
+    assert filled.evaluations() == load_evaluations(filled.path) == [wanted()]
+    filled.put(replace(record(9), key="cell10"))
+    assert filled.evaluations() == [wanted()]
+    for i in range(1, 4):
+        filled.put(replace(record(9 + i), key=f"cell1{i}"))
+    assert means(filled) == [mean(9 + i) for i in range(4)]
+
+
+def test_of_answers_that_were_only_begun_the_latest_with_an_episode_is_read(store: Store) -> None:
+    for number in (1, 2, 3):
+        store.put_experiment(experiment(f"e{number}", cells=str(number)))
+    store.put(replace(record(1), key="cell10"))
+    store.put(replace(record(2), key="cell20"))
+    assert means(store) == [mean(2)]
+
+
+def test_what_a_later_version_writes_besides_makes_no_other_question() -> None:
+    plain = experiment()
+    settings, agent = plain.manifest["settings"], plain.manifest["agent"]
+    less = {k: v for k, v in settings.items() if k not in ("look_level", "schedule", "precision")}
+    less["protocol"] = {"frames": "newest"}
+    bare = {k: v for k, v in agent.items() if k not in ("other", "other_sha256", "threads")}
+    more = agent | {"defended_sha256": agent["sha256"], "ref": "/somewhere/a.pt", "commit": "1"}
+    for manifest in (
+        plain.manifest | {"settings": less},
+        plain.manifest | {"agent": bare},
+        plain.manifest | {"agent": more, "code": "0ther", "versions": {}, "until": None},
+    ):
+        assert replace(plain, manifest=manifest).identity == plain.identity
+    read = experiment_from_row("e", json.dumps(plain.plain()))
+    assert (read.identity, read.same_answer(plain)) == (plain.identity, True)
+    for manifest in (
+        plain.manifest | {"settings": settings | {"precision": "bfloat16"}},
+        plain.manifest | {"settings": settings | {"protocol": {"frames": "all"}}},
+        plain.manifest | {"settings": settings | {"attack_options": {}}},
+        plain.manifest | {"agent": agent | {"sha256": "6" * 64}},
+        plain.manifest | {"agent": agent | {"defended_sha256": "6" * 64}},
+        plain.manifest | {"agent": agent | {"preprocess": asdict(Preprocess())}},
+        plain.manifest | {"until": {"width": 10.0, "least": 4}},
+    ):
+        assert replace(plain, manifest=manifest).identity != plain.identity
+
+
 def test_an_answer_given_again_is_the_latest_and_others_keep_their_places(filled: Store) -> None:
-    filled.put_experiment(experiment("other", identity="j", cells="1"))
+    filled.put_experiment(experiment("other", seed=1, cells="1"))
     filled.put_experiment(experiment())
     assert [record.key for record in filled.experiments()] == ["e", "other"]
-    filled.put_experiment(experiment("later"))
+    filled.put_experiment(experiment("later", cells="2"))
     filled.put_experiment(experiment())
     assert [record.key for record in filled.experiments()] == ["other", "later", "e"]
 
@@ -229,6 +290,75 @@ def test_merging_prefers_complete_cells_and_keeps_begun_ones(store: Store, tmp_p
         assert store.merge(other) == 2
         assert store.merge(other) == 0
         assert store.cell("cell0") == record(0)
+
+
+def blocks(count: int, key: str = "e") -> ExperimentRecord:
+    """Played until intervals are narrow: so many blocks of four episodes of one arm."""
+    plan = experiment(key)
+    settings = plan.manifest["settings"] | {"episodes": 4 * count, "look_level": 0.9 + count / 100}
+    manifest = plan.manifest | {"settings": settings, "until": {"width": 10.0, "least": 4}}
+    return replace(plan, manifest=manifest, arms=[(ARMS[0], [f"cell{i}" for i in range(count)])])
+
+
+def block(number: int) -> CellRecord:
+    played = record(number)
+    moved = [replace(e, index=e.index + 4 * number) for e in played.tally.episodes]
+    return replace(played, tally=replace(played.tally, episodes=moved))
+
+
+@pytest.mark.parametrize("order", [("short", "long"), ("long", "short"), ("long", "short", "long")])
+def test_merging_keeps_the_answer_with_more_blocks(order: list[str], tmp_path: Path) -> None:
+    for name, count in (("short", 1), ("long", 2)):
+        with Store(tmp_path / name) as store:
+            store.put_experiment(blocks(count, key="later" if name == "long" else "e"))
+            for number in range(count):
+                store.put(block(number))
+    with Store(tmp_path / "all") as whole:
+        for name in order:
+            with Store(tmp_path / name, make=False) as store:
+                whole.merge(store)
+        assert [row.episodes for row in whole.evaluations()[0].rows] == [8]
+        assert whole.evaluations()[0].config["look_level"] == 0.92
+        assert len(whole.experiments()) == 1
+
+
+def test_an_answer_with_blocks_does_not_shrink_when_it_is_asked_for_again(store: Store) -> None:
+    for number in range(2):
+        store.put(block(number))
+    for count in (1, 2, 1):
+        store.put_experiment(blocks(count))
+    assert [row.episodes for row in store.evaluations()[0].rows] == [8]
+
+
+@pytest.mark.parametrize("order", [("new", "old"), ("old", "new")])
+def test_merged_answers_stay_in_the_order_in_which_they_were_given(
+    order: list[str], tmp_path: Path
+) -> None:
+    for number, name in enumerate(("old", "new")):
+        with Store(tmp_path / name) as store:
+            store.put_experiment(answered(store, number, 10 * number, name))
+    with Store(tmp_path / "all") as whole:
+        for name in order:
+            with Store(tmp_path / name, make=False) as store:
+                whole.merge(store)
+        assert means(whole) == [mean(10 + i) for i in range(4)]
+        assert [found.key for found in whole.experiments()] == ["old", "new"]
+
+
+def test_a_begun_cell_is_merged_with_what_it_is_played_on_from(
+    store: Store, tmp_path: Path
+) -> None:
+    early = tally(0, 2)
+    store.begin(replace(record(0), tally=Tally(), complete=False))
+    store.keep_progress("cell0", early, b"\x00snap")
+    store.add_episodes("cell0", tally(0).episodes[2:3])
+    with Store(tmp_path / "all") as whole:
+        assert whole.merge(store) == 1
+        assert whole.cell("cell0") == store.cell("cell0")
+        assert whole.progress("cell0") == (early, b"\x00snap")
+        store.put(record(0))
+        assert whole.merge(store) == 1
+        assert whole.progress("cell0") is None
 
 
 def _write(path: Path, numbers: range) -> None:
