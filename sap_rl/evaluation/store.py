@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.assembly import AgentFacts, assemble, settings_from_json
+from sap_rl.evaluation.code_version import code_version
 from sap_rl.evaluation.results import Evaluation, read_evaluation
 from sap_rl.evaluation.rollout import Episode
 from sap_rl.evaluation.store_experiments import answers, read_experiments, write_experiment
@@ -65,11 +68,12 @@ class Store:
             ).fetchall()
         if found is None:
             return None
-        manifest, facts, tally, sigma, complete = found
-        played = Tally.from_json(json.loads(tally), [episode_from_row(row) for row in rows])
-        return CellRecord(
-            key, json.loads(manifest), ArmFacts(**json.loads(facts)), played, bool(complete), sigma
-        )
+        text, facts, tally, sigma, complete = found
+        episodes, manifest = [episode_from_row(row) for row in rows], json.loads(text)
+        with self._understood(f"cell {key}", manifest):
+            played = Tally.from_json(json.loads(tally), episodes)
+            its = ArmFacts(**json.loads(facts))
+        return CellRecord(key, manifest, its, played, bool(complete), sigma)
 
     def cell_keys(self) -> dict[str, bool]:
         """Every cell's key, and whether it is complete."""
@@ -164,8 +168,9 @@ class Store:
     def evaluation(self, record: ExperimentRecord) -> Evaluation:
         """One experiment as far as it was played, intervals, changes and checks computed anew."""
         manifest = record.manifest
-        settings = settings_from_json(manifest["settings"])
-        about = AgentFacts.from_json(manifest["agent"])
+        with self._understood(f"experiment {record.key}", manifest):
+            settings = settings_from_json(manifest["settings"])
+            about = AgentFacts.from_json(manifest["agent"])
         rows = []
         for arm, keys in record.arms:
             cells = [cell for key in keys if (cell := self.cell(key)) is not None]
@@ -173,6 +178,19 @@ class Store:
                 tally = sum((cell.tally for cell in cells[1:]), cells[0].tally)
                 rows.append(make_row(settings, arm, cells[0].facts, tally))
         return assemble(settings, about, rows, manifest["versions"], arms=len(record.arms))
+
+    @contextmanager
+    def _understood(self, what: str, manifest: Mapping[str, Any]) -> Iterator[None]:
+        """One line instead of a traceback where another version wrote what this one has not."""
+        try:
+            yield
+        except (TypeError, KeyError, ValueError) as error:
+            made = manifest.get("versions", {}).get("sap-rl", "unsaid")
+            raise UsageError(
+                f"store '{self.path}': {what} was made by another version of sap_rl ({made}, code "
+                f"{manifest.get('code', 'unsaid')}; this is {version('sap-rl')}, code "
+                f"{code_version()}): {error}"
+            ) from error
 
 
 def load_evaluations(path: Path | str | Sequence[Path | str]) -> list[Evaluation]:

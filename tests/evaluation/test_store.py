@@ -8,6 +8,7 @@ import multiprocessing
 import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.rollout import Decision, Episode, Step
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.store import Store, load_evaluations
-from sap_rl.evaluation.store_file import FORMAT
+from sap_rl.evaluation.store_file import APPLICATION, FORMAT
 from sap_rl.evaluation.store_records import CellRecord, ExperimentRecord, experiment_from_row
 from sap_rl.evaluation.summary import make_row
 from sap_rl.evaluation.tally import ArmFacts, Tally
@@ -418,6 +419,79 @@ def test_other_files_and_places_are_refused(tmp_path: Path) -> None:
         Store(tmp_path / "other")
     with Store(tmp_path / "empty") as empty, pytest.raises(UsageError, match="nothing was played"):
         load_evaluations(empty.path)
+
+
+@pytest.mark.parametrize("mark", ["none", "application_id", "user_version", "empty"])
+def test_a_strangers_file_is_left_as_it_was(mark: str, tmp_path: Path) -> None:
+    path = tmp_path / "browser"
+    with closing(sqlite3.connect(path)) as other:
+        if mark != "empty":
+            other.execute("CREATE TABLE t (x)")
+        other.execute("PRAGMA user_version = 7" if mark == "user_version" else "SELECT 1")
+        if mark in ("application_id", "empty"):
+            other.execute("PRAGMA application_id = 123")
+        other.commit()
+    before = path.read_bytes()
+    for make in (True, False):
+        with pytest.raises(UsageError, match="is an SQLite file but no store of sap_rl"):
+            Store(path, make=make)
+        with pytest.raises(UsageError, match="is an SQLite file but no store of sap_rl"):
+            load_evaluations(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_strangers_log_is_left_as_it_was(tmp_path: Path) -> None:
+    """Closing the last connection for writing would take the log into the file."""
+    path, log = tmp_path / "x", tmp_path / "x-wal"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA journal_mode = WAL")
+        other.execute("CREATE TABLE t (x)")
+        other.commit()
+        before = path.read_bytes(), log.read_bytes()
+        with pytest.raises(UsageError, match="no store of sap_rl"):
+            Store(path)
+        assert (path.read_bytes(), log.read_bytes()) == before
+
+
+def test_a_newer_format_is_left_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "newer"
+    with closing(sqlite3.connect(path)) as newer:
+        newer.execute("CREATE TABLE other (x)")
+        newer.execute(f"PRAGMA application_id = {APPLICATION}")
+        newer.execute(f"PRAGMA user_version = {FORMAT + 1}")
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match=f"has format {FORMAT + 1}, this version of sap_rl has"):
+        Store(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_store_is_not_made_of_an_empty_file_that_is_only_to_be_read(tmp_path: Path) -> None:
+    (tmp_path / "x").touch()
+    with pytest.raises(UsageError, match="no store of sap_rl"):
+        Store(tmp_path / "x", make=False)
+    assert (tmp_path / "x").read_bytes() == b""
+
+
+@pytest.mark.parametrize("part", ["agent", "settings", "protocol", "preprocess", "facts", "tally"])
+def test_what_a_newer_version_wrote_is_one_line(part: str, filled: Store) -> None:
+    table, column = ("cell", part) if part in ("facts", "tally") else ("experiment", "manifest")
+    inner = {"protocol": ("settings", "protocol"), "preprocess": ("agent", "preprocess")}
+    with filled.file.writing() as file:
+        key, text = file.execute(f"SELECT key, {column} FROM {table} ORDER BY key").fetchone()
+        plain = json.loads(text)
+        place = plain
+        for name in inner.get(part, (part,) if table == "experiment" else ()):
+            place = place[name]
+        place["from_the_future"] = 1
+        file.execute(f"UPDATE {table} SET {column} = ? WHERE key = ?", (json.dumps(plain), key))
+    with pytest.raises(UsageError, match="made by another version of sap_rl") as caught:
+        load_evaluations(filled.path)
+    assert f"{table} {key}" in str(caught.value)
+    assert "code c0de; this is" in str(caught.value)
+    assert "from_the_future" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_another_format_is_refused_and_left_alone(filled: Store) -> None:
