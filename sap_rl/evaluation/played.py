@@ -110,6 +110,15 @@ def lookalikes(evaluations: Iterable[Evaluation]) -> frozenset[Weights]:
     return frozenset(name for name, hashes in files.items() if len(hashes) > 1)
 
 
+def agent_name(evaluation: Evaluation, alike: Collection[Weights]) -> str:
+    """The agent's name, with the first digits of its hash where several files bear it."""
+    return str(evaluation.config["agent"]) + _marks(evaluation.config, alike).get("agent", "")
+
+
+def _marks(config: Mapping[str, Any], alike: Collection[Weights]) -> dict[str, str]:
+    return {w.kind: f"@{sha[:DIGITS]}" for w, sha in _weights(config) if w in alike}
+
+
 def _weights(config: Mapping[str, Any]) -> Iterator[tuple[Weights, str]]:
     """Whose files an evaluation's cells rest on, each with its hash."""
     game = str(config["game"])
@@ -152,7 +161,7 @@ def defense_name(config: Mapping[str, Any]) -> str:
 
 def _cells(evaluation: Evaluation, alike: Collection[Weights]) -> Iterator[Played]:
     config = evaluation.config
-    marks = {w.kind: f"@{sha[:DIGITS]}" for w, sha in _weights(config) if w in alike}
+    marks = _marks(config, alike)
     protocol = {key: v for key, v in evaluation.protocol.items() if key != "grad_samples"}
     sees = protocol.pop("preprocess", {})
     for row in evaluation.rows:
@@ -164,7 +173,7 @@ def _cells(evaluation: Evaluation, alike: Collection[Weights]) -> Iterator[Playe
         yield Played(
             CellName(
                 row.game,
-                f"{config['agent']}{marks.get('agent', '')}" if played else "",
+                agent_name(evaluation, alike) if played else "",
                 row.arm,
                 row.lam,
                 (row.victim or "") + (marks.get("victim", "") if row.victim == "other" else ""),

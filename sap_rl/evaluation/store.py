@@ -9,12 +9,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from sap_rl.errors import UsageError
+from sap_rl.errors import UsageError, unknown
 from sap_rl.evaluation.assembly import AgentFacts, assemble, settings_from_json
 from sap_rl.evaluation.code_version import code_version
 from sap_rl.evaluation.results import Evaluation, read_evaluation
 from sap_rl.evaluation.rollout import Episode
-from sap_rl.evaluation.store_experiments import answers, read_experiments, write_experiment
+from sap_rl.evaluation.store_experiments import (
+    Listed,
+    answers,
+    listed,
+    read_experiments,
+    write_experiment,
+)
 from sap_rl.evaluation.store_file import MAGIC, StoreFile
 from sap_rl.evaluation.store_records import (
     CellRecord,
@@ -54,6 +60,21 @@ class Store:
         """All of them, the earliest first."""
         with self.file.reading() as file:
             return [record for _, record in read_experiments(file)]
+
+    def listed(self) -> list[Listed]:
+        """All of them in a few facts, the earliest first."""
+        with self.file.reading() as file:
+            return listed(file)
+
+    def drop(self, keys: Sequence[str]) -> None:
+        """Forget experiments by their keys; cells stay, so that a sweep which asks for one again
+        plays nothing. UsageError for an unknown key, and none is forgotten then."""
+        known = [record.key for record in self.experiments()]
+        for key in keys:
+            if key not in known:
+                raise unknown("experiment", key, known)
+        with self.file.writing() as file:
+            file.executemany("DELETE FROM experiment WHERE key = ?", [(key,) for key in keys])
 
     def cell(self, key: str) -> CellRecord | None:
         """A cell, perhaps incomplete; None where nothing was kept."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from sap_rl.evaluation.store_records import ExperimentRecord, experiment_from_row, plain_json
 
@@ -39,6 +40,44 @@ def write_experiment(
         "INSERT OR REPLACE INTO experiment VALUES (?, ?, ?, ?)",
         (key, record.identity, plain_json(record.plain()), time.time() if when is None else when),
     )
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One experiment of a store; episodes: of each arm; complete, cells: how many of its cells are
+    complete, and in all; read: it is the answer to its question that is read."""
+
+    key: str
+    game: str
+    agent: str
+    defense: str | None
+    attack: str
+    lams: tuple[float, ...]
+    seed: int
+    episodes: int
+    max_frames: int
+    code: str
+    complete: int
+    cells: int
+    read: bool
+
+
+def listed(file: sqlite3.Connection) -> list[Listed]:
+    """Every experiment, the earliest first."""
+    complete = {key for (key,) in file.execute("SELECT key FROM cell WHERE complete")}
+    read = {record.key for record in answers(file)}
+    found = []
+    for _, record in read_experiments(file):
+        s = record.manifest["settings"]
+        keys = {key for _, cells in record.arms for key in cells}
+        found.append(
+            Listed(
+                record.key, s["game"], record.manifest["agent"]["name"], s["defense"], s["attack"],
+                tuple(s["lams"]), s["seed"], s["episodes"], s["protocol"]["max_frames"],
+                record.manifest["code"], len(keys & complete), len(keys), record.key in read,
+            )
+        )  # fmt: skip
+    return found
 
 
 def answers(file: sqlite3.Connection) -> list[ExperimentRecord]:

@@ -362,6 +362,22 @@ def test_a_begun_cell_is_merged_with_what_it_is_played_on_from(
         assert whole.progress("cell0") is None
 
 
+def test_listed_and_dropped_experiments(filled: Store) -> None:
+    """Dropping forgets what was asked for; asked again it is whole, without playing."""
+    filled.put_experiment(experiment("later", cells="1"))
+    filled.put_experiment(experiment("other", seed=3, cells="2"))
+    assert [(one.key, one.seed, one.complete, one.cells, one.read) for one in filled.listed()] == [
+        ("e", 0, 4, 4, True), ("later", 0, 0, 4, False), ("other", 3, 0, 4, True),
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match="unknown experiment 'ee'; choose from e, later, other"):
+        filled.drop(["later", "ee"])
+    filled.drop(["e", "other"])
+    assert [one.key for one in filled.listed()] == ["later"]
+    assert len(filled.cell_keys()) == 4
+    filled.put_experiment(experiment())
+    assert filled.evaluations() == [wanted()]
+
+
 def _write(path: Path, numbers: range) -> None:
     with Store(path) as store:
         for number in numbers:
