@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from sap_rl import Preprocess, Protocol, UsageError
+from sap_rl.attacks.schedule import Schedule
 from sap_rl.evaluation.arms import Arm, ArmName
 from sap_rl.evaluation.assembly import AgentFacts, assemble, settings_from_json
 from sap_rl.evaluation.export import COLUMNS, export
@@ -564,6 +565,49 @@ def test_export_to_csv_and_parquet(filled: Store, tmp_path: Path) -> None:
         ("defended", 0.5, "self"),
     ]  # fmt: skip
     assert table[0]["sampler"] == "exact/2"
+
+
+def test_exported_rows_say_what_made_them_different(store: Store, tmp_path: Path) -> None:
+    """Two attacks that differ in their steps alone, and a defended agent with another's file."""
+    for number, steps in enumerate((3, 40)):
+        plan = experiment(f"e{number}", cells=str(number))
+        settings = plan.manifest["settings"] | {
+            "attack_options": {"steps": steps}, "schedule": asdict(Schedule("rate", 0.25)),
+            "attack_backward": "full",
+        }  # fmt: skip
+        agent = plan.manifest["agent"] | {"defended_sha256": "d" * 64}
+        store.put_experiment(
+            replace(plan, manifest=plan.manifest | {"settings": settings, "agent": agent})
+        )
+        for i in range(4):
+            made = replace(record(i), key=f"cell{number}{i}")
+            facts = {"num_envs": 2, "first": 0, "packages": {"torch": "2.8"}}
+            store.put(replace(made, manifest=made.manifest | facts))
+    export(store, tmp_path / "x.csv")
+    with (tmp_path / "x.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 32
+    attacked = [row for row in rows if row["victim"] and row["arm"] == "defended"]
+    assert [row["attack_options"] for row in attacked] == ['{"steps": 3}'] * 4 + [
+        '{"steps": 40}'
+    ] * 4
+    wanted_facts = {
+        "schedule": '{"level": 0.25, "temperature": 1.0, "when": "rate"}',
+        "attack_backward": "full", "experiment_defense": "sap-100",
+        "defense_options": '{"skip": ["2"]}', "frames": "newest", "observation": "float",
+        "max_frames": "18000", "noop_max": "30", "sticky_actions": "0.0", "num_envs": "2",
+        "first_episode": "0", "device": "cpu", "defended_sha256": "d" * 64, "other": "",
+        "other_sha256": "", "until": "", "packages": '{"torch": "2.8"}',
+    }  # fmt: skip
+    assert {name: attacked[0][name] for name in wanted_facts} == wanted_facts
+    assert json.loads(attacked[0]["preprocess"])["crop"] == [1, 2, 150, 140]
+    clean = next(row for row in rows if row["arm"] == "original" and not row["victim"])
+    empty = ("attack_options", "schedule", "frames", "experiment_defense", "defended_sha256")
+    assert {clean[name] for name in empty} == {""}
+    parquet = pytest.importorskip("pyarrow.parquet")
+    export(store, tmp_path / "x.parquet")
+    table = parquet.read_table(tmp_path / "x.parquet").to_pylist()
+    assert [("" if v is None else str(v)) for v in table[5].values()] == list(rows[5].values())
 
 
 def test_exports_that_cannot_be(
