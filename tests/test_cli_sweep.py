@@ -10,6 +10,7 @@ import pytest
 
 from sap_rl.cli import main
 from sap_rl.cli import sweep as command
+from sap_rl.errors import UsageError
 from sap_rl.evaluation import calibration
 from sap_rl.evaluation.engines import CellBegan, Draw, EngineEvent
 from sap_rl.evaluation.store import Store, load_evaluations
@@ -59,6 +60,18 @@ def test_a_sweep_its_export_and_its_merge(
         assert main(["store", "merge", str(whole), str(store)]) == 0
         assert capsys.readouterr().out == f"{taken} cells from {store}\n"
     assert load_evaluations(whole) == load_evaluations(store)
+
+    assert main(["store", "list", str(whole)]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    key, *facts = listed[1].split()
+    assert facts == ["BankHeist", "-", "fgsm", "4", "0", "2", "120", "2/2"]
+    assert len(listed) == 2
+    assert main(["store", "drop", str(whole), "nokey"]) == 2
+    assert f"unknown experiment 'nokey'; choose from {key}" in capsys.readouterr().err
+    assert main(["store", "drop", str(whole), key]) == 0
+    assert capsys.readouterr().out == "1 experiment(s) forgotten; their cells stay\n"
+    with pytest.raises(UsageError, match="nothing was played yet"):
+        load_evaluations(whole)
 
 
 class Interrupted(HereEngine):

@@ -27,7 +27,7 @@ COMMANDS = {
     "plot": (add_plot, "draw results as PDF and PNG for a paper"),
     "report": (add_report, "write one self-contained page about results"),
     "sweep": (add_sweep, "play many evaluations into a store; goes on where it was interrupted"),
-    "store": (add_store, "export and merge stores of sweeps"),
+    "store": (add_store, "list, export, merge stores of sweeps; drop experiments"),
     "compare": (add_compare, "which cells of two evaluations, or of one and the paper, differ"),
     "game": (add_game, "the best mixtures of defences and of attacks"),
     "train": (add_train, "train a Double-DQN agent"),

@@ -1,4 +1,4 @@
-"""`sap-rl store`: export, merge."""
+"""`sap-rl store`: export, merge, list, drop."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from pathlib import Path
 
 from sap_rl.evaluation.export import WRITERS, export
 from sap_rl.evaluation.store import Store
+from sap_rl.reporting.store_list import store_list
 from sap_rl.reporting.tables import console
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:
     """Its own commands."""
-    commands = parser.add_subparsers(dest="store_command", required=True, metavar="export | merge")
+    commands = parser.add_subparsers(
+        dest="store_command", required=True, metavar="export | merge | list | drop"
+    )
     exporting = commands.add_parser("export", help="write a row per episode, CSV or Parquet")
     exporting.set_defaults(run=run_export)
     exporting.add_argument("store", type=Path, metavar="STORE")
@@ -23,6 +26,13 @@ def add_store(parser: argparse.ArgumentParser) -> None:
     merging.set_defaults(run=run_merge)
     merging.add_argument("store", type=Path, metavar="STORE", help="made if it is not there")
     merging.add_argument("others", type=Path, nargs="+", metavar="OTHER")
+    listing = commands.add_parser("list", help="print a row per experiment, with its key")
+    listing.set_defaults(run=run_list)
+    listing.add_argument("store", type=Path, metavar="STORE")
+    dropping = commands.add_parser("drop", help="forget experiments; their cells stay")
+    dropping.set_defaults(run=run_drop)
+    dropping.add_argument("store", type=Path, metavar="STORE")
+    dropping.add_argument("keys", nargs="+", metavar="KEY", help="as `sap-rl store list` prints")
 
 
 def run_export(args: argparse.Namespace) -> int:
@@ -40,4 +50,22 @@ def run_merge(args: argparse.Namespace) -> int:
             with Store(path, make=False) as other:
                 taken = store.merge(other)
             console().print(f"{taken} cells from {path}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def run_list(args: argparse.Namespace) -> int:
+    """Print what the store holds."""
+    with Store(args.store, make=False) as store:
+        console().print(store_list(store.listed()))
+    return 0
+
+
+def run_drop(args: argparse.Namespace) -> int:
+    """Forget experiments; say how many."""
+    with Store(args.store, make=False) as store:
+        store.drop(args.keys)
+    console().print(
+        f"{len(args.keys)} experiment(s) forgotten; their cells stay", highlight=False,
+        soft_wrap=True,
+    )  # fmt: skip
     return 0

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from sap_rl.atari.games import game_facts
 from sap_rl.errors import UsageError
+from sap_rl.evaluation.played import agent_name, differences, lookalikes
 from sap_rl.evaluation.results import Change, Evaluation
 
 Sign = Literal["same", "other", "unclear"]
+
+ATTACKS_RULES = ("frames", "observation", "grad_samples")
+"""Of a protocol, without meaning for clean play."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,8 @@ def against_paper(evaluations: Sequence[Evaluation]) -> PaperComparison:
     """Every change that follows the paper's protocol as far as it is published.
 
     That is SAP-100 against the original, FGSM on the player's own gradient, all frames, float (see
-    `Change.paper_percent`). UsageError where no change does.
+    `Change.paper_percent`). UsageError where no change does, and where those of one agent in one
+    game follow different protocols.
     """
     cells = tuple(_cells(evaluations))
     if not cells:
@@ -86,14 +91,44 @@ def against_paper(evaluations: Sequence[Evaluation]) -> PaperComparison:
 
 
 def _cells(evaluations: Sequence[Evaluation]) -> Iterator[PaperCell]:
-    """By game and lambda; a clean cell that several evaluations of one seed share comes once."""
+    """By game and lambda; of a cell that several evaluations of one seed have, the one with the
+    most episodes, of equal ones the first.
+
+    UsageError where an agent's cells in a game follow different protocols, with what differs.
+    """
     found: dict[tuple[Any, ...], PaperCell] = {}
+    rules: dict[tuple[str, str], dict[str, Any]] = {}
+    alike = lookalikes(evaluations)
     for evaluation in evaluations:
+        agent = agent_name(evaluation, alike)
         for change in evaluation.changes:
-            if change.paper_percent is not None:
-                cell = _cell(evaluation, change, change.paper_percent)
-                found.setdefault((cell.game, cell.lam, cell.agent, cell.seed), cell)
+            if change.paper_percent is None:
+                continue
+            cell = replace(_cell(evaluation, change, change.paper_percent), agent=agent)
+            rule, first = _rules(evaluation, cell.lam), rules.setdefault((cell.game, agent), {})
+            told = {name: first.get(name, value) for name, value in rule.items()}
+            if apart := differences(told, rule):
+                raise UsageError(
+                    f"{cell.game}, agent {agent}: two protocols, {'; '.join(apart)}; leave one out "
+                    "(`sap-rl store list` and `drop`)"
+                )
+            first |= rule
+            key = (cell.game, cell.lam, agent, cell.seed)
+            if key not in found or found[key].episodes < cell.episodes:
+                found[key] = cell
     yield from (found[key] for key in sorted(found))
+
+
+def _rules(evaluation: Evaluation, lam: float) -> dict[str, Any]:
+    """What the returns of a change's cells depend on, besides the agent and the seed; the attack's
+    rules where it attacks, but for those that the paper's protocol sets."""
+    rules = {k: v for k, v in evaluation.protocol.items() if k not in ATTACKS_RULES}
+    seen = rules.pop("preprocess", {})
+    rules["precision"] = evaluation.config.get("precision", "float32")
+    attacked = evaluation.row("defended", lam, "self") if lam else None
+    if attacked is not None:
+        rules["grad_samples"] = attacked.grad_samples
+    return rules | {f"preprocess {name}": value for name, value in seen.items()}
 
 
 def _cell(evaluation: Evaluation, change: Change, paper: float) -> PaperCell:

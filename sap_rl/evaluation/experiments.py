@@ -147,8 +147,8 @@ class PlannedExperiment:
         for task in self.tasks:
             keys.setdefault(task.arm, []).append(task.key)
         first = [blocks[0] for blocks in keys.values()]
-        key, identity = cell_key(asked | {"cells": first}), cell_key(asked)
-        return ExperimentRecord(key, identity, now | made, list(keys.items()))
+        key = cell_key(asked | {"cells": first})
+        return ExperimentRecord(key, now | made, list(keys.items()))
 
     @property
     def settings(self) -> Settings:

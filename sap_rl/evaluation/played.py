@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from sap_rl.errors import UsageError
+from sap_rl.evaluation.contenders import ANOTHER
 from sap_rl.evaluation.results import Evaluation, Row
+
+DIGITS = 8
+"""Of a file's sha256, where a name alone would be two agents'."""
 
 
 @dataclass(frozen=True, order=True)
@@ -16,7 +20,8 @@ class CellName:
 
     agent: empty for the random policy; victim, attack, defense: empty where there is none; attack
     and defense: spelled with their options. The `matched` control is named by the defence whose
-    flips it matches.
+    flips it matches. Names that several files bear carry the first digits of their hashes; see
+    `lookalikes`.
     """
 
     game: str
@@ -43,6 +48,15 @@ class CellName:
 
 
 @dataclass(frozen=True)
+class Weights:
+    """A name that stands for a file; kind: the part of a `CellName` that it is."""
+
+    kind: Literal["agent", "defense", "victim"]
+    game: str
+    name: str
+
+
+@dataclass(frozen=True)
 class Played:
     """A complete cell: its row, the seed of its episodes, and the facts of the evaluation.
 
@@ -58,16 +72,19 @@ class Played:
 
 
 def played_cells(
-    evaluations: Iterable[Evaluation], where: str
+    evaluations: Iterable[Evaluation], where: str, alike: Collection[Weights] = ()
 ) -> dict[CellName, dict[int, Played]]:
     """Complete cells by name and seed; of repeated ones that with the most episodes.
 
-    where: what the evaluations are called in an error. UsageError where cells of one name were
-    played under different protocols, with what differs.
+    where: what the evaluations are called in an error; alike: further names that several files
+    bear, besides those among these evaluations. UsageError where cells of one name were played
+    under different protocols, with what differs.
     """
+    given = tuple(evaluations)
+    several = {*alike, *lookalikes(given)}
     found: dict[CellName, dict[int, Played]] = {}
-    for evaluation in evaluations:
-        for cell in _cells(evaluation):
+    for evaluation in given:
+        for cell in _cells(evaluation, several):
             seeds = found.setdefault(cell.name, {})
             other = next(iter(seeds.values()), cell)
             if apart := differences(other.protocol, cell.protocol):
@@ -78,6 +95,42 @@ def played_cells(
             if kept is None or kept.row.episodes < cell.row.episodes:
                 seeds[cell.seed] = cell
     return found
+
+
+def lookalikes(evaluations: Iterable[Evaluation]) -> frozenset[Weights]:
+    """Names under which these evaluations played different files.
+
+    `runs/seed0/final` and `runs/seed1/final` are two agents, neither of which may stand for both.
+    """
+    files: dict[Weights, set[str]] = {}
+    for evaluation in evaluations:
+        if any(row.complete for row in evaluation.rows):
+            for name, sha256 in _weights(evaluation.config):
+                files.setdefault(name, set()).add(sha256)
+    return frozenset(name for name, hashes in files.items() if len(hashes) > 1)
+
+
+def agent_name(evaluation: Evaluation, alike: Collection[Weights]) -> str:
+    """The agent's name, with the first digits of its hash where several files bear it."""
+    return str(evaluation.config["agent"]) + _marks(evaluation.config, alike).get("agent", "")
+
+
+def _marks(config: Mapping[str, Any], alike: Collection[Weights]) -> dict[str, str]:
+    return {w.kind: f"@{sha[:DIGITS]}" for w, sha in _weights(config) if w in alike}
+
+
+def _weights(config: Mapping[str, Any]) -> Iterator[tuple[Weights, str]]:
+    """Whose files an evaluation's cells rest on, each with its hash."""
+    game = str(config["game"])
+    yield Weights("agent", game, str(config["agent"])), _digits(config, "agent_sha256")
+    if str(config["defense"]).startswith(ANOTHER):
+        yield Weights("defense", game, defense_name(config)), _digits(config, "defended_sha256")
+    if config.get("other_sha256") or config.get("other"):
+        yield Weights("victim", game, "other"), _digits(config, "other_sha256")
+
+
+def _digits(config: Mapping[str, Any], name: str) -> str:
+    return str(config.get(name) or "unsaid")
 
 
 def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
@@ -106,8 +159,9 @@ def defense_name(config: Mapping[str, Any]) -> str:
     return " ".join([config["defense"], *(f"{key}={value}" for key, value in options)])
 
 
-def _cells(evaluation: Evaluation) -> Iterator[Played]:
+def _cells(evaluation: Evaluation, alike: Collection[Weights]) -> Iterator[Played]:
     config = evaluation.config
+    marks = _marks(config, alike)
     protocol = {key: v for key, v in evaluation.protocol.items() if key != "grad_samples"}
     sees = protocol.pop("preprocess", {})
     for row in evaluation.rows:
@@ -119,12 +173,12 @@ def _cells(evaluation: Evaluation) -> Iterator[Played]:
         yield Played(
             CellName(
                 row.game,
-                str(config["agent"]) if played else "",
+                agent_name(evaluation, alike) if played else "",
                 row.arm,
                 row.lam,
-                row.victim or "",
+                (row.victim or "") + (marks.get("victim", "") if row.victim == "other" else ""),
                 attack_name(config) if attacked else "",
-                defense_name(config) if defended else "",
+                defense_name(config) + marks.get("defense", "") if defended else "",
             ),
             row,
             int(config["seed"]),
@@ -147,5 +201,9 @@ def _said(evaluation: Evaluation, row: Row) -> dict[str, str]:
     facts = {"precision": row.precision, "sampler": row.sampler, "num_envs": config["num_envs"]}
     if row.arm != "random":
         facts["agent sha256"] = str(config.get("agent_sha256"))[:12]
+    if row.arm in ("defended", "matched") and str(config["defense"]).startswith(ANOTHER):
+        facts["defended sha256"] = _digits(config, "defended_sha256")[:12]
+    if row.victim == "other":
+        facts["other sha256"] = _digits(config, "other_sha256")[:12]
     facts |= {"device": config.get("device"), **evaluation.versions}
     return {key: str(value) for key, value in facts.items() if value is not None}

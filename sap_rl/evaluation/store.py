@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from sap_rl.errors import UsageError
+from sap_rl.errors import UsageError, unknown
 from sap_rl.evaluation.assembly import AgentFacts, assemble, settings_from_json
+from sap_rl.evaluation.code_version import code_version
 from sap_rl.evaluation.results import Evaluation, read_evaluation
 from sap_rl.evaluation.rollout import Episode
+from sap_rl.evaluation.store_experiments import (
+    Listed,
+    answers,
+    listed,
+    read_experiments,
+    write_experiment,
+)
 from sap_rl.evaluation.store_file import MAGIC, StoreFile
 from sap_rl.evaluation.store_records import (
     CellRecord,
@@ -20,8 +28,8 @@ from sap_rl.evaluation.store_records import (
     cell_row,
     episode_from_row,
     episode_row,
-    experiment_from_row,
     plain_json,
+    progress_row,
 )
 from sap_rl.evaluation.summary import make_row
 from sap_rl.evaluation.tally import ArmFacts, Tally
@@ -45,26 +53,28 @@ class Store:
 
     def put_experiment(self, record: ExperimentRecord) -> None:
         """Keep what was asked for, in its old place where it is the latest answer already."""
-        arms = [asdict(arm) | {"cells": cells} for arm, cells in record.arms]
-        manifest = plain_json(record.manifest | {"arms": arms})
         with self.file.writing() as file:
-            latest = file.execute(
-                "SELECT key, changed FROM experiment WHERE identity = ? ORDER BY changed DESC",
-                (record.identity,),
-            ).fetchone()
-            when = latest[1] if latest and latest[0] == record.key else time.time()
-            file.execute(
-                "INSERT OR REPLACE INTO experiment VALUES (?, ?, ?, ?)",
-                (record.key, record.identity, manifest, when),
-            )
+            write_experiment(file, record)
 
     def experiments(self) -> list[ExperimentRecord]:
         """All of them, the earliest first."""
         with self.file.reading() as file:
-            rows = file.execute(
-                "SELECT key, identity, manifest FROM experiment ORDER BY changed, key"
-            ).fetchall()
-        return [experiment_from_row(*row) for row in rows]
+            return [record for _, record in read_experiments(file)]
+
+    def listed(self) -> list[Listed]:
+        """All of them in a few facts, the earliest first."""
+        with self.file.reading() as file:
+            return listed(file)
+
+    def drop(self, keys: Sequence[str]) -> None:
+        """Forget experiments by their keys; cells stay, so that a sweep which asks for one again
+        plays nothing. UsageError for an unknown key, and none is forgotten then."""
+        known = [record.key for record in self.experiments()]
+        for key in keys:
+            if key not in known:
+                raise unknown("experiment", key, known)
+        with self.file.writing() as file:
+            file.executemany("DELETE FROM experiment WHERE key = ?", [(key,) for key in keys])
 
     def cell(self, key: str) -> CellRecord | None:
         """A cell, perhaps incomplete; None where nothing was kept."""
@@ -79,11 +89,12 @@ class Store:
             ).fetchall()
         if found is None:
             return None
-        manifest, facts, tally, sigma, complete = found
-        played = Tally.from_json(json.loads(tally), [episode_from_row(row) for row in rows])
-        return CellRecord(
-            key, json.loads(manifest), ArmFacts(**json.loads(facts)), played, bool(complete), sigma
-        )
+        text, facts, tally, sigma, complete = found
+        episodes, manifest = [episode_from_row(row) for row in rows], json.loads(text)
+        with self._understood(f"cell {key}", manifest):
+            played = Tally.from_json(json.loads(tally), episodes)
+            its = ArmFacts(**json.loads(facts))
+        return CellRecord(key, manifest, its, played, bool(complete), sigma)
 
     def cell_keys(self) -> dict[str, bool]:
         """Every cell's key, and whether it is complete."""
@@ -107,16 +118,13 @@ class Store:
     def keep_progress(self, key: str, tally: Tally, snapshot: bytes) -> None:
         """Keep where an incomplete cell stands, and the episodes that it has by then."""
         rows = [episode_row(episode) for episode in tally.episodes]
-        counted = tally.to_json()
+        counted = plain_json(tally.to_json())
         with self.file.writing() as file:
             if _complete(file, key):
                 return
             file.executemany(_EPISODE, [(key, *row) for row in rows])
-            file.execute("UPDATE cell SET tally = ? WHERE key = ?", (plain_json(counted), key))
-            file.execute(
-                "INSERT OR REPLACE INTO progress VALUES (?, ?, ?)",
-                (key, plain_json({"tally": counted, "episodes": rows}), snapshot),
-            )
+            file.execute("UPDATE cell SET tally = ? WHERE key = ?", (counted, key))
+            file.execute(_PROGRESS, progress_row(key, tally, snapshot))
 
     def progress(self, key: str) -> tuple[Tally, bytes] | None:
         """What `keep_progress` kept last: exactly the episodes of that moment."""
@@ -130,8 +138,11 @@ class Store:
         tally = Tally.from_json(kept["tally"], [episode_from_row(row) for row in kept["episodes"]])
         return tally, found[1]
 
-    def put(self, record: CellRecord) -> bool:
-        """Keep a cell whole, unless a complete one is there already; whether it was kept."""
+    def put(self, record: CellRecord, *, progress: tuple[Tally, bytes] | None = None) -> bool:
+        """Keep a cell whole, unless a complete one is there already; whether it was kept.
+
+        progress: of an incomplete one, from which it can be played on; see `progress`.
+        """
         with self.file.writing() as file:
             if _complete(file, record.key):
                 return False
@@ -140,34 +151,47 @@ class Store:
             file.execute(_CELL, cell_row(record))
             rows = [(record.key, *episode_row(e)) for e in record.tally.episodes]
             file.executemany(_EPISODE, rows)
+            if progress is not None:
+                file.execute(_PROGRESS, progress_row(record.key, *progress))
         return True
 
     def merge(self, other: Store) -> int:
-        """Take over what another store has and this one lacks; how many cells. Again: none."""
+        """Take over what another store has and this one lacks; how many cells. Again: none.
+
+        Of an experiment that both have the one with more blocks; answers stay in the order in which
+        they were given, whatever is merged first.
+        """
         mine, taken = self.cell_keys(), 0
         for key, complete in other.cell_keys().items():
-            record = other.cell(key)
-            if record is not None and (complete or key not in mine):
-                taken += self.put(record) if complete or key not in mine else 0
-        known = {record.key for record in self.experiments()}
-        for experiment in other.experiments():
-            if experiment.key not in known:
-                self.put_experiment(experiment)
+            if complete or key not in mine:
+                progress = other.progress(key)
+                record = other.cell(key)
+                if record is not None:
+                    progress = None if record.complete else progress
+                    taken += self.put(record, progress=progress)
+        with other.file.reading() as file:
+            asked = read_experiments(file)
+        with self.file.writing() as file:
+            for when, experiment in asked:
+                write_experiment(file, experiment, when)
         return taken
 
     def evaluations(self) -> list[Evaluation]:
         """Every experiment as an evaluation, in the order in which they were asked for.
 
-        Of one that several versions of the code have answered, the latest answer.
+        Of one that several versions of the code have answered, the latest complete answer, else
+        the latest that was begun.
         """
-        latest = {record.identity: record for record in self.experiments()}
-        return [self.evaluation(record) for record in latest.values()]
+        with self.file.reading() as file:
+            records = answers(file)
+        return [self.evaluation(record) for record in records]
 
     def evaluation(self, record: ExperimentRecord) -> Evaluation:
         """One experiment as far as it was played, intervals, changes and checks computed anew."""
         manifest = record.manifest
-        settings = settings_from_json(manifest["settings"])
-        about = AgentFacts.from_json(manifest["agent"])
+        with self._understood(f"experiment {record.key}", manifest):
+            settings = settings_from_json(manifest["settings"])
+            about = AgentFacts.from_json(manifest["agent"])
         rows = []
         for arm, keys in record.arms:
             cells = [cell for key in keys if (cell := self.cell(key)) is not None]
@@ -175,6 +199,19 @@ class Store:
                 tally = sum((cell.tally for cell in cells[1:]), cells[0].tally)
                 rows.append(make_row(settings, arm, cells[0].facts, tally))
         return assemble(settings, about, rows, manifest["versions"], arms=len(record.arms))
+
+    @contextmanager
+    def _understood(self, what: str, manifest: Mapping[str, Any]) -> Iterator[None]:
+        """One line instead of a traceback where another version wrote what this one has not."""
+        try:
+            yield
+        except (TypeError, KeyError, ValueError) as error:
+            made = manifest.get("versions", {}).get("sap-rl", "unsaid")
+            raise UsageError(
+                f"store '{self.path}': {what} was made by another version of sap_rl ({made}, code "
+                f"{manifest.get('code', 'unsaid')}; this is {version('sap-rl')}, code "
+                f"{code_version()}): {error}"
+            ) from error
 
 
 def load_evaluations(path: Path | str | Sequence[Path | str]) -> list[Evaluation]:
@@ -211,6 +248,7 @@ def is_store(path: Path) -> bool:
 
 
 _CELL = "INSERT OR REPLACE INTO cell VALUES (?, ?, ?, ?, ?, ?, ?)"
+_PROGRESS = "INSERT OR REPLACE INTO progress VALUES (?, ?, ?)"
 _EPISODE = "INSERT OR REPLACE INTO episode VALUES (?, ?, ?, ?, ?)"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.played import CellName, Played, differences, played_cells
+from sap_rl.evaluation.played import CellName, Played, differences, lookalikes, played_cells
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.significance import (
     Difference,
@@ -86,7 +86,8 @@ def compare(a: Sequence[Evaluation], b: Sequence[Evaluation]) -> Comparison:
     Paired by episode where the sides share seeds, over the episodes that both have; else Welch's
     test over all. UsageError where nothing matches, and where a cell's protocols differ.
     """
-    ours, theirs = played_cells(a, "A"), played_cells(b, "B")
+    alike = lookalikes(a) | lookalikes(b)
+    ours, theirs = played_cells(a, "A", alike), played_cells(b, "B", alike)
     shared = sorted(ours.keys() & theirs.keys())
     if not shared:
         raise UsageError(_nothing_shared(ours, theirs))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sap_rl.errors import UsageError
@@ -48,8 +48,11 @@ class StoreFile:
         if path.is_dir():
             raise UsageError(f"store '{path}' is a folder, not a file")
         with self._in_one_line():
+            self._look(make=make)
             self.connection = self._connect(make=make)
-            self._check_format()
+            if make and not _tables(self.connection):
+                self._make_tables()
+            self._check_format(self.connection)
 
     def close(self) -> None:
         """The file is whole at any moment; closing merges the log beside it."""
@@ -92,14 +95,22 @@ class StoreFile:
             found.execute("PRAGMA synchronous = NORMAL")
         return found
 
-    def _check_format(self) -> None:
-        (tables,) = self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if not tables:
-            self._make_tables()
-        (application,) = self.connection.execute("PRAGMA application_id").fetchone()
+    def _look(self, *, make: bool) -> None:
+        """Refuse what is no store before anything is changed: opening for writing sets a mode that
+        stays in the file."""
+        if make and (not self.path.exists() or not self.path.stat().st_size):
+            return
+        # Without a log no other file is made beside it either; with one somebody else writes now.
+        alone = "" if self.path.with_name(f"{self.path.name}-wal").exists() else "&immutable=1"
+        uri = f"{self.path.resolve().as_uri()}?mode=ro{alone}"
+        with closing(sqlite3.connect(uri, uri=True, timeout=self.patience)) as file:
+            if not make or _tables(file) or _marks(file) != (0, 0):
+                self._check_format(file)
+
+    def _check_format(self, file: sqlite3.Connection) -> None:
+        application, found = _marks(file)
         if application != APPLICATION:
             raise UsageError(f"'{self.path}' is an SQLite file but no store of sap_rl")
-        (found,) = self.connection.execute("PRAGMA user_version").fetchone()
         if found != FORMAT:
             raise UsageError(
                 f"store '{self.path}' has format {found}, this version of sap_rl has {FORMAT}; "
@@ -109,8 +120,7 @@ class StoreFile:
     def _make_tables(self) -> None:
         """Unless another process has just done so."""
         with self.writing() as file:
-            (tables,) = file.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if tables:
+            if _tables(file):
                 return
             for statement in TABLES.split(";")[:-1]:
                 file.execute(statement)
@@ -136,3 +146,15 @@ class StoreFile:
             sqlite3.SQLITE_NOTADB: f"'{self.path}' is no store",
             sqlite3.SQLITE_CORRUPT: f"{store} is damaged: {error}",
         }.get(code, f"{store}: {error}")
+
+
+def _tables(file: sqlite3.Connection) -> int:
+    (tables,) = file.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return int(tables)
+
+
+def _marks(file: sqlite3.Connection) -> tuple[int, int]:
+    """What a file says of itself: its application and the format of that; zeros for nothing."""
+    (application,) = file.execute("PRAGMA application_id").fetchone()
+    (version,) = file.execute("PRAGMA user_version").fetchone()
+    return application, version

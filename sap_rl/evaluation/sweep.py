@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from sap_rl.evaluation.calibration import CellEstimate, estimates
 from sap_rl.evaluation.cell_play import CellProgress
-from sap_rl.evaluation.code_version import code_version
 from sap_rl.evaluation.engines import CellBegan, CellDone, Engine, WorkerLost
 from sap_rl.evaluation.experiments import (
     CellTask,
@@ -27,7 +26,7 @@ class SweepPlanned:
     """What there is to do.
 
     cells: in all, of which kept are complete in the store and begun are in the middle; outdated:
-    cells of the same experiments that other code played, which are played again.
+    cells of the same experiments that other code or packages played, which are played again.
     """
 
     tasks: tuple[CellTask, ...]
@@ -90,8 +89,7 @@ class Sweep:
         """Everything that is missing, cheap lambdas first, costly arms of a lambda first."""
         yield self.plan()
         for plan in self.planned:
-            if self._blocks_kept(plan) == 0:
-                self.store.put_experiment(plan.record())
+            self.store.put_experiment(plan.record())
         yield from self._take_up(self.tasks.values())
         for event in engine.run(self._draw):
             if isinstance(event, CellDone):
@@ -103,11 +101,12 @@ class Sweep:
         """What there is to do, from what is in the store by now."""
         known, tasks = self.store.cell_keys(), self.tasks
         found = [known[key] for key in tasks if key in known]
-        mine = {plan.record().identity for plan in self.planned}
+        mine = [plan.record() for plan in self.planned]
         others = {
             key
             for record in self.store.experiments()
-            if record.identity in mine and record.manifest["code"] != code_version()
+            if any(record.identity == own.identity for own in mine)
+            and not any(record.same_answer(own) for own in mine)
             for _, keys in record.arms
             for key in keys
         }
@@ -123,12 +122,6 @@ class Sweep:
     def evaluations(self) -> list[Evaluation]:
         """The experiments of this sweep as far as they were played."""
         return [self.store.evaluation(plan.record()) for plan in self.planned]
-
-    def _blocks_kept(self, plan: PlannedExperiment) -> int:
-        """Of an arm, as the store has this experiment: later blocks are not to be forgotten."""
-        key = plan.record().key
-        kept = [record for record in self.store.experiments() if record.key == key]
-        return max((len(keys) for record in kept for _, keys in record.arms), default=0)
 
     def _take_up(self, tasks: Iterable[CellTask]) -> Iterator[SweepEvent]:
         """Tell what is complete, and note the rest in playing order."""

@@ -35,9 +35,12 @@ def paper_report(found: PaperComparison) -> RenderableType:
         "game", "lambda", "ours", "95% interval", "points", "paper", "sign", "inside",
         left=("game", "sign", "inside"),
     )  # fmt: skip
+    several = len({(cell.game, cell.agent) for cell in found.cells}) > len(
+        {cell.game for cell in found.cells}
+    )
     for cell in found.cells:
         table.add_row(
-            cell.game,
+            f"{cell.game} {cell.agent}" if several else cell.game,
             f"{cell.lam:g}",
             "-" if cell.percent is None else f"{cell.percent:+.1f}%",
             _signed_interval(cell.low, cell.high),

@@ -80,7 +80,10 @@ def planned_line(event: SweepPlanned) -> str:
     if event.begun:
         line += f", {event.begun} begun"
     if event.outdated:
-        line += f"; {event.outdated} of other code are not used (their rows stay) and played again"
+        line += (
+            f"; {event.outdated} of other code or packages are not used (their rows stay) and "
+            "played again"
+        )
     return line
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from sap_rl.atari.protocol import Protocol
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.against_paper import against_paper
 from tests.evaluation.made_up import Given, made_up
@@ -72,3 +74,45 @@ def test_only_the_papers_protocol_is_set_beside_it() -> None:
 def test_a_clean_cell_that_two_evaluations_share_comes_once() -> None:
     both = [made_up(cells(400, 150)), made_up(cells(400, 150), attack="pgd")]
     assert [cell.lam for cell in against_paper(both).cells] == [0.0, 1.0]
+
+
+def test_of_repeated_cells_the_longest_counts_whichever_comes_first() -> None:
+    """Three episodes that were tried first must not stand for thirty."""
+    short = made_up({cell: returns[:3] for cell, returns in cells(450, 120).items()})
+    long = made_up(cells(400, 150))
+    for both in ([short, long], [long, short]):
+        assert [cell.episodes for cell in against_paper(both).cells] == [30, 30]
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        ({"protocol": Protocol(max_frames=3000)}, "max_frames 18000 against 3000"),
+        ({"seed": 1, "protocol": Protocol(epsilon=0.0)}, "epsilon 0.01 against 0.0"),
+        ({"precision": "bfloat16"}, "precision float32 against bfloat16"),
+    ],
+)
+def test_two_protocols_are_not_set_beside_one_number(other: dict[str, object], why: str) -> None:
+    with pytest.raises(UsageError, match=f"BankHeist: two protocols, {why}; leave one out"):
+        against_paper([made_up(cells(400, 150)), made_up(cells(400, 150), **other)])
+
+
+def test_passes_per_gradient_are_a_rule_of_attacked_cells_alone() -> None:
+    first = made_up(cells(400, 150))
+    rows = tuple(
+        replace(row, grad_samples=1) if row.arm == "defended" and row.victim else row
+        for row in first.rows
+    )
+    with pytest.raises(UsageError, match="two protocols, grad_samples 10 against 1"):
+        against_paper([first, replace(first, rows=rows)])
+    newest = made_up(cells(400, 150), protocol=Protocol(frames="newest"))
+    assert [cell.lam for cell in against_paper([first, newest]).cells] == [0.0, 1.0]
+
+
+def test_two_files_of_one_name_are_two_agents() -> None:
+    both = [made_up(cells(400, 150)), made_up(cells(450, 120))]
+    both[1] = replace(both[1], config=both[1].config | {"agent_sha256": "f" * 64})
+    found = against_paper(both)
+    assert [(cell.lam, cell.agent[-8:]) for cell in found.cells] == [
+        (0.0, "0" * 8), (0.0, "f" * 8), (1.0, "0" * 8), (1.0, "f" * 8),
+    ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -175,3 +176,20 @@ def test_the_coverage_that_the_documentation_states() -> None:
                 plug_in.append(solve(returns.mean(axis=2)).value)
             print(f"| {name} | {episodes} | {inside / 4:.1f}% | {np.mean(plug_in) - 2:+.2f} |")  # noqa: T201
             assert inside / 400 > 0.9
+
+
+def test_two_agents_of_one_name_are_rows_of_their_own_whichever_comes_first() -> None:
+    one = against("fgsm", "sap-100", 50, 80, 70, agent="final")
+    two = against("fgsm", "sap-100", 150, 20, 170, agent="final")
+    side = [
+        replace(found, config=found.config | {"agent_sha256": digit * 64})
+        for found, digit in ((one, "a"), (two, "b"))
+    ]
+    first, second = contests(side), contests(side[::-1])
+    assert [c.solution.value for c in first] == [c.solution.value for c in second]
+    assert first[0].payoffs.defenses == (
+        "final@aaaaaaaa: none", "final@bbbbbbbb: none", "final@aaaaaaaa: sap-100",
+        "final@bbbbbbbb: sap-100",
+    )  # fmt: skip
+    expected = np.array([[50, 50], [150, 150], [70, 80], [170, 20]]) + LUCK.mean()
+    assert first[0].payoffs.means == pytest.approx(expected)

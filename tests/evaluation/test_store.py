@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import multiprocessing
+import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,6 +18,7 @@ import numpy as np
 import pytest
 
 from sap_rl import Preprocess, Protocol, UsageError
+from sap_rl.attacks.schedule import Schedule
 from sap_rl.evaluation.arms import Arm, ArmName
 from sap_rl.evaluation.assembly import AgentFacts, assemble, settings_from_json
 from sap_rl.evaluation.export import COLUMNS, export
@@ -22,8 +26,8 @@ from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.rollout import Decision, Episode, Step
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.store import Store, load_evaluations
-from sap_rl.evaluation.store_file import FORMAT
-from sap_rl.evaluation.store_records import CellRecord, ExperimentRecord
+from sap_rl.evaluation.store_file import APPLICATION, FORMAT
+from sap_rl.evaluation.store_records import CellRecord, ExperimentRecord, experiment_from_row
 from sap_rl.evaluation.summary import make_row
 from sap_rl.evaluation.tally import ArmFacts, Tally
 
@@ -70,13 +74,14 @@ def record(number: int, episodes: int = 4) -> CellRecord:
     return CellRecord(f"cell{number}", manifest, FACTS, tally(number, episodes), True, 0.1 / 3)
 
 
-def experiment(key: str = "e", identity: str = "i", cells: str = "") -> ExperimentRecord:
+def experiment(key: str = "e", seed: int = 0, cells: str = "") -> ExperimentRecord:
+    settings = json.loads(json.dumps(asdict(replace(SETTINGS, seed=seed))))
     manifest = {
-        "settings": json.loads(json.dumps(asdict(SETTINGS))), "agent": ABOUT.to_json(),
+        "settings": settings, "agent": ABOUT.to_json(),
         "versions": {"python": "3"}, "code": "c0de", "commit": None, "other_sha256": None,
     }  # fmt: skip
     arms = [(arm, [f"cell{cells}{i}"]) for i, arm in enumerate(ARMS)]
-    return ExperimentRecord(key, identity, manifest, arms)
+    return ExperimentRecord(key, manifest, arms)
 
 
 @pytest.fixture
@@ -194,19 +199,79 @@ def test_a_complete_cell_never_changes(store: Store) -> None:
     assert store.progress("cell0") is None
 
 
-def test_of_several_versions_of_the_code_the_latest_answer_is_read(filled: Store) -> None:
-    filled.put_experiment(experiment("later", cells="1"))
-    filled.put(replace(record(9), key="cell10"))
-    (found,) = filled.evaluations()
-    assert len(found.rows) == 1
+def answered(store: Store, first: int, seeds: int, key: str) -> ExperimentRecord:
+    """The experiment `key`, answered in full by cells whose returns follow from `seeds`."""
+    for i in range(4):
+        store.put(replace(record(seeds + i), key=f"cell{first}{i}"))
+    return experiment(key, cells=str(first))
+
+
+def means(store: Store) -> list[float | None]:
+    (found,) = store.evaluations()
+    return [row.mean for row in found.rows]
+
+
+def mean(seed: int) -> float:
+    return float(np.mean([episode.ret for episode in tally(seed).episodes]))
+
+
+def test_of_several_versions_of_the_code_the_latest_complete_answer_is_read(filled: Store) -> None:
+    filled.put_experiment(answered(filled, 1, 20, "later"))
+    assert means(filled) == [mean(20 + i) for i in range(4)]
     assert {r.key for r in filled.experiments()} == {"e", "later"}
 
 
+def test_an_answer_that_was_only_begun_hides_none_that_is_complete(filled: Store) -> None:
+    """As after an upgrade: everything is planned again under other keys."""
+    filled.put_experiment(experiment("later", cells="1"))
+    assert filled.evaluations() == load_evaluations(filled.path) == [wanted()]
+    filled.put(replace(record(9), key="cell10"))
+    assert filled.evaluations() == [wanted()]
+    for i in range(1, 4):
+        filled.put(replace(record(9 + i), key=f"cell1{i}"))
+    assert means(filled) == [mean(9 + i) for i in range(4)]
+
+
+def test_of_answers_that_were_only_begun_the_latest_with_an_episode_is_read(store: Store) -> None:
+    for number in (1, 2, 3):
+        store.put_experiment(experiment(f"e{number}", cells=str(number)))
+    store.put(replace(record(1), key="cell10"))
+    store.put(replace(record(2), key="cell20"))
+    assert means(store) == [mean(2)]
+
+
+def test_what_a_later_version_writes_besides_makes_no_other_question() -> None:
+    plain = experiment()
+    settings, agent = plain.manifest["settings"], plain.manifest["agent"]
+    less = {k: v for k, v in settings.items() if k not in ("look_level", "schedule", "precision")}
+    less["protocol"] = {"frames": "newest"}
+    bare = {k: v for k, v in agent.items() if k not in ("other", "other_sha256", "threads")}
+    more = agent | {"defended_sha256": agent["sha256"], "ref": "/somewhere/a.pt", "commit": "1"}
+    for manifest in (
+        plain.manifest | {"settings": less},
+        plain.manifest | {"agent": bare},
+        plain.manifest | {"agent": more, "code": "0ther", "versions": {}, "until": None},
+    ):
+        assert replace(plain, manifest=manifest).identity == plain.identity
+    read = experiment_from_row("e", json.dumps(plain.plain()))
+    assert (read.identity, read.same_answer(plain)) == (plain.identity, True)
+    for manifest in (
+        plain.manifest | {"settings": settings | {"precision": "bfloat16"}},
+        plain.manifest | {"settings": settings | {"protocol": {"frames": "all"}}},
+        plain.manifest | {"settings": settings | {"attack_options": {}}},
+        plain.manifest | {"agent": agent | {"sha256": "6" * 64}},
+        plain.manifest | {"agent": agent | {"defended_sha256": "6" * 64}},
+        plain.manifest | {"agent": agent | {"preprocess": asdict(Preprocess())}},
+        plain.manifest | {"until": {"width": 10.0, "least": 4}},
+    ):
+        assert replace(plain, manifest=manifest).identity != plain.identity
+
+
 def test_an_answer_given_again_is_the_latest_and_others_keep_their_places(filled: Store) -> None:
-    filled.put_experiment(experiment("other", identity="j", cells="1"))
+    filled.put_experiment(experiment("other", seed=1, cells="1"))
     filled.put_experiment(experiment())
     assert [record.key for record in filled.experiments()] == ["e", "other"]
-    filled.put_experiment(experiment("later"))
+    filled.put_experiment(experiment("later", cells="2"))
     filled.put_experiment(experiment())
     assert [record.key for record in filled.experiments()] == ["other", "later", "e"]
 
@@ -229,6 +294,91 @@ def test_merging_prefers_complete_cells_and_keeps_begun_ones(store: Store, tmp_p
         assert store.merge(other) == 2
         assert store.merge(other) == 0
         assert store.cell("cell0") == record(0)
+
+
+def blocks(count: int, key: str = "e") -> ExperimentRecord:
+    """Played until intervals are narrow: so many blocks of four episodes of one arm."""
+    plan = experiment(key)
+    settings = plan.manifest["settings"] | {"episodes": 4 * count, "look_level": 0.9 + count / 100}
+    manifest = plan.manifest | {"settings": settings, "until": {"width": 10.0, "least": 4}}
+    return replace(plan, manifest=manifest, arms=[(ARMS[0], [f"cell{i}" for i in range(count)])])
+
+
+def block(number: int) -> CellRecord:
+    played = record(number)
+    moved = [replace(e, index=e.index + 4 * number) for e in played.tally.episodes]
+    return replace(played, tally=replace(played.tally, episodes=moved))
+
+
+@pytest.mark.parametrize("order", [("short", "long"), ("long", "short"), ("long", "short", "long")])
+def test_merging_keeps_the_answer_with_more_blocks(order: list[str], tmp_path: Path) -> None:
+    for name, count in (("short", 1), ("long", 2)):
+        with Store(tmp_path / name) as store:
+            store.put_experiment(blocks(count, key="later" if name == "long" else "e"))
+            for number in range(count):
+                store.put(block(number))
+    with Store(tmp_path / "all") as whole:
+        for name in order:
+            with Store(tmp_path / name, make=False) as store:
+                whole.merge(store)
+        assert [row.episodes for row in whole.evaluations()[0].rows] == [8]
+        assert whole.evaluations()[0].config["look_level"] == 0.92
+        assert len(whole.experiments()) == 1
+
+
+def test_an_answer_with_blocks_does_not_shrink_when_it_is_asked_for_again(store: Store) -> None:
+    for number in range(2):
+        store.put(block(number))
+    for count in (1, 2, 1):
+        store.put_experiment(blocks(count))
+    assert [row.episodes for row in store.evaluations()[0].rows] == [8]
+
+
+@pytest.mark.parametrize("order", [("new", "old"), ("old", "new")])
+def test_merged_answers_stay_in_the_order_in_which_they_were_given(
+    order: list[str], tmp_path: Path
+) -> None:
+    for number, name in enumerate(("old", "new")):
+        with Store(tmp_path / name) as store:
+            store.put_experiment(answered(store, number, 10 * number, name))
+    with Store(tmp_path / "all") as whole:
+        for name in order:
+            with Store(tmp_path / name, make=False) as store:
+                whole.merge(store)
+        assert means(whole) == [mean(10 + i) for i in range(4)]
+        assert [found.key for found in whole.experiments()] == ["old", "new"]
+
+
+def test_a_begun_cell_is_merged_with_what_it_is_played_on_from(
+    store: Store, tmp_path: Path
+) -> None:
+    early = tally(0, 2)
+    store.begin(replace(record(0), tally=Tally(), complete=False))
+    store.keep_progress("cell0", early, b"\x00snap")
+    store.add_episodes("cell0", tally(0).episodes[2:3])
+    with Store(tmp_path / "all") as whole:
+        assert whole.merge(store) == 1
+        assert whole.cell("cell0") == store.cell("cell0")
+        assert whole.progress("cell0") == (early, b"\x00snap")
+        store.put(record(0))
+        assert whole.merge(store) == 1
+        assert whole.progress("cell0") is None
+
+
+def test_listed_and_dropped_experiments(filled: Store) -> None:
+    """Dropping forgets what was asked for; asked again it is whole, without playing."""
+    filled.put_experiment(experiment("later", cells="1"))
+    filled.put_experiment(experiment("other", seed=3, cells="2"))
+    assert [(one.key, one.seed, one.complete, one.cells, one.read) for one in filled.listed()] == [
+        ("e", 0, 4, 4, True), ("later", 0, 0, 4, False), ("other", 3, 0, 4, True),
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match="unknown experiment 'ee'; choose from e, later, other"):
+        filled.drop(["later", "ee"])
+    filled.drop(["e", "other"])
+    assert [one.key for one in filled.listed()] == ["later"]
+    assert len(filled.cell_keys()) == 4
+    filled.put_experiment(experiment())
+    assert filled.evaluations() == [wanted()]
 
 
 def _write(path: Path, numbers: range) -> None:
@@ -290,6 +440,82 @@ def test_other_files_and_places_are_refused(tmp_path: Path) -> None:
         load_evaluations(empty.path)
 
 
+@pytest.mark.parametrize("mark", ["none", "application_id", "user_version", "empty"])
+def test_a_strangers_file_is_left_as_it_was(mark: str, tmp_path: Path) -> None:
+    path = tmp_path / "browser"
+    with closing(sqlite3.connect(path)) as other:
+        if mark != "empty":
+            other.execute("CREATE TABLE t (x)")
+        other.execute("PRAGMA user_version = 7" if mark == "user_version" else "SELECT 1")
+        if mark in ("application_id", "empty"):
+            other.execute("PRAGMA application_id = 123")
+        other.commit()
+    before = path.read_bytes()
+    for make in (True, False):
+        with pytest.raises(UsageError, match="is an SQLite file but no store of sap_rl"):
+            Store(path, make=make)
+        with pytest.raises(UsageError, match="is an SQLite file but no store of sap_rl"):
+            load_evaluations(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_strangers_log_is_left_as_it_was(tmp_path: Path) -> None:
+    """As after a crash: closing the last connection for writing would take it into the file."""
+    with closing(sqlite3.connect(tmp_path / "x")) as other:
+        other.execute("PRAGMA journal_mode = WAL")
+        other.execute("CREATE TABLE t (x)")
+        other.commit()
+        for end in ("", "-wal"):
+            shutil.copy(tmp_path / f"x{end}", tmp_path / f"y{end}")
+    path, log = tmp_path / "y", tmp_path / "y-wal"
+    before = path.read_bytes(), log.read_bytes()
+    with pytest.raises(UsageError, match="no store of sap_rl"):
+        Store(path)
+    gc.collect()  # closes what is still open
+    assert (path.read_bytes(), log.exists() and log.read_bytes()) == before
+
+
+def test_a_newer_format_is_left_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "newer"
+    with closing(sqlite3.connect(path)) as newer:
+        newer.execute("CREATE TABLE other (x)")
+        newer.execute(f"PRAGMA application_id = {APPLICATION}")
+        newer.execute(f"PRAGMA user_version = {FORMAT + 1}")
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match=f"has format {FORMAT + 1}, this version of sap_rl has"):
+        Store(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_store_is_not_made_of_an_empty_file_that_is_only_to_be_read(tmp_path: Path) -> None:
+    (tmp_path / "x").touch()
+    with pytest.raises(UsageError, match="no store of sap_rl"):
+        Store(tmp_path / "x", make=False)
+    assert (tmp_path / "x").read_bytes() == b""
+
+
+@pytest.mark.parametrize("part", ["agent", "settings", "protocol", "preprocess", "facts", "tally"])
+def test_what_a_newer_version_wrote_is_one_line(part: str, filled: Store) -> None:
+    table, column = ("cell", part) if part in ("facts", "tally") else ("experiment", "manifest")
+    inner = {"protocol": ("settings", "protocol"), "preprocess": ("agent", "preprocess")}
+    with filled.file.writing() as file:
+        key, text = file.execute(f"SELECT key, {column} FROM {table} ORDER BY key").fetchone()
+        plain = json.loads(text)
+        place = plain
+        for name in inner.get(part, (part,) if table == "experiment" else ()):
+            place = place[name]
+        place["from_the_future"] = 1
+        file.execute(f"UPDATE {table} SET {column} = ? WHERE key = ?", (json.dumps(plain), key))
+    with pytest.raises(UsageError, match="made by another version of sap_rl") as caught:
+        load_evaluations(filled.path)
+    assert f"{table} {key}" in str(caught.value)
+    assert "code c0de; this is" in str(caught.value)
+    assert "from_the_future" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_another_format_is_refused_and_left_alone(filled: Store) -> None:
     filled.file.connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
     with pytest.raises(UsageError, match=f"has format {FORMAT + 1}, this version of sap_rl has"):
@@ -344,6 +570,49 @@ def test_export_to_csv_and_parquet(filled: Store, tmp_path: Path) -> None:
         ("defended", 0.5, "self"),
     ]  # fmt: skip
     assert table[0]["sampler"] == "exact/2"
+
+
+def test_exported_rows_say_what_made_them_different(store: Store, tmp_path: Path) -> None:
+    """Two attacks that differ in their steps alone, and a defended agent with another's file."""
+    for number, steps in enumerate((3, 40)):
+        plan = experiment(f"e{number}", cells=str(number))
+        settings = plan.manifest["settings"] | {
+            "attack_options": {"steps": steps}, "schedule": asdict(Schedule("rate", 0.25)),
+            "attack_backward": "full",
+        }  # fmt: skip
+        agent = plan.manifest["agent"] | {"defended_sha256": "d" * 64}
+        store.put_experiment(
+            replace(plan, manifest=plan.manifest | {"settings": settings, "agent": agent})
+        )
+        for i in range(4):
+            made = replace(record(i), key=f"cell{number}{i}")
+            facts = {"num_envs": 2, "first": 0, "packages": {"torch": "2.8"}}
+            store.put(replace(made, manifest=made.manifest | facts))
+    export(store, tmp_path / "x.csv")
+    with (tmp_path / "x.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 32
+    attacked = [row for row in rows if row["victim"] and row["arm"] == "defended"]
+    assert [row["attack_options"] for row in attacked] == ['{"steps": 3}'] * 4 + [
+        '{"steps": 40}'
+    ] * 4
+    wanted_facts = {
+        "schedule": '{"level": 0.25, "temperature": 1.0, "when": "rate"}',
+        "attack_backward": "full", "experiment_defense": "sap-100",
+        "defense_options": '{"skip": ["2"]}', "frames": "newest", "observation": "float",
+        "max_frames": "18000", "noop_max": "30", "sticky_actions": "0.0", "num_envs": "2",
+        "first_episode": "0", "device": "cpu", "defended_sha256": "d" * 64, "other": "",
+        "other_sha256": "", "until": "", "packages": '{"torch": "2.8"}',
+    }  # fmt: skip
+    assert {name: attacked[0][name] for name in wanted_facts} == wanted_facts
+    assert json.loads(attacked[0]["preprocess"])["crop"] == [1, 2, 150, 140]
+    clean = next(row for row in rows if row["arm"] == "original" and not row["victim"])
+    empty = ("attack_options", "schedule", "frames", "experiment_defense", "defended_sha256")
+    assert {clean[name] for name in empty} == {""}
+    parquet = pytest.importorskip("pyarrow.parquet")
+    export(store, tmp_path / "x.parquet")
+    table = parquet.read_table(tmp_path / "x.parquet").to_pylist()
+    assert [("" if v is None else str(v)) for v in table[5].values()] == list(rows[5].values())
 
 
 def test_exports_that_cannot_be(

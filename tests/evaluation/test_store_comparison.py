@@ -172,3 +172,56 @@ def test_the_longest_of_repeated_cells_counts() -> None:
     short = {cell: returns[:7] for cell, returns in cells().items()}
     found = played_cells([made_up(short), made_up(cells()), made_up(short)], "A")
     assert {seeds[0].row.episodes for seeds in found.values()} == {12}
+
+
+def of(evaluation: Evaluation, **config: object) -> Evaluation:
+    return replace(evaluation, config=evaluation.config | config)
+
+
+def test_two_files_of_one_name_are_two_agents_whichever_comes_first() -> None:
+    one = of(made_up(cells(), agent="final"), agent_sha256="a" * 64)
+    two = of(made_up(cells(original=550, own=130), agent="final"), agent_sha256="b" * 64)
+    for side in ([one, two], [two, one]):
+        found = played_cells(side, "A")
+        clean = {
+            n.agent: s[0].row.mean for n, s in found.items() if (n.arm, n.lam) == ("original", 0.0)
+        }
+        assert clean == pytest.approx(
+            {"final@aaaaaaaa": 400 + LUCK.mean(), "final@bbbbbbbb": 550 + LUCK.mean()}
+        )
+        assert sum(name.arm == "random" for name in found) == 1, "which needs no agent"
+    found = compare([one, two], [two])
+    assert {cell.name.agent for cell in found.cells} == {"", "final@bbbbbbbb"}
+    assert {name.agent for name in found.only_a} == {"final@aaaaaaaa"}
+    assert all(cell.identical for cell in found.cells)
+
+
+def test_one_file_on_each_side_is_compared_under_its_name_and_the_difference_said() -> None:
+    one = of(made_up(cells(), agent="final"), agent_sha256="a" * 64)
+    two = of(made_up(cells(), agent="final"), agent_sha256="b" * 64)
+    found = compare([one], [two])
+    assert {cell.name.agent for cell in found.cells} == {"", "final"}
+    assert found.notes == ("agent sha256: aaaaaaaaaaaa in A, bbbbbbbbbbbb in B",)
+
+
+def test_two_files_behind_one_defence_or_one_gradient_are_two() -> None:
+    """Whoever plays as `agent:hard` and whoever lends the gradient of victim `other`."""
+    given: Given = {
+        ("original", 0.0, None): 400 + LUCK,
+        ("defended", 0.0, None): 300 + LUCK,
+        ("original", 1.0, "other"): 200 + LUCK,
+        ("defended", 1.0, "other"): 100 + LUCK,
+    }
+    hard = made_up(given, defense="agent:hard")
+    hashes = {"defended_sha256": "a" * 64, "other": "o", "other_sha256": "c" * 64}
+    side = [of(hard, **hashes), of(hard, **hashes | {"defended_sha256": "b" * 64})]
+    names = played_cells(side, "A")
+    assert {n.defense for n in names if n.arm == "defended"} == {
+        "agent:hard@aaaaaaaa", "agent:hard@bbbbbbbb",
+    }  # fmt: skip
+    assert {n.victim for n in names} == {"", "other"}
+    assert len(names) == 6, "the original's cells are the same in both"
+    names = played_cells([side[0], of(hard, **hashes | {"other_sha256": "d" * 64})], "A")
+    assert {n.victim for n in names} == {"", "other@cccccccc", "other@dddddddd"}
+    found = compare(side[:1], side[1:])
+    assert found.notes == ("defended sha256: aaaaaaaaaaaa in A, bbbbbbbbbbbb in B",)

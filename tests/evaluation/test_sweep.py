@@ -26,6 +26,7 @@ from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.stage import Stage
 from sap_rl.evaluation.store import Store, load_evaluations
 from sap_rl.evaluation.sweep import CellEnded, ExperimentEnded, Sweep, SweepPlanned
+from sap_rl.reporting.sweep_progress import planned_line
 
 SETTINGS = Settings(
     "BankHeist", (4.0,), defense="sap-100", episodes=3, num_envs=2, victims=("original",),
@@ -145,14 +146,39 @@ def test_cells_of_other_code_are_told_kept_and_played_again(
     sweep = [replace(BANK_HEIST, settings=short)]
     with Store(tmp_path / "s") as store:
         list(Sweep(sweep, store).run(HereEngine(store)))
-        for module in ("experiments", "sweep", "cell_play"):
+        for module in ("experiments", "cell_play"):
             monkeypatch.setattr(f"sap_rl.evaluation.{module}.code_version", lambda: "other")
         planned, *_ = events = list(Sweep(sweep, store).run(HereEngine(store)))
         assert isinstance(planned, SweepPlanned)
         assert (planned.kept, planned.outdated, len(planned.tasks)) == (0, 2, 2)
+        assert "2 of other code or packages are not used" in planned_line(planned)
         assert sum(isinstance(event, CellBegan) for event in events) == 2
         assert len(store.cell_keys()) == 4
         assert len(store.evaluations()) == 1, "the latest answer alone"
+
+
+def test_cells_of_another_torch_are_told_and_read_until_the_new_ones_are_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = replace(SETTINGS, defense=None, controls=False, episodes=1)
+    sweep = [replace(BANK_HEIST, settings=short)]
+    with Store(tmp_path / "s") as store:
+        list(Sweep(sweep, store).run(HereEngine(store)))
+        before = store.evaluations()
+        newer = experiments.versions() | {"torch": "99.0"}
+        monkeypatch.setattr("sap_rl.evaluation.experiments.versions", lambda: newer)
+        experiments._made.cache_clear()
+        try:
+            planned, *_ = Sweep(sweep, store).run(HereEngine(store, 1))
+            assert isinstance(planned, SweepPlanned)
+            assert (planned.kept, planned.outdated, len(planned.tasks)) == (0, 2, 2)
+            assert store.evaluations() == load_evaluations(store.path) == before
+            list(Sweep(sweep, store).run(HereEngine(store)))
+            (found,) = store.evaluations()
+            assert found.versions["torch"] == "99.0"
+            assert Sweep(sweep, store).plan().outdated == 2
+        finally:
+            experiments._made.cache_clear()
 
 
 def test_a_worker_of_other_code_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

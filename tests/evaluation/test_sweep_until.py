@@ -130,3 +130,13 @@ def test_a_plain_sweep_is_the_first_block(tmp_path: Path) -> None:
         list(Sweep([planned()], store).run(engine))
         assert ("BankHeist original", 0, 30) not in engine.played
         assert len(store.evaluations()) == 2
+
+
+def test_later_blocks_are_of_the_same_question_and_not_outdated(tmp_path: Path) -> None:
+    run(tmp_path / "s", noise=300.0)
+    with Store(tmp_path / "s") as store:
+        again = Sweep([planned()], store)
+        assert again.plan().outdated == 0
+        (kept,) = store.experiments()
+        assert kept.blocks > 1
+        assert kept.same_answer(again.planned[0].record())
