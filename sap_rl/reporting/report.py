@@ -15,7 +15,7 @@ from sap_rl.reporting.curves import Panel, change_curves
 from sap_rl.reporting.exhibits import Exhibits
 from sap_rl.reporting.extra import PAGES, require
 from sap_rl.reporting.figure_files import inline_svg
-from sap_rl.reporting.flags import COVERAGE, FLAGS, ONE_NETWORK
+from sap_rl.reporting.flags import FLAGS
 from sap_rl.reporting.page_rows import (
     change_row,
     distrust,
@@ -25,6 +25,7 @@ from sap_rl.reporting.page_rows import (
     return_row,
 )
 from sap_rl.reporting.plots import change_figure, flip_figure, learning_figure, return_figure
+from sap_rl.reporting.tables import interval_notes
 
 MAX_BYTES = 5_000_000
 
@@ -68,7 +69,7 @@ def report_page(shown: Sequence[Panel], exhibits: Sequence[Exhibits]) -> str:
         flags=_flags(evaluations),
         sections=[_section(i, *pair) for i, pair in enumerate(zip(shown, exhibits, strict=True))],
         provenance=[provenance_rows(evaluation) for evaluation in evaluations],
-        notes=(ONE_NETWORK, COVERAGE),
+        notes=interval_notes(evaluations),
     )
     size = len(text.encode())
     if size > MAX_BYTES:

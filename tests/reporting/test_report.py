@@ -19,7 +19,7 @@ from sap_rl.reporting import report
 from sap_rl.reporting.curves import panels
 from sap_rl.reporting.exhibits import Exhibits
 from sap_rl.reporting.film import film_within
-from sap_rl.reporting.flags import COVERAGE, FLAGS, ONE_NETWORK
+from sap_rl.reporting.flags import COVERAGE, FLAGS, ONE_NETWORK, SEVERAL_LOOKS
 from sap_rl.reporting.report import report_page
 from sap_rl.training.curve import LearningCurve
 
@@ -165,6 +165,32 @@ def test_provenance_is_whole(plain: Reader) -> None:
     assert pairs["seed"] == "0"
     assert pairs["lams"] == "0.25, 1, 4"
     assert '"frameskip": 4' in pairs["preprocess"]
+
+
+def test_provenance_says_who_played_and_from_where() -> None:
+    whole = evaluation(defense="agent:runs/h/final")
+    told = {"agent_ref": "/x/BankHeist.pt", "agent_loading": {"format": "sb3"},
+            "defended_sha256": "dead", "commit": "abc-dirty", "code": "c0de"}  # fmt: skip
+    found = page(replace(whole, config=whole.config | told))
+    pairs = dict(row for row in found.tables[-1] if len(row) == 2)
+    assert pairs["loaded from"] == "/x/BankHeist.pt"
+    assert pairs["loaded with"] == '{"format": "sb3"}'
+    assert pairs["sha256 of the defended agent's weights"] == "dead"
+    assert (pairs["commit"], pairs["code"]) == ("abc-dirty", "c0de")
+    assert pairs["level of the intervals"] == "95%"
+    assert "--agent /x/BankHeist.pt --format sb3" in found.text
+
+
+def test_intervals_of_several_looks_are_not_called_bca() -> None:
+    looked = evaluation(episodes=6, look_level=0.99)
+    alone = page(looked)
+    assert ONE_NETWORK not in alone.text
+    assert SEVERAL_LOOKS in alone.text
+    assert "No sap-rl eval gives these numbers" in alone.text
+    assert "sap-rl eval --game" not in alone.text
+    both = page(looked, evaluation(game="Assault", agent="Assault"))
+    assert ONE_NETWORK in both.text
+    assert f"Where a stopping rule played on: {SEVERAL_LOOKS}" in both.text
 
 
 def test_figures_have_words(plain: Reader) -> None:
