@@ -19,6 +19,7 @@ from sap_rl.evaluation.results import check_folder
 from sap_rl.evaluation.store import Store
 from sap_rl.evaluation.sweep import Sweep
 from sap_rl.machine import usable_cores
+from sap_rl.reporting.across_tables import across_report
 from sap_rl.reporting.sweep_progress import SweepBars, estimate_lines
 from sap_rl.reporting.tables import console, evaluation_report
 from sap_rl.reporting.tensorboard import SweepWriter
@@ -89,6 +90,8 @@ def run_sweep(args: argparse.Namespace) -> int:
         evaluations = sweep.evaluations()
     for evaluation in evaluations:
         console().print(evaluation_report(evaluation))
+    if (together := across_report(evaluations)) is not None:
+        console().print(together)
     return 0
 
 

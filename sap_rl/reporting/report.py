@@ -10,7 +10,9 @@ from typing import Any
 
 from sap_rl import __version__
 from sap_rl.errors import UsageError
+from sap_rl.evaluation.across_summary import summarise_games
 from sap_rl.evaluation.results import Evaluation
+from sap_rl.reporting.across_tables import across_notes, across_tables, profile_words
 from sap_rl.reporting.curves import Panel, change_curves
 from sap_rl.reporting.exhibits import Exhibits
 from sap_rl.reporting.extra import PAGES, require
@@ -55,11 +57,15 @@ def report_page(shown: Sequence[Panel], exhibits: Sequence[Exhibits]) -> str:
     page = files("sap_rl.reporting") / "page"
     template = environment.from_string((page / "report.html").read_text(encoding="utf-8"))
     evaluations = [evaluation for panel in shown for evaluation in panel.evaluations]
+    together = summarise_games(evaluations)
     text: str = template.render(
         css=Markup((page / "report.css").read_text(encoding="utf-8")),
         title=_title(shown),
         version=__version__,
         headline=[headline(e, panel.attack) for panel in shown for e in panel.evaluations],
+        across=across_tables(together),
+        across_notes=across_notes(together),
+        profile=profile_words(),
         counts=_counts(evaluations),
         incomplete=[
             evaluation_name(evaluation) for evaluation in evaluations if not evaluation.complete

@@ -16,6 +16,7 @@ from sap_rl.evaluation.arms import Arm
 from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.reporting import report
+from sap_rl.reporting.across_tables import OVER
 from sap_rl.reporting.curves import panels
 from sap_rl.reporting.exhibits import Exhibits
 from sap_rl.reporting.film import film_within
@@ -108,6 +109,17 @@ def test_the_headline_comes_first_with_raw_returns(plain: Reader) -> None:
     assert clean[5] == "-59.2%"
 
 
+def test_two_games_are_put_together_after_the_headline(plain: Reader) -> None:
+    table = plain.tables[1]
+    assert plain.captions[1] == "Across 2 games (Assault, BankHeist): sap-100, fgsm"
+    assert [row[0] for row in table[1:]] == ["0", "0.25", "1", "4"]
+    # (500 - 222.4) / (742 - 222.4) and (500 - 14.2) / (753.1 - 14.2)
+    assert table[1][2].startswith("0.60 ")
+    assert table[1][5] == "100% 100% 0%"
+    assert OVER["episodes"] in plain.text
+    assert "Across" not in page(evaluation()).text
+
+
 def test_flags_are_words_and_explained() -> None:
     floor = [9.0, 11.0, 10.0, 12.0]
     arms = [Arm("original", 4.0, "self"), Arm("defended", 4.0, "self")]
@@ -121,7 +133,7 @@ def test_flags_are_words_and_explained() -> None:
 
 def test_every_table_has_a_caption_and_scrolls_alone(plain: Reader) -> None:
     tables = [tag for tag, _ in plain.tags if tag == "table"]
-    assert len(tables) == len(plain.captions) == 1 + 2 * 3
+    assert len(tables) == len(plain.captions) == 2 + 2 * 3
     assert all(plain.captions)
     regions = [a for _, a in plain.tags if a.get("class") == "scroll"]
     assert len(regions) == len(tables)
@@ -129,7 +141,7 @@ def test_every_table_has_a_caption_and_scrolls_alone(plain: Reader) -> None:
 
 
 def test_every_arm_stands_in_the_long_table(plain: Reader) -> None:
-    every = plain.tables[4]
+    every = plain.tables[5]
     assert len(every) == 1 + 4 + 3 * 5
     assert every[0][:6] == ["lambda", "player", "gradient", "return", "normalised", "flips"]
     row = next(r for r in every if r[:3] == ["1", "sap-100", "own"])
