@@ -90,6 +90,21 @@ def test_estimates_are_lines_and_a_sum() -> None:
     ]
 
 
+def test_estimates_under_a_stopping_rule_say_the_most() -> None:
+    """Not only the first look: that would promise a tenth of what may be played."""
+    given = [CellEstimate(CLEAN, None, 80.0, 20), CellEstimate(ATTACKED, 50.0, 550.0, 20)]
+    assert list(estimate_lines(given, 2)) == [
+        "BankHeist original: 2 episodes, kept from before; the first look of up to 20 episodes, "
+        "at most 80 s",
+        "BankHeist sap-100, fgsm at lambda 4, own gradient: 2 episodes, 50 s; the first look of up "
+        "to 20 episodes, at most 9 min",
+        "2 cells: about 50 s of one core, 25 s with 2 worker(s) of this speed; if episodes are as "
+        "long as in clean play",
+        "That is the first look alone. Played to the most episodes: 10 min of one core, 5 min with "
+        "2 worker(s)",
+    ]
+
+
 def test_tensorboard_shows_returns_as_they_come_and_hparams(tmp_path: Path) -> None:
     event_accumulator = pytest.importorskip(
         "tensorboard.backend.event_processing.event_accumulator"
