@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sap_rl.cli import main
+from sap_rl.evaluation.code_version import code_version
 
 SHORT = ["eval", "--game", "BankHeist", "--episodes", "2", "--max-frames", "200", "--num-envs", "2"]
 FAST = [*SHORT, "--lambda", "4", "--grad-samples", "1"]
@@ -48,6 +49,8 @@ def test_json_and_tensorboard(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         "original", "defended", "original", "defended", "defended"
     ]  # fmt: skip
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["out.json"]
+    assert whole["config"]["agent_ref"] == "BankHeist"
+    assert whole["config"]["code"] == code_version()
 
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -145,6 +148,7 @@ def test_unwritable_output_is_found_before_anything_is_played(
 PROGRAM = """
 import signal, sys
 from sap_rl.cli import main
+from sap_rl.evaluation.code_version import code_version
 # A shell's background jobs ignore Ctrl-C, and so would this.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main())

@@ -120,6 +120,8 @@ def test_a_dry_run_prints_the_cells_and_plays_none(
     ("more", "message"),
     [
         (["--engine", "rya"], "unknown engine 'rya'; choose from ray"),
+        (["--gpus", "1"], "--gpus goes with --engine ray"),
+        (["--address", "auto"], "--address goes with --engine ray"),
         (["--workers", "0"], "workers must be at least 1, got 0"),
         (["--until-ci", "wide"], "until-ci must be like 10%"),
         (["--episodes", "0"], "episodes must be at least 1, got 0"),

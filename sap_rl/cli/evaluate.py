@@ -10,6 +10,7 @@ from typing import Any
 from sap_rl.agents import load_agent
 from sap_rl.cli.terminal import INTERRUPTED_STATUS, listen, set_threads
 from sap_rl.config import EVAL_OPTIONS, EvalRequest, eval_request, read_yaml
+from sap_rl.evaluation.assembly import Origin
 from sap_rl.evaluation.results import check_folder, check_writable, write_atomically
 from sap_rl.evaluation.stage import Event, Stage
 from sap_rl.reporting.progress import ProgressBar
@@ -46,7 +47,8 @@ def run_eval(args: argparse.Namespace) -> int:
     request = eval_request(options)
     agent = load_agent(request.agent, device=request.device, **request.loading)
     other = load_agent(request.other, device=request.device) if request.other else None
-    stage = Stage(agent, request.settings, other)
+    origin = Origin.of(request.agent, request.loading, request.other)
+    stage = Stage(agent, request.settings, other, origin=origin)
     return _play(stage, request, args)
 
 

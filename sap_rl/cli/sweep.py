@@ -11,7 +11,7 @@ from typing import Any
 
 from sap_rl.cli.terminal import INTERRUPTED_STATUS, listen
 from sap_rl.config import read_number, read_whole, read_yaml
-from sap_rl.errors import require_positive, unknown
+from sap_rl.errors import UsageError, require_positive, unknown
 from sap_rl.evaluation.engine_local import LocalEngine
 from sap_rl.evaluation.engine_ray import RayEngine
 from sap_rl.evaluation.engines import ENGINES, Engine
@@ -19,6 +19,7 @@ from sap_rl.evaluation.results import check_folder
 from sap_rl.evaluation.store import Store
 from sap_rl.evaluation.sweep import Sweep
 from sap_rl.machine import usable_cores
+from sap_rl.reporting.across_tables import across_report
 from sap_rl.reporting.sweep_progress import SweepBars, estimate_lines
 from sap_rl.reporting.tables import console, evaluation_report
 from sap_rl.reporting.tensorboard import SweepWriter
@@ -26,6 +27,8 @@ from sap_rl.sweep_config import sweep_request
 
 GIVEN = ("episodes", "max_frames", "missing")
 """Options of the command line that win over the file's."""
+RAY_ALONE = ("address", "gpus")
+"""Options that say nothing to the local engine."""
 
 
 def add_sweep(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +43,7 @@ def add_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--address", help="of a Ray cluster: auto for the one of this machine [a new one here]"
     )
-    parser.add_argument("--gpus", default="0", help="of each cell under ray, a fraction too [0]")
+    parser.add_argument("--gpus", help="of each cell under ray, a fraction too [0]")
     parser.add_argument(
         "--dry-run", dest="dry_run", action="store_true",
         help="print the cells and the time they would take, from a short calibration",
@@ -87,6 +90,8 @@ def run_sweep(args: argparse.Namespace) -> int:
         evaluations = sweep.evaluations()
     for evaluation in evaluations:
         console().print(evaluation_report(evaluation))
+    if (together := across_report(evaluations)) is not None:
+        console().print(together)
     return 0
 
 
@@ -110,9 +115,13 @@ def _engine(args: argparse.Namespace, store: Store) -> Engine:
         raise unknown("engine", args.engine, ENGINES)
     workers = _workers(args)
     if args.engine == "local":
+        for name in RAY_ALONE:
+            if vars(args)[name] is not None:
+                raise UsageError(f"--{name} goes with --engine ray, this is --engine local")
         return LocalEngine(store.path, workers)
     asked = None if args.workers is None else workers
-    return RayEngine(store, asked, args.address, read_number("gpus", args.gpus))
+    gpus = 0.0 if args.gpus is None else read_number("gpus", args.gpus)
+    return RayEngine(store, asked, args.address, gpus)
 
 
 def _workers(args: argparse.Namespace) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sap_rl.agents import Agent
@@ -17,11 +17,37 @@ from sap_rl.evaluation.summary import make_changes
 
 
 @dataclass(frozen=True)
+class Origin:
+    """From where an evaluation's agents were loaded, so that its command can name them again.
+
+    agent, other: what `load_agent` took for the original and for the one behind victim `other`,
+    None where it was given an agent; loading: the original's `format` and `preprocess`, as plain
+    data.
+    """
+
+    agent: str | None = None
+    loading: dict[str, Any] = field(default_factory=dict)
+    other: str | None = None
+
+    @classmethod
+    def of(cls, agent: str, loading: Mapping[str, Any], other: str | None = None) -> Origin:
+        """Of a request; loading: options of `load_agent`, others than these two left out."""
+        kept = {name: loading[name] for name in LOADING if loading.get(name) is not None}
+        if isinstance(kept.get("preprocess"), Preprocess):
+            kept["preprocess"] = asdict(kept["preprocess"])
+        return cls(agent, kept, other)
+
+
+LOADING = ("format", "preprocess")
+
+
+@dataclass(frozen=True)
 class AgentFacts:
     """What an evaluation states about its agents and where they computed; see `Agent`.
 
     defended_sha256: of the file of the one that plays as `defended`, the agent's own where it
-    plays behind a defence; other, other_sha256: of the one behind victim `other`.
+    plays behind a defence; other, other_sha256: of the one behind victim `other`; origin: None
+    where it was not recorded.
     """
 
     name: str
@@ -32,6 +58,7 @@ class AgentFacts:
     defended_sha256: str | None = None
     other: str | None = None
     other_sha256: str | None = None
+    origin: Origin | None = None
 
     @classmethod
     def of(
@@ -41,6 +68,7 @@ class AgentFacts:
         other: Agent | None = None,
         *,
         threads: int,
+        origin: Origin | None = None,
     ) -> AgentFacts:
         """These facts of an agent, of who plays as `defended` and of who lends a gradient;
         threads: of torch."""
@@ -53,22 +81,42 @@ class AgentFacts:
             defended.sha256 if defended is not None else None,
             other.name if other is not None else None,
             other.sha256 if other is not None else None,
+            origin,
         )
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
         return asdict(self)
 
+    def deciding(self) -> dict[str, Any]:
+        """As plain JSON, without from where files were loaded: their hashes say what they are."""
+        return {name: fact for name, fact in self.to_json().items() if name != "origin"}
+
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> AgentFacts:
         """What `to_json` wrote."""
-        return cls(**{**plain, "preprocess": Preprocess(**_tuples(plain["preprocess"]))})
+        origin = plain.get("origin")
+        made = {
+            "preprocess": Preprocess(**_tuples(plain["preprocess"])),
+            "origin": None if origin is None else Origin(**origin),
+        }
+        return cls(**{**plain, **made})
 
 
 def assemble(
-    settings: Settings, about: AgentFacts, rows: list[Row], versions: dict[str, str], *, arms: int
+    settings: Settings,
+    about: AgentFacts,
+    rows: list[Row],
+    versions: dict[str, str],
+    *,
+    arms: int,
+    made: Mapping[str, Any] | None = None,
 ) -> Evaluation:
-    """The evaluation with what follows from its rows: changes and checks; arms: as planned."""
+    """The evaluation with what follows from its rows: changes and checks.
+
+    arms: as planned; made: the `commit` and `code` that played it, and the stopping rule `until`.
+    """
+    origin, made = about.origin or Origin(), made or {}
     config = asdict(settings) | {
         "num_envs": settings.parallel,
         "agent": about.name,
@@ -76,6 +124,12 @@ def assemble(
         "defended_sha256": about.defended_sha256,
         "other": about.other,
         "other_sha256": about.other_sha256,
+        "agent_ref": origin.agent,
+        "agent_loading": origin.loading,
+        "other_ref": origin.other,
+        "commit": made.get("commit"),
+        "code": made.get("code"),
+        "until": made.get("until"),
         "device": about.device,
         "threads": about.threads,
         "arms": arms,

@@ -12,6 +12,7 @@ from sap_rl.evaluation.arm_games import ArmGames, arm_facts, cast_matched
 from sap_rl.evaluation.arms import Arm
 from sap_rl.evaluation.episodes import max_agent_steps
 from sap_rl.evaluation.experiments import CellTask, PlannedExperiment
+from sap_rl.evaluation.frames import fitting_frames
 from sap_rl.evaluation.rollout import Episode, Step
 from sap_rl.evaluation.stage import Stage
 from sap_rl.machine import single_threaded
@@ -26,10 +27,13 @@ SOME_NOISE = 0.01
 
 @dataclass(frozen=True)
 class CellEstimate:
-    """seconds: on one core; None where the cell is complete already."""
+    """seconds: on one core; None where the cell is complete already; most, episodes: the same if a
+    stopping rule plays the arm on to its last episode; None without a rule."""
 
     task: CellTask
     seconds: float | None
+    most: float | None = None
+    episodes: int | None = None
 
 
 def estimates(planned: Sequence[PlannedExperiment], done: set[str]) -> Iterator[CellEstimate]:
@@ -37,13 +41,14 @@ def estimates(planned: Sequence[PlannedExperiment], done: set[str]) -> Iterator[
 
     Steps per second as measured here at the cell's own batch, on one core, times the length of the
     clean original's episodes: under attack they may be shorter or longer. The calibration plays
-    clean games for 5 s per experiment and 2 s per kind of cell.
+    clean games for 5 s per experiment and 2 s per kind of cell. What is done once per cell (frames
+    for a universal pattern and its fit) is not in it.
     """
     seen: set[str] = set()
     for plan in planned:
         tasks = [task for task in plan.tasks if task.key not in seen]
         seen |= {task.key for task in tasks}
-        if all(task.key in done for task in tasks):
+        if plan.experiment.until is None and all(task.key in done for task in tasks):
             yield from (CellEstimate(task, None) for task in tasks)
             continue
         with single_threaded():
@@ -58,16 +63,26 @@ def _estimate(
     cast_matched(stage.cast, SOME_NOISE)
     fleet = make_fleet(s.game, s.parallel, protocol=s.protocol, preprocess=stage.agent.preprocess)
     rates: dict[tuple[str, str | None], float] = {}
+    attacked = any(task.arm.victim for task in tasks)
+    if s.attack == "universal" and attacked and stage.cast.recorded is None:
+        stage.cast.recorded = fitting_frames(stage.cast, s.game)
+    until = plan.experiment.until
     with closing(fleet):
         length = _episode_length(stage, fleet)
         for task in tasks:
-            if task.key in done:
+            if task.key in done and until is None:
                 yield CellEstimate(task, None)
                 continue
             kind = (task.arm.name, task.arm.victim)
             if kind not in rates:
                 rates[kind] = _rate(stage, task.arm, fleet)
-            yield CellEstimate(task, (task.end - task.first) * length / rates[kind])
+            each = length / rates[kind]
+            now = None if task.key in done else (task.end - task.first) * each
+            if until is None:
+                yield CellEstimate(task, now)
+                continue
+            played = task.end if task.key in done else task.first
+            yield CellEstimate(task, now, (until.most - played) * each, until.most)
 
 
 def _rate(stage: Stage, arm: Arm, fleet: Fleet) -> float:

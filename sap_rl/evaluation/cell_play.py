@@ -129,6 +129,9 @@ def _play_on(task: CellTask, games: ArmGames, store: Store) -> Iterator[CellProg
             told = now
             yield CellProgress(task, len(tally.episodes), tally.steps, tally.seconds, tuple(ended))
             ended.clear()
+    if ended:
+        tally = games.tally
+        yield CellProgress(task, len(tally.episodes), tally.steps, tally.seconds, tuple(ended))
 
 
 def _finish(task: CellTask, games: ArmGames, facts: ArmFacts, store: Store) -> CellRecord:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from sap_rl.errors import UsageError
 from sap_rl.evaluation.cell_play import CellProgress
 from sap_rl.evaluation.experiments import CellTask
 from sap_rl.evaluation.store_records import CellRecord
@@ -62,8 +63,8 @@ class Tries:
         self._lost: dict[str, int] = {}
 
     def lost(self, task: CellTask, reason: str) -> WorkerLost:
-        """RuntimeError where too many workers died over this cell."""
+        """UsageError where too many workers died over this cell."""
         self._lost[task.key] = self._lost.get(task.key, 0) + 1
         if self._lost[task.key] >= MOST_TRIES:
-            raise RuntimeError(f"{MOST_TRIES} workers died over cell {task.title}: {reason}")
+            raise UsageError(f"{MOST_TRIES} workers died over cell {task.title}: {reason}")
         return WorkerLost(task, reason)

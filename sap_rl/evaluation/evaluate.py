@@ -11,6 +11,7 @@ from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks.schedule import EVERY, Schedule, parse_schedule
 from sap_rl.defenses.sap import Backward
 from sap_rl.evaluation.arms import Victim
+from sap_rl.evaluation.assembly import Origin
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.stage import Stage
@@ -59,10 +60,15 @@ def evaluate(
         precision=precision,
         protocol=protocol or Protocol(),
     )
-    stage = Stage(_agent(agent), settings, None if other is None else _agent(other))
+    origin = Origin(_ref(agent), other=_ref(other))
+    stage = Stage(_agent(agent), settings, None if other is None else _agent(other), origin=origin)
     for _ in stage.play():
         pass
     return stage.result()
+
+
+def _ref(given: Agent | str | None) -> str | None:
+    return given if isinstance(given, str) else None
 
 
 def _agent(given: Agent | str) -> Agent:

@@ -11,7 +11,7 @@ from typing import Any
 from sap_rl.agents import load_agent
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.arms import Arm
-from sap_rl.evaluation.assembly import AgentFacts
+from sap_rl.evaluation.assembly import AgentFacts, Origin
 from sap_rl.evaluation.cells import cell_key
 from sap_rl.evaluation.code_version import code_version
 from sap_rl.evaluation.sequential import StoppingRule
@@ -138,10 +138,10 @@ class PlannedExperiment:
         settings, until = self.experiment.settings, self.experiment.until
         asked = {
             "settings": _plain(settings),
-            "agent": self.about.to_json(),
+            "agent": self.about.deciding(),
             "until": None if until is None else asdict(until),
         }
-        now = asked | {"settings": _plain(self.settings)}
+        now = asked | {"settings": _plain(self.settings), "agent": self.about.to_json()}
         made = _made() | {"code": code_version()}
         keys: dict[Arm, list[str]] = {}
         for task in self.tasks:
@@ -209,7 +209,8 @@ def plan_experiment(experiment: Experiment) -> PlannedExperiment:
         key = cell_key(facts)
         end = experiment.settings.episodes
         tasks[arm] = CellTask(experiment, arm, key, 0, end, facts | made)
-    about = AgentFacts.of(stage.agent, stage.cast.defended, other, threads=1)
+    origin = Origin.of(experiment.agent, experiment.loading, experiment.other)
+    about = AgentFacts.of(stage.agent, stage.cast.defended, other, threads=1, origin=origin)
     return PlannedExperiment(experiment, about, tuple(tasks.values()), experiment.settings.episodes)
 
 

@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from typing import Literal
 
 from sap_rl.agents import Agent, load_agent
+from sap_rl.atari.preprocess import Preprocess, preprocess_entries
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.assembly import settings_from_json
 from sap_rl.evaluation.film_stage import FilmStage
@@ -20,9 +21,13 @@ def agent_of(evaluation: Evaluation, role: Literal["agent", "other"] = "agent") 
     name = config.get(role)
     if name is None:
         raise UsageError("its attacker uses another agent's gradient, which is not recorded")
-    agent = load_agent(name, game=config["game"])
+    loading = config.get("agent_loading") if role == "agent" else None
+    agent = load_agent(config.get(f"{role}_ref") or name, game=config["game"], **(loading or {}))
     if agent.sha256 != config[f"{role}_sha256"]:
         raise UsageError(f"agent '{name}' is not the one that was evaluated any more")
+    seen = Preprocess(**preprocess_entries(evaluation.protocol["preprocess"]))
+    if role == "agent" and agent.preprocess != seen:
+        raise UsageError(f"agent '{name}' sees other frames than when it was evaluated")
     return agent
 
 
@@ -37,7 +42,8 @@ def settings_of(evaluation: Evaluation) -> Settings:
 def film_of(evaluation: Evaluation, agent: Agent, steps: int) -> FilmStage:
     """The evaluation's first episode at its middle lambda, under the headline's victim.
 
-    UsageError where it has no attacked arm, or one whose gradient's agent is gone.
+    UsageError where it has no attacked arm, or one whose gradient's agent is gone, or where the
+    agent that plays as `defended` is not the same any more.
     """
     settings = settings_of(evaluation)
     lams = sorted(lam for lam in settings.lams if lam > 0)
@@ -48,4 +54,8 @@ def film_of(evaluation: Evaluation, agent: Agent, steps: int) -> FilmStage:
     victim = (*headline, *settings.victims)[0] if settings.defense else "self"
     other = agent_of(evaluation, "other") if victim == "other" else None
     chosen = replace(settings, lams=(lam,), victims=(victim,), controls=False)  # type: ignore[arg-type]
-    return FilmStage(agent, chosen, steps, other=other)
+    stage = FilmStage(agent, chosen, steps, other=other)
+    defended, before = stage.cast.defended, evaluation.config.get("defended_sha256")
+    if defended is not None and before is not None and defended.sha256 != before:
+        raise UsageError(f"'{settings.defense}' is not the one that was evaluated any more")
+    return stage

@@ -16,7 +16,8 @@ from sap_rl.atari.fleet import Fleet, make_fleet
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.arm_games import ArmGames, arm_facts, cast_matched
 from sap_rl.evaluation.arms import Arm, Cast, plan
-from sap_rl.evaluation.assembly import AgentFacts, assemble
+from sap_rl.evaluation.assembly import AgentFacts, Origin, assemble
+from sap_rl.evaluation.code_version import code_version
 from sap_rl.evaluation.contenders import defended_by, require_actions
 from sap_rl.evaluation.frames import fitting_frames
 from sap_rl.evaluation.results import Evaluation, Row
@@ -25,7 +26,7 @@ from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.side_by_side import Job, side_by_side
 from sap_rl.evaluation.summary import make_row
 from sap_rl.evaluation.tally import ArmFacts, Tally
-from sap_rl.machine import keep_freed_memory
+from sap_rl.machine import commit, keep_freed_memory
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,15 @@ Event = ArmStarted | ArmPlayed | ArmEnded
 class Stage:
     """One evaluation in progress: `play` it, and ask for the `result` at any moment.
 
-    agent: the original; settings: what to do; other: the agent behind victim `other`. Raises
-    UsageError at once if they do not fit.
+    agent: the original; settings: what to do; other: the agent behind victim `other`; origin: from
+    where they were loaded, for the result to say. Raises UsageError at once if they do not fit.
     at_once: how many arms are played side by side, one per thread that torch had at the start.
     """
 
     agent: Agent
     settings: Settings
     other: Agent | None = None
+    origin: Origin | None = field(default=None, kw_only=True)
     _rows: dict[Arm, Row] = field(default_factory=dict)
     _open: dict[Arm, tuple[ArmFacts, Tally]] = field(default_factory=dict)
 
@@ -149,8 +151,11 @@ class Stage:
             for arm, (facts, tally) in list(self._open.items())
         }
         rows = [known[arm] for arm in self.arms if arm in known]
-        about = AgentFacts.of(self.agent, self.cast.defended, self.other, threads=self.threads)
-        return assemble(self.settings, about, rows, versions(), arms=len(self.arms))
+        about = AgentFacts.of(
+            self.agent, self.cast.defended, self.other, threads=self.threads, origin=self.origin
+        )
+        made = {"commit": commit(), "code": code_version()}
+        return assemble(self.settings, about, rows, versions(), arms=len(self.arms), made=made)
 
     def _play_arm(self, arm: Arm, fleet: Fleet) -> Iterator[Event]:
         s = self.settings

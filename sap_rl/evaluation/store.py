@@ -198,7 +198,8 @@ class Store:
             if cells:
                 tally = sum((cell.tally for cell in cells[1:]), cells[0].tally)
                 rows.append(make_row(settings, arm, cells[0].facts, tally))
-        return assemble(settings, about, rows, manifest["versions"], arms=len(record.arms))
+        versions, arms = manifest["versions"], len(record.arms)
+        return assemble(settings, about, rows, versions, arms=arms, made=manifest)
 
     @contextmanager
     def _understood(self, what: str, manifest: Mapping[str, Any]) -> Iterator[None]:

@@ -17,6 +17,9 @@ from sap_rl.training.curve import LearningCurve, learning_curve
 MAX_FILM, MAX_FILMS = 1_000_000, 2_900_000
 """Bytes of one film, and of all in a page; base64 makes four of three."""
 
+Agents = dict[tuple[str, str], tuple[str, Agent | None]]
+"""Name and hash -> from where it is loaded, and the agent, None for one that is gone."""
+
 
 @dataclass(frozen=True)
 class Exhibits:
@@ -44,41 +47,45 @@ def collect(
         if seconds is not None:
             film = _film(panel, agents, notes, seconds, limit, watch)
         curves = {}
-        for name, agent in agents.items():
-            curve = None if agent is None else learning_curve(find_agent(name))
+        for (name, sha256), (ref, agent) in agents.items():
+            curve = None if agent is None else learning_curve(find_agent(ref))
             if curve is not None:
-                curves[name] = curve
+                curves[name if name not in curves else f"{name} ({sha256:.8})"] = curve
             elif agent is not None:
                 notes.append(f"No learning curve lies beside agent '{name}'.")
         found.append(Exhibits(curves, film, tuple(notes)))
     return found
 
 
-def _agents(panel: Panel, notes: list[str]) -> dict[str, Agent | None]:
-    """By name, None for one that is gone."""
-    found: dict[str, Agent | None] = {}
+def _agents(panel: Panel, notes: list[str]) -> Agents:
+    found: Agents = {}
     for evaluation in panel.evaluations:
-        name = evaluation.config["agent"]
-        if name in found:
+        name, ref = evaluation.config["agent"], evaluation.config.get("agent_ref")
+        if _file(evaluation) in found:
             continue
+        agent = None
         try:
-            found[name] = agent_of(evaluation)
+            agent = agent_of(evaluation)
         except UsageError as error:
-            found[name] = None
             notes.append(f"No film and no learning curve of agent '{name}': {error}.")
+        found[_file(evaluation)] = (ref or name, agent)
     return found
+
+
+def _file(evaluation: Evaluation) -> tuple[str, str]:
+    return evaluation.config["agent"], str(evaluation.config["agent_sha256"])
 
 
 def _film(
     panel: Panel,
-    agents: dict[str, Agent | None],
+    agents: Agents,
     notes: list[str],
     seconds: float,
     limit: int,
     watch: Callable[[str, Scene], object],
 ) -> Film | None:
     evaluation = _filmed(panel)
-    agent = agents[evaluation.config["agent"]]
+    _, agent = agents[_file(evaluation)]
     if agent is None:
         return None
     try:

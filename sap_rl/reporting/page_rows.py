@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sap_rl.evaluation.results import Change, Evaluation, Row
-from sap_rl.reporting.command import eval_command
+from sap_rl.reporting.command import repetition
 from sap_rl.reporting.tables import number_text, percent_text, player_name
 
 GRADIENTS = {None: "-", "self": "own", "original": "original's", "other": "another's"}
@@ -122,9 +123,7 @@ def provenance_rows(evaluation: Evaluation) -> dict[str, object]:
     config = evaluation.config
     kept = ("attack", "defense", "lams", "victims", "episodes", "seed", "precision", "num_envs",
             "threads", "device")  # fmt: skip
-    pairs = [("agent", config["agent"]), ("sha256 of its weights", config["agent_sha256"] or "-")]
-    if config.get("other"):
-        pairs.append(("other agent", f"{config['other']}, sha256 {config['other_sha256'] or '-'}"))
+    pairs = list(_agent_pairs(config))
     pairs += [(name, _plain(config[name])) for name in kept]
     for name in ("attack_options", "defense_options", "attack_backward", "schedule"):
         if config[name]:
@@ -132,12 +131,34 @@ def provenance_rows(evaluation: Evaluation) -> dict[str, object]:
     pairs += [
         (name.replace("_", " "), _plain(value)) for name, value in evaluation.protocol.items()
     ]
+    if config.get("until"):
+        pairs.append(("stopping rule", _plain(config["until"])))
+    pairs.append(("level of the intervals", f"{100 * config.get('look_level', 0.95):.4g}%"))
     pairs.append(("versions", ", ".join(f"{k} {v}" for k, v in evaluation.versions.items())))
+    pairs += [("commit", _plain(config.get("commit"))), ("code", _plain(config.get("code")))]
+    said, command = repetition(evaluation)
     return {
         "name": evaluation_name(evaluation),
         "pairs": pairs,
-        "command": eval_command(evaluation),
+        "said": said,
+        "command": command,
     }
+
+
+def _agent_pairs(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Who played, from where it was loaded, and the hashes of everybody's file."""
+    sha256 = config["agent_sha256"]
+    yield "agent", config["agent"]
+    yield "loaded from", config.get("agent_ref") or "not recorded"
+    if config.get("agent_loading"):
+        yield "loaded with", _plain(config["agent_loading"])
+    yield "sha256 of its weights", sha256 or "-"
+    defended = config.get("defended_sha256")
+    if config["defense"] is not None and defended != sha256:
+        yield "sha256 of the defended agent's weights", defended or "not recorded"
+    if config.get("other"):
+        yield "other agent", f"{config['other']}, sha256 {config['other_sha256'] or '-'}"
+        yield "other agent loaded from", config.get("other_ref") or "not recorded"
 
 
 def percent_cell(change: Change) -> Cell:

@@ -10,12 +10,14 @@ from typing import Any
 
 from sap_rl import __version__
 from sap_rl.errors import UsageError
+from sap_rl.evaluation.across_summary import summarise_games
 from sap_rl.evaluation.results import Evaluation
+from sap_rl.reporting.across_tables import across_notes, across_tables, profile_words
 from sap_rl.reporting.curves import Panel, change_curves
 from sap_rl.reporting.exhibits import Exhibits
 from sap_rl.reporting.extra import PAGES, require
 from sap_rl.reporting.figure_files import inline_svg
-from sap_rl.reporting.flags import COVERAGE, FLAGS, ONE_NETWORK
+from sap_rl.reporting.flags import FLAGS
 from sap_rl.reporting.page_rows import (
     change_row,
     distrust,
@@ -25,6 +27,7 @@ from sap_rl.reporting.page_rows import (
     return_row,
 )
 from sap_rl.reporting.plots import change_figure, flip_figure, learning_figure, return_figure
+from sap_rl.reporting.tables import interval_notes
 
 MAX_BYTES = 5_000_000
 
@@ -54,11 +57,15 @@ def report_page(shown: Sequence[Panel], exhibits: Sequence[Exhibits]) -> str:
     page = files("sap_rl.reporting") / "page"
     template = environment.from_string((page / "report.html").read_text(encoding="utf-8"))
     evaluations = [evaluation for panel in shown for evaluation in panel.evaluations]
+    together = summarise_games(evaluations)
     text: str = template.render(
         css=Markup((page / "report.css").read_text(encoding="utf-8")),
         title=_title(shown),
         version=__version__,
         headline=[headline(e, panel.attack) for panel in shown for e in panel.evaluations],
+        across=across_tables(together),
+        across_notes=across_notes(together),
+        profile=profile_words(),
         counts=_counts(evaluations),
         incomplete=[
             evaluation_name(evaluation) for evaluation in evaluations if not evaluation.complete
@@ -68,7 +75,7 @@ def report_page(shown: Sequence[Panel], exhibits: Sequence[Exhibits]) -> str:
         flags=_flags(evaluations),
         sections=[_section(i, *pair) for i, pair in enumerate(zip(shown, exhibits, strict=True))],
         provenance=[provenance_rows(evaluation) for evaluation in evaluations],
-        notes=(ONE_NETWORK, COVERAGE),
+        notes=interval_notes(evaluations),
     )
     size = len(text.encode())
     if size > MAX_BYTES:

@@ -88,18 +88,34 @@ def planned_line(event: SweepPlanned) -> str:
 
 
 def estimate_lines(estimates: Iterable[CellEstimate], workers: int) -> Iterator[str]:
-    """A line per cell with the time that it would take on one core, and their sum."""
-    total, count = 0.0, 0
+    """A line per cell with the time that it would take on one core, and their sum.
+
+    Under a stopping rule that is of the first look, and the most that may be played stands beside.
+    """
+    total, most, count, looks = 0.0, 0.0, 0, False
     for estimate in estimates:
         count += 1
         took = "kept from before" if estimate.seconds is None else minutes(estimate.seconds)
         total += estimate.seconds or 0.0
-        task = estimate.task
-        yield f"{task.title}: {task.end - task.first} episodes, {took}"
+        most += (estimate.seconds or 0.0) if estimate.most is None else estimate.most
+        task, episodes = estimate.task, f"{estimate.task.end - estimate.task.first} episodes"
+        if estimate.most is None:
+            yield f"{task.title}: {episodes}, {took}"
+            continue
+        looks = True
+        yield (
+            f"{task.title}: {episodes}, {took}; the first look of up to {estimate.episodes} "
+            f"episodes, at most {minutes(estimate.most)}"
+        )
     yield (
         f"{count} cells: about {minutes(total)} of one core, {minutes(total / workers)} with "
         f"{workers} worker(s) of this speed; if episodes are as long as in clean play"
     )
+    if looks:
+        yield (
+            "That is the first look alone. Played to the most episodes: "
+            f"{minutes(most)} of one core, {minutes(most / workers)} with {workers} worker(s)"
+        )
 
 
 def minutes(seconds: float) -> str:

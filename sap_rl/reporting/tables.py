@@ -18,7 +18,8 @@ from sap_rl.evaluation.contenders import contender_name
 from sap_rl.evaluation.results import Change, Evaluation, Row
 from sap_rl.evaluation.score import Check, likely_causes
 from sap_rl.evaluation.settings import Settings
-from sap_rl.reporting.flags import CHECK_FAILED, COVERAGE, FLAGS, ONE_NETWORK
+from sap_rl.reporting.command import looked_repeatedly
+from sap_rl.reporting.flags import CHECK_FAILED, COVERAGE, FLAGS, ONE_NETWORK, SEVERAL_LOOKS
 
 WIDTH = 80
 
@@ -209,13 +210,20 @@ def _notes(evaluation: Evaluation) -> Iterable[str]:
     yield "norm: (return - random) / (human - random), both as published."
     yield f"{cut} of {played} episodes were cut short."
     if any(row.arm == "original" for row in rows):
-        yield ONE_NETWORK
-        yield COVERAGE
+        yield from interval_notes([evaluation])
     if not evaluation.complete:
         yield (
             "INCOMPLETE: interrupted. Rows with an episode count hold the first episodes to end, "
             "which favours short ones; no interval and no change is taken from them."
         )
+
+
+def interval_notes(evaluations: Sequence[Evaluation]) -> list[str]:
+    """What the intervals are, and what they leave out."""
+    looked = [looked_repeatedly(evaluation) for evaluation in evaluations]
+    notes = [] if all(looked) else [ONE_NETWORK, COVERAGE]
+    where = "Where a stopping rule played on: " if notes else ""
+    return [*notes, *([where + SEVERAL_LOOKS] if any(looked) else [])]
 
 
 def _table(*columns: str) -> Table:

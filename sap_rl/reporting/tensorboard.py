@@ -48,13 +48,15 @@ class TensorBoardWriter:
 class SweepWriter:
     """Listens to a sweep's events, to be followed while it plays.
 
-    Scalars `eval/<game>/<arm>/lambda_<x>/return` as episodes end, a run for each experiment; each
-    complete cell is a row of the hparams page: what was played against mean return and flip rate.
+    Scalars `eval/<game>/<arm>/lambda_<x>/return` as the engine tells of episodes, the rest of a
+    cell's when it is complete, a run for each experiment; each complete cell is a row of the
+    hparams page: what was played against mean return and flip rate.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.writers: dict[str, SummaryWriter] = {"": summary_writer(folder)}
+        self.written: set[tuple[str, str, int]] = set()
 
     def __call__(self, event: SweepEvent) -> None:
         """Write one event."""
@@ -62,8 +64,8 @@ class SweepWriter:
             for episode in event.ended:
                 self._returns(event.task, [(episode.index, episode.ret)])
         elif isinstance(event, CellEnded):
-            if event.kept:
-                self._returns(event.task, list(enumerate(event.row.returns, event.task.first)))
+            # Not all were told of: those from before a resume, the last ones, none under Ray.
+            self._returns(event.task, list(enumerate(event.row.returns, event.task.first)))
             self._hparams(event.task, event.row)
         for writer in self.writers.values():
             writer.flush()
@@ -74,12 +76,15 @@ class SweepWriter:
             writer.close()
 
     def _returns(self, task: CellTask, returns: list[tuple[int, float]]) -> None:
-        writer = self._writer(task.experiment.title.replace(" ", "_"))
+        run = task.experiment.title.replace(" ", "_")
+        writer = self._writer(run)
         tag = (
             f"eval/{task.experiment.settings.game}/{task.arm.title}/lambda_{task.arm.lam:g}/return"
         )
         for index, value in returns:
-            writer.add_scalar(tag, value, index)
+            if (run, tag, index) not in self.written:
+                self.written.add((run, tag, index))
+                writer.add_scalar(tag, value, index)
 
     def _hparams(self, task: CellTask, row: Row) -> None:
         asked = {

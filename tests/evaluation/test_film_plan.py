@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from reporting.made import evaluation
 
 from sap_rl import Agent, load_agent
+from sap_rl.agents import find_agent
 from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks.schedule import Schedule
 from sap_rl.errors import UsageError
@@ -59,6 +62,33 @@ def test_another_agents_gradient_is_filmed(agent: Agent) -> None:
     assert stage.facts.victims == ("self", "other")
     assert stage.other is not None
     assert stage.other.sha256 == lender.sha256
+
+
+def test_the_agent_is_loaded_from_where_it_was(agent: Agent, tmp_path: Path) -> None:
+    """Not the shipped one of the same name; and with what was said of its frames."""
+    folder = tmp_path / "BankHeist"
+    shutil.copytree(find_agent("Assault"), folder)
+    theirs = load_agent(folder)
+    whole = evaluation(sha256=theirs.sha256)
+    told = {"agent_ref": str(folder), "agent_loading": {"preprocess": {"fill": "repeat"}}}
+    seen = whole.protocol["preprocess"] | {"fill": "repeat"}
+    there = replace(
+        whole, config=whole.config | told, protocol=whole.protocol | {"preprocess": seen}
+    )
+    found = agent_of(there)
+    assert (found.sha256, found.preprocess.fill) == (theirs.sha256, "repeat")
+    assert found.sha256 != agent.sha256
+    with pytest.raises(UsageError, match="sees other frames than when it was evaluated"):
+        agent_of(replace(there, protocol=whole.protocol))
+
+
+def test_a_defence_that_is_another_agent_by_now_is_not_filmed(agent: Agent) -> None:
+    whole = evaluation((1.0,), defense="agent:BankHeist")
+    same = replace(whole, config=whole.config | {"defended_sha256": agent.sha256})
+    assert film_of(same, agent, 10).facts.players[1] == "agent:BankHeist"
+    changed = replace(whole, config=whole.config | {"defended_sha256": "00ff"})
+    with pytest.raises(UsageError, match="'agent:BankHeist' is not the one that was evaluated"):
+        film_of(changed, agent, 10)
 
 
 def test_an_agent_that_is_gone_or_changed_is_refused(agent: Agent) -> None:

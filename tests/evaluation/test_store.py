@@ -20,7 +20,7 @@ import pytest
 from sap_rl import Preprocess, Protocol, UsageError
 from sap_rl.attacks.schedule import Schedule
 from sap_rl.evaluation.arms import Arm, ArmName
-from sap_rl.evaluation.assembly import AgentFacts, assemble, settings_from_json
+from sap_rl.evaluation.assembly import AgentFacts, Origin, assemble, settings_from_json
 from sap_rl.evaluation.export import COLUMNS, export
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.rollout import Decision, Episode, Step
@@ -100,13 +100,33 @@ def filled(store: Store) -> Store:
 
 def wanted() -> Evaluation:
     rows = [make_row(SETTINGS, arm, FACTS, tally(i)) for i, arm in enumerate(ARMS)]
-    return assemble(SETTINGS, ABOUT, rows, {"python": "3"}, arms=4)
+    return assemble(SETTINGS, ABOUT, rows, {"python": "3"}, arms=4, made={"code": "c0de"})
 
 
 def test_an_evaluation_comes_back_equal(filled: Store) -> None:
     assert filled.evaluations() == [wanted()]
     assert load_evaluations(filled.path) == [wanted()]
     assert load_evaluations(filled.path)[0].complete
+
+
+def test_where_an_agent_was_loaded_from_and_what_played_come_back(store: Store) -> None:
+    """And a record of a version that kept neither is read as it is."""
+    origin = Origin("runs/a.pt", {"format": "sb3", "preprocess": {"crop": [1, 2, 150, 140]}}, "b")
+    told, plain = replace(ABOUT, origin=origin), experiment()
+    until = {"width": 10.0, "unit": "percent", "least": 2, "most": 9, "level": 0.95}
+    extra = {"agent": told.to_json(), "commit": "abc-dirty", "until": until}
+    store.put_experiment(replace(plain, manifest=plain.manifest | extra))
+    (found,) = store.evaluations()
+    assert found.config["agent_ref"] == "runs/a.pt"
+    assert found.config["agent_loading"] == origin.loading
+    assert found.config["other_ref"] == "b"
+    kept = {name: found.config[name] for name in ("commit", "code", "until")}
+    assert kept == {"commit": "abc-dirty", "code": "c0de", "until": until}
+    assert AgentFacts.from_json(json.loads(json.dumps(told.to_json()))) == told
+    earlier = ABOUT.to_json()
+    del earlier["origin"]
+    assert AgentFacts.from_json(earlier) == ABOUT
+    assert told.deciding() == earlier, "identities of records that are there already stay"
 
 
 def test_settings_survive_json() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,9 @@ from typing import Any
 import pytest
 
 from sap_rl import Evaluation, Protocol, UsageError, load_agent
-from sap_rl.evaluation import experiments
+from sap_rl.agents import find_agent
+from sap_rl.evaluation import cell_play, experiments
+from sap_rl.evaluation.assembly import Origin
 from sap_rl.evaluation.cell_play import CellPlayer, CellProgress
 from sap_rl.evaluation.engine_local import LocalEngine
 from sap_rl.evaluation.engines import CellBegan, CellDone, Draw, EngineEvent, WorkerLost
@@ -61,7 +64,7 @@ def untimed(evaluation: Evaluation) -> Evaluation:
 @pytest.fixture(scope="module")
 def staged() -> Evaluation:
     """What an evaluation of the same settings gives, played in one go."""
-    stage = Stage(load_agent("BankHeist"), SETTINGS)
+    stage = Stage(load_agent("BankHeist"), SETTINGS, origin=Origin("BankHeist"))
     for _ in stage.play():
         pass
     return untimed(stage.result())
@@ -108,6 +111,29 @@ def test_experiments_share_the_arms_that_they_have_in_common() -> None:
         "BankHeist original",
         "BankHeist original, fgsm at lambda 4",
     ]
+
+
+def test_where_the_agent_lies_is_recorded_and_decides_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "BankHeist"
+    shutil.copytree(find_agent("BankHeist"), folder)
+    moved = plan_experiment(replace(BANK_HEIST, agent=str(folder))).record()
+    record = plan_experiment(BANK_HEIST).record()
+    assert (moved.key, moved.identity) == (record.key, record.identity)
+    assert moved.manifest["agent"]["origin"]["agent"] == str(folder)
+
+
+def test_every_episode_is_told_while_a_cell_is_played(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those too that end after the last of the regular reports."""
+    monkeypatch.setattr(cell_play, "TELL_EVERY", 1e9)
+    task = next(task for task in plan_experiment(BANK_HEIST).tasks if task.arm.name == "random")
+    player = CellPlayer()
+    with Store(tmp_path / "s.sqlite") as store:
+        told = list(player.play(task, store))
+    player.close()
+    indices = [e.index for event in told if isinstance(event, CellProgress) for e in event.ended]
+    assert sorted(indices) == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

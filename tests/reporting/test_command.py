@@ -14,7 +14,8 @@ from sap_rl.attacks.schedule import Schedule
 from sap_rl.config import EVAL_OPTIONS, eval_request
 from sap_rl.evaluation.film_plan import settings_of
 from sap_rl.evaluation.results import evaluation_from_json
-from sap_rl.reporting.command import eval_command
+from sap_rl.evaluation.sequential import StoppingRule
+from sap_rl.reporting.command import eval_command, repetition
 
 
 def parsed(command: str) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def parsed(command: str) -> dict[str, Any]:
             options[name] = []
         else:
             options[name].append(word)
-    many = ("lambda",)
+    many = ("lambda", "preprocess")
     return {k: v[0] if isinstance(v, list) and k not in many else v for k, v in options.items()}
 
 
@@ -72,6 +73,51 @@ def test_an_agent_whose_name_is_not_recorded_is_left_to_the_reader() -> None:
     assert "--victim self,OTHER" in eval_command(other)
     named = replace(other, config=other.config | {"other": "Assault"})
     assert "--victim self,Assault" in eval_command(named)
+
+
+def test_the_agents_file_and_how_it_was_read_are_in_the_command() -> None:
+    whole = evaluation((1.0,), victims=("self", "other"))
+    entries = {"scale": "pixels", "crop": [34, 0, 160, 160], "full_action_space": True,
+               "sticky_actions": 0.1234567}  # fmt: skip
+    loading = {"format": "sb3", "preprocess": entries}
+    told = {"agent_ref": "/x/BankHeist.pt", "agent_loading": loading, "other": "BankHeist",
+            "other_ref": "/y/BankHeist"}  # fmt: skip
+    whole = replace(whole, config=whole.config | told)
+    said, command = repetition(evaluation_from_json(whole.to_json()))
+    assert said == "Repeat it with"
+    assert command is not None
+    request = eval_request(parsed(command) | {"victim": "self"})
+    assert (request.agent, request.loading["format"]) == ("/x/BankHeist.pt", "sb3")
+    assert request.loading["preprocess"] == entries | {"crop": (34, 0, 160, 160)}
+    assert "--victim self,/y/BankHeist" in command
+
+
+def test_an_agent_of_unknown_origin_is_not_passed_off_as_the_shipped_one() -> None:
+    """What it saw stands there, since nobody knows what its file says."""
+    whole = evaluation((1.0,))
+    seen = whole.protocol["preprocess"] | {"scale": "pixels"}
+    said, command = repetition(replace(whole, protocol=whole.protocol | {"preprocess": seen}))
+    assert said.startswith("From where 'BankHeist' was loaded is not recorded")
+    assert command is not None
+    assert "--agent BankHeist --preprocess scale=pixels --lambda 1" in command
+
+
+def test_what_a_stopping_rule_played_on_has_a_sentence_instead_of_a_command() -> None:
+    rule = {"width": 10.0, "unit": "percent", "least": 4, "most": 9, "level": 0.95}
+    level = StoppingRule(**rule).level_at(6)  # type: ignore[arg-type]
+    whole = evaluation((1.0,), episodes=6, look_level=level)
+    said, command = repetition(replace(whole, config=whole.config | {"until": rule}))
+    assert command is None
+    for words in (
+        "--until-ci 10%", "after 4 episodes", "up to 9 at most", "ended after 6", "98.89%",
+    ):  # fmt: skip
+        assert words in said
+    assert "which is not recorded" in repetition(whole)[0]
+
+
+def test_numbers_keep_their_digits() -> None:
+    command = eval_command(evaluation((0.1234567, 2.0)))
+    assert "--lambda 0.1234567 2 " in command
 
 
 def test_names_are_quoted() -> None:

@@ -16,10 +16,11 @@ from sap_rl.evaluation.arms import Arm
 from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.reporting import report
+from sap_rl.reporting.across_tables import OVER
 from sap_rl.reporting.curves import panels
 from sap_rl.reporting.exhibits import Exhibits
 from sap_rl.reporting.film import film_within
-from sap_rl.reporting.flags import COVERAGE, FLAGS, ONE_NETWORK
+from sap_rl.reporting.flags import COVERAGE, FLAGS, ONE_NETWORK, SEVERAL_LOOKS
 from sap_rl.reporting.report import report_page
 from sap_rl.training.curve import LearningCurve
 
@@ -108,6 +109,17 @@ def test_the_headline_comes_first_with_raw_returns(plain: Reader) -> None:
     assert clean[5] == "-59.2%"
 
 
+def test_two_games_are_put_together_after_the_headline(plain: Reader) -> None:
+    table = plain.tables[1]
+    assert plain.captions[1] == "Across 2 games (Assault, BankHeist): sap-100, fgsm"
+    assert [row[0] for row in table[1:]] == ["0", "0.25", "1", "4"]
+    # (500 - 222.4) / (742 - 222.4) and (500 - 14.2) / (753.1 - 14.2)
+    assert table[1][2].startswith("0.60 ")
+    assert table[1][5] == "100% 100% 0%"
+    assert OVER["episodes"] in plain.text
+    assert "Across" not in page(evaluation()).text
+
+
 def test_flags_are_words_and_explained() -> None:
     floor = [9.0, 11.0, 10.0, 12.0]
     arms = [Arm("original", 4.0, "self"), Arm("defended", 4.0, "self")]
@@ -121,7 +133,7 @@ def test_flags_are_words_and_explained() -> None:
 
 def test_every_table_has_a_caption_and_scrolls_alone(plain: Reader) -> None:
     tables = [tag for tag, _ in plain.tags if tag == "table"]
-    assert len(tables) == len(plain.captions) == 1 + 2 * 3
+    assert len(tables) == len(plain.captions) == 2 + 2 * 3
     assert all(plain.captions)
     regions = [a for _, a in plain.tags if a.get("class") == "scroll"]
     assert len(regions) == len(tables)
@@ -129,7 +141,7 @@ def test_every_table_has_a_caption_and_scrolls_alone(plain: Reader) -> None:
 
 
 def test_every_arm_stands_in_the_long_table(plain: Reader) -> None:
-    every = plain.tables[4]
+    every = plain.tables[5]
     assert len(every) == 1 + 4 + 3 * 5
     assert every[0][:6] == ["lambda", "player", "gradient", "return", "normalised", "flips"]
     row = next(r for r in every if r[:3] == ["1", "sap-100", "own"])
@@ -165,6 +177,32 @@ def test_provenance_is_whole(plain: Reader) -> None:
     assert pairs["seed"] == "0"
     assert pairs["lams"] == "0.25, 1, 4"
     assert '"frameskip": 4' in pairs["preprocess"]
+
+
+def test_provenance_says_who_played_and_from_where() -> None:
+    whole = evaluation(defense="agent:runs/h/final")
+    told = {"agent_ref": "/x/BankHeist.pt", "agent_loading": {"format": "sb3"},
+            "defended_sha256": "dead", "commit": "abc-dirty", "code": "c0de"}  # fmt: skip
+    found = page(replace(whole, config=whole.config | told))
+    pairs = dict(row for row in found.tables[-1] if len(row) == 2)
+    assert pairs["loaded from"] == "/x/BankHeist.pt"
+    assert pairs["loaded with"] == '{"format": "sb3"}'
+    assert pairs["sha256 of the defended agent's weights"] == "dead"
+    assert (pairs["commit"], pairs["code"]) == ("abc-dirty", "c0de")
+    assert pairs["level of the intervals"] == "95%"
+    assert "--agent /x/BankHeist.pt --format sb3" in found.text
+
+
+def test_intervals_of_several_looks_are_not_called_bca() -> None:
+    looked = evaluation(episodes=6, look_level=0.99)
+    alone = page(looked)
+    assert ONE_NETWORK not in alone.text
+    assert SEVERAL_LOOKS in alone.text
+    assert "No sap-rl eval gives these numbers" in alone.text
+    assert "sap-rl eval --game" not in alone.text
+    both = page(looked, evaluation(game="Assault", agent="Assault"))
+    assert ONE_NETWORK in both.text
+    assert f"Where a stopping rule played on: {SEVERAL_LOOKS}" in both.text
 
 
 def test_figures_have_words(plain: Reader) -> None:

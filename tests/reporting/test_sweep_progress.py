@@ -90,14 +90,32 @@ def test_estimates_are_lines_and_a_sum() -> None:
     ]
 
 
+def test_estimates_under_a_stopping_rule_say_the_most() -> None:
+    """Not only the first look: that would promise a tenth of what may be played."""
+    given = [CellEstimate(CLEAN, None, 80.0, 20), CellEstimate(ATTACKED, 50.0, 550.0, 20)]
+    assert list(estimate_lines(given, 2)) == [
+        "BankHeist original: 2 episodes, kept from before; the first look of up to 20 episodes, "
+        "at most 80 s",
+        "BankHeist sap-100, fgsm at lambda 4, own gradient: 2 episodes, 50 s; the first look of up "
+        "to 20 episodes, at most 9 min",
+        "2 cells: about 50 s of one core, 25 s with 2 worker(s) of this speed; if episodes are as "
+        "long as in clean play",
+        "That is the first look alone. Played to the most episodes: 10 min of one core, 5 min with "
+        "2 worker(s)",
+    ]
+
+
 def test_tensorboard_shows_returns_as_they_come_and_hparams(tmp_path: Path) -> None:
     event_accumulator = pytest.importorskip(
         "tensorboard.backend.event_processing.event_accumulator"
     )
     from sap_rl.reporting.tensorboard import SweepWriter
 
+    silent = CellTask(EXPERIMENT, Arm("defended", 2.0, "self"), "key-silent", 0, 2, {})
+    later = CellTask(EXPERIMENT, Arm("original", 2.0, "self"), "key-block", 2, 4, {})
+    told = CellProgress(later, 1, 9, 2.0, (Episode(3, 30.0, 5, False),))
     writer = SweepWriter(tmp_path)
-    for event in events():
+    for event in (*events(), ended(silent), told, told, ended(later)):
         writer(event)
         if isinstance(event, CellProgress) and len(event.ended) == 1:
             assert list(tmp_path.glob("BankHeist_sap-100_fgsm_seed_5/*")), "there while it plays"
@@ -112,6 +130,10 @@ def test_tensorboard_shows_returns_as_they_come_and_hparams(tmp_path: Path) -> N
     for arm in ("original/lambda_0", "defended-self/lambda_4"):
         scalars = returns.Scalars(f"eval/BankHeist/{arm}/return")
         assert [(s.step, s.value) for s in scalars] == [(0, 10.0), (1, 30.0)]
+    late = returns.Scalars("eval/BankHeist/defended-self/lambda_2/return")
+    assert [(s.step, s.value) for s in late] == [(0, 10.0), (1, 30.0)], "none was told while played"
+    block = returns.Scalars("eval/BankHeist/original/lambda_2/return")
+    assert sorted((s.step, s.value) for s in block) == [(2, 10.0), (3, 30.0)], "each once"
     cell = read(tmp_path / "cells" / "key-attacked")
     assert [s.value for s in cell.Scalars("cell/return")] == [20.0]
     plugin = cell.summary_metadata["_hparams_/session_start_info"].plugin_data
