@@ -55,8 +55,8 @@ def test_lines_where_there_is_no_terminal() -> None:
         for event in events():
             bars(event)
     assert shown.get().splitlines() == [
-        "2 cells, 1 kept from before, 1 begun; 3 of other code are not used (their rows stay) and "
-        "played again",
+        "2 cells, 1 kept from before, 1 begun; 3 of other code or packages are not used (their "
+        "rows stay) and played again",
         "a worker died over BankHeist sap-100, fgsm at lambda 4, own gradient (exit status -9); "
         "another goes on",
         "[2/2] BankHeist sap-100, fgsm at lambda 4, own gradient: return 20.0 over 2 episodes, 4 s",
