@@ -250,7 +250,7 @@ def test_the_local_engine_goes_on_when_a_worker_is_killed(tmp_path: Path) -> Non
                 assert store.progress(event.task.key) is not None
         assert killed == 2
         found = untimed(store.evaluations()[0])
-    stage = Stage(load_agent("BankHeist"), TINY)
+    stage = Stage(load_agent("BankHeist"), TINY, origin=Origin("BankHeist"))
     for _ in stage.play():
         pass
     assert found == untimed(stage.result())
