@@ -79,8 +79,8 @@ def _draw_paper(axes: Any, lines: Sequence[ChangeCurve], at: LambdaAxis, high: f
         if beyond:
             last = at(lam) == at.end
             axes.annotate(
-                f"{percent:+.0f}", (at(lam), y), (-4 if last else 4, -1), fontsize=6.5,
-                textcoords="offset points", va="center", ha="right" if last else "left",
+                f"{percent:+.0f}", (at(lam), y), (4 if last else 0, -5), fontsize=6.5,
+                textcoords="offset points", va="top", ha="right" if last else "center",
             )  # fmt: skip
 
 
