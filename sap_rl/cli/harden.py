@@ -15,10 +15,10 @@ from sap_rl.evaluation.results import check_folder
 from sap_rl.reporting.harden import HardenBar, HardenWriter
 from sap_rl.reporting.tables import console
 from sap_rl.training.curve import HardenCurve
-from sap_rl.training.harden import Hardening, asked
+from sap_rl.training.harden import Hardening
 from sap_rl.training.harden_events import HardenEvent, HardenFinished
 from sap_rl.training.harden_export import write_agent
-from sap_rl.training.harden_settings import harden_settings
+from sap_rl.training.harden_settings import asked, harden_settings
 
 
 def add_harden(parser: argparse.ArgumentParser) -> None:

@@ -37,7 +37,7 @@ from sap_rl.training.harden_events import (
     HardenStarted,
     HardenUpdated,
 )
-from sap_rl.training.harden_settings import HardenSettings
+from sap_rl.training.harden_settings import HardenSettings, asked
 from sap_rl.training.harden_start import (
     CHECKPOINTS,
     KIND,
@@ -93,15 +93,6 @@ def harden(
     for _ in hardening.run():
         pass
     return hardening.agent()
-
-
-def asked(**given: Any) -> dict[str, Any]:
-    """Of settings, what the given ones change: None is not given, and minutes without updates mean
-    as many as they allow."""
-    found = {name: value for name, value in given.items() if value is not None}
-    if "minutes" in found:
-        found.setdefault("updates", 0)
-    return found
 
 
 class Hardening:

@@ -118,3 +118,12 @@ def harden_settings(options: Mapping[str, Any]) -> HardenSettings:
     """
     named = {("lam" if name == "lambda" else name): value for name, value in options.items()}
     return HardenSettings(**read_fields(HardenSettings, named))
+
+
+def asked(**given: Any) -> dict[str, Any]:
+    """Of settings, what the given ones change: None is not given, and minutes without updates mean
+    as many as they allow."""
+    found = {name: value for name, value in given.items() if value is not None}
+    if "minutes" in found:
+        found.setdefault("updates", 0)
+    return found

@@ -165,11 +165,13 @@ def test_a_cells_key_depends_on_what_determines_it_and_on_nothing_else(
     assert [name for key, name in mine.items() if key in theirs] == same
 
 
+SHORT = replace(BANK_HEIST, settings=replace(SETTINGS, defense=None, controls=False, episodes=1))
+
+
 def test_cells_of_other_code_are_told_kept_and_played_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short = replace(SETTINGS, defense=None, controls=False, episodes=1)
-    sweep = [replace(BANK_HEIST, settings=short)]
+    sweep = [SHORT]
     with Store(tmp_path / "s") as store:
         list(Sweep(sweep, store).run(HereEngine(store)))
         for module in ("experiments", "cell_play"):
@@ -186,8 +188,7 @@ def test_cells_of_other_code_are_told_kept_and_played_again(
 def test_cells_of_another_torch_are_told_and_read_until_the_new_ones_are_complete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short = replace(SETTINGS, defense=None, controls=False, episodes=1)
-    sweep = [replace(BANK_HEIST, settings=short)]
+    sweep = [SHORT]
     with Store(tmp_path / "s") as store:
         list(Sweep(sweep, store).run(HereEngine(store)))
         before = store.evaluations()

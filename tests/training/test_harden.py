@@ -41,7 +41,7 @@ from sap_rl.training.harden_events import (
     HardenStarted,
     HardenUpdated,
 )
-from sap_rl.training.harden_settings import HardenSettings, harden_settings
+from sap_rl.training.harden_settings import HardenSettings, asked, harden_settings
 
 
 @pytest.fixture(scope="module")
@@ -261,10 +261,10 @@ def test_the_curve_of_a_resumed_hardening_has_no_line_twice(tmp_path: Path) -> N
 def test_only_what_is_asked_for_wins_over_settings() -> None:
     """Minutes replace a number of updates that a shipped recipe holds."""
     recipe = HardenSettings(lam=4.0, updates=7, minutes=28.0)
-    assert replace(recipe, **harden.asked()) == recipe
-    assert replace(recipe, **harden.asked(lam=2.0)) == replace(recipe, lam=2.0)
-    assert replace(recipe, **harden.asked(minutes=5.0)) == replace(recipe, minutes=5.0, updates=0)
-    assert replace(recipe, **harden.asked(updates=9)) == replace(recipe, updates=9)
+    assert replace(recipe, **asked()) == recipe
+    assert replace(recipe, **asked(lam=2.0)) == replace(recipe, lam=2.0)
+    assert replace(recipe, **asked(minutes=5.0)) == replace(recipe, minutes=5.0, updates=0)
+    assert replace(recipe, **asked(updates=9)) == replace(recipe, updates=9)
 
 
 def test_harden_gives_an_agent_and_leaves_its_own_alone() -> None:
