@@ -112,7 +112,9 @@ def bound(game: str, steps: int) -> dict[str, float]:
     batch = Batch(pixels[0], torch.zeros(BATCH, dtype=torch.int64), ones, ones, pixels[1])
 
     def passes() -> None:
-        learner.crew.run(lambda part: learner._passes(part, 0, BATCH), batch.split(learner.crew.size))
+        learner.crew.run(
+            lambda part: learner._passes(part, 0, BATCH), batch.split(learner.crew.size)
+        )
 
     with single_threaded():
         sliced = seconds_of(passes)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sap_rl.cli import main
+from sap_rl.reporting.flags import LOOKED, SEVERAL_LOOKS
 from tests.evaluation.made_up import Given, made_up
 
 LUCK = np.random.default_rng(0).normal(0, 10, 12)
@@ -79,6 +80,18 @@ def test_game(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None
     out = capsys.readouterr().out
     assert "100% sap-100" in out
     assert all(len(line) <= 80 for line in out.splitlines())
+
+
+def test_a_stopping_rule_is_said(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    looked = Path(files["a"]).with_name("looked")
+    looked.write_text(made_up(cells(), look_level=0.99).to_json())
+    for command in (["compare", "--paper"], ["game"]):
+        said = []
+        for file in (files["a"], str(looked)):
+            main([*command, file])
+            said.append(" ".join(capsys.readouterr().out.split()))
+        note = SEVERAL_LOOKS if "compare" in command else LOOKED
+        assert [note in out for out in said] == [False, True]
 
 
 def test_bad_input_is_one_line(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -193,7 +193,7 @@ def _across(
         _standing(original, rng),
         None if defended is None else _standing(defended, rng),
         None if defended is None else aggregate_improvement(defended, original, rng=rng),
-        any(evaluation.config.get("until") for evaluation in here),
+        any(evaluation.looked for evaluation in here),
     )
 
 

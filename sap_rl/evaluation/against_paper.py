@@ -48,12 +48,14 @@ class PaperCell:
 @dataclass(frozen=True)
 class PaperComparison:
     """Cells under the paper's protocol; missing: printed for these games but not among ours;
-    passed_over: changes of ours that follow another protocol; protocol: what ours was."""
+    passed_over: changes of ours that follow another protocol; protocol: what ours was; looked: a
+    stopping rule decided about episodes of ours."""
 
     cells: tuple[PaperCell, ...]
     missing: tuple[tuple[str, float], ...]
     passed_over: int
     protocol: tuple[str, ...]
+    looked: bool = False
 
     @property
     def differs(self) -> bool:
@@ -87,6 +89,7 @@ def against_paper(evaluations: Sequence[Evaluation]) -> PaperComparison:
         tuple(cell for cell in printed if cell not in there),
         sum(c.paper_percent is None for e in evaluations for c in e.changes),
         tuple(_protocol(evaluations)),
+        any(evaluation.looked for evaluation in evaluations),
     )
 
 

@@ -57,6 +57,7 @@ class Contest:
             "game": found.game,
             "lambda": found.lam,
             "episodes": found.episodes,
+            "looked": found.looked,
             "defenses": found.defenses,
             "attacks": found.attacks,
             "payoff": found.means.tolist(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
@@ -27,7 +27,8 @@ class Payoffs:
 
     defenses [D], attacks [A]: names; returns [D, A, E]: episode e of every entry began alike;
     left_out: defences and attacks without which the matrix is complete; missing: the entries that
-    were not played, among all that were asked about.
+    were not played, among all that were asked about; looked: a stopping rule decided about the
+    episodes.
     """
 
     game: str
@@ -37,6 +38,7 @@ class Payoffs:
     returns: Array = field(repr=False)
     left_out: tuple[str, ...] = ()
     missing: tuple[tuple[str, str], ...] = ()
+    looked: bool = False
 
     @property
     def means(self) -> Array:
@@ -68,7 +70,11 @@ def payoffs(evaluations: Sequence[Evaluation]) -> tuple[Payoffs, ...]:
             several = len(agents[name.game] - {""}) > 1
             for attack in _attacks(name, cells):
                 table.setdefault((_defense(name, several), attack), seeds)
-    return tuple(_matrix(game, lam, table) for (game, lam), table in tables.items())
+    looked = {evaluation.config["game"] for evaluation in evaluations if evaluation.looked}
+    return tuple(
+        replace(_matrix(game, lam, table), looked=game in looked)
+        for (game, lam), table in tables.items()
+    )
 
 
 def _defense(name: CellName, several: bool) -> str:

@@ -14,6 +14,9 @@ from typing import Any, Literal
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.comparison import Finding
 
+LEVEL = 0.95
+"""Of the intervals, all looks of a stopping rule together."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -118,6 +121,12 @@ class Evaluation:
     def complete(self) -> bool:
         """Whether every planned arm finished all its episodes."""
         return len(self.rows) == self.config["arms"] and all(row.complete for row in self.rows)
+
+    @property
+    def looked(self) -> bool:
+        """Whether a stopping rule decided how long it was played, its intervals at a level of each
+        look."""
+        return bool(self.config.get("look_level", LEVEL) > LEVEL)
 
     def row(self, arm: str, lam: float = 0.0, victim: str | None = None) -> Row | None:
         """The row of that arm, None if it was not played."""

@@ -13,6 +13,7 @@ from sap_rl.defenses.sap import BACKWARDS, Backward
 from sap_rl.errors import UsageError, require_positive, unknown
 from sap_rl.evaluation.arms import Victim
 from sap_rl.evaluation.contenders import parse_contender
+from sap_rl.evaluation.results import LEVEL
 from sap_rl.networks.precision import PRECISIONS
 
 MAX_ENVS = 32
@@ -49,7 +50,7 @@ class Settings:
     controls: bool = True
     precision: str = "float32"
     protocol: Protocol = field(default_factory=Protocol)
-    look_level: float = 0.95
+    look_level: float = LEVEL
 
     def __post_init__(self) -> None:
         require_positive("episodes", self.episodes)

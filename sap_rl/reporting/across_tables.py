@@ -11,6 +11,7 @@ from rich.text import Text
 from sap_rl.evaluation.across_games import Aggregate
 from sap_rl.evaluation.across_summary import THRESHOLDS, Across, summarise_games
 from sap_rl.evaluation.results import Evaluation
+from sap_rl.reporting.flags import LOOKED
 from sap_rl.reporting.tables import plain_table
 
 Cell = tuple[str, str]
@@ -33,7 +34,6 @@ OVER = {
     "training runs": "Intervals: 95%, bootstrap over the trained networks within each game; they "
     "say nothing about other games.",
 }
-LOOKED = "A stopping rule decided about the episodes; these intervals do not pay for its looks."
 
 
 def across_report(evaluations: Iterable[Evaluation]) -> RenderableType | None:

@@ -10,7 +10,6 @@ from typing import Any
 from sap_rl.atari.preprocess import Preprocess
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.sequential import StoppingRule
-from sap_rl.evaluation.settings import Settings
 
 PLAIN = (
     "attack", "attack_backward", "episodes", "num_envs", "seed", "precision", "device", "threads",
@@ -54,7 +53,7 @@ def repetition(evaluation: Evaluation) -> tuple[str, str | None]:
     """What to say before the command that repeats an evaluation, and the command; None where no
     `sap-rl eval` gives these numbers."""
     config = evaluation.config
-    if looked_repeatedly(evaluation):
+    if evaluation.looked:
         return " ".join(_stopping(config)), None
     said = "Repeat it with"
     named = [config["agent"]] if config.get("agent_ref") is None else []
@@ -67,12 +66,6 @@ def repetition(evaluation: Evaluation) -> tuple[str, str | None]:
             "found by that name, repeat it with"
         )
     return said, eval_command(evaluation)
-
-
-def looked_repeatedly(evaluation: Evaluation) -> bool:
-    """Whether a stopping rule decided how long it was played, its intervals at a level of each
-    look."""
-    return bool(evaluation.config.get("look_level", 0.0) > Settings.look_level)
 
 
 def _stopping(config: Mapping[str, Any]) -> Iterator[str]:

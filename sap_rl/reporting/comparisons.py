@@ -10,7 +10,7 @@ from rich.text import Text
 from sap_rl.evaluation.against_paper import PaperCell, PaperComparison
 from sap_rl.evaluation.played import CellName
 from sap_rl.evaluation.store_comparison import ALPHA, ComparedCell, Comparison
-from sap_rl.reporting.flags import FLAGS, ONE_NETWORK
+from sap_rl.reporting.flags import FLAGS, ONE_NETWORK, SEVERAL_LOOKS
 from sap_rl.reporting.tables import number_text, plain_table
 
 SHOWN = 12
@@ -169,7 +169,7 @@ def _paper_notes(found: PaperComparison) -> Iterator[str]:
         "attack's loss, gradient samples, tampered frames, episodes, epsilon, seeds or raw "
         "returns, and prints no interval: a difference may be any of these."
     )
-    yield ONE_NETWORK
+    yield SEVERAL_LOOKS if found.looked else ONE_NETWORK
 
 
 def _flag_lines(cells: Sequence[PaperCell]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from sap_rl.evaluation.contest import Contest
 from sap_rl.evaluation.statistics import Array
-from sap_rl.reporting.flags import ONE_NETWORK
+from sap_rl.reporting.flags import LOOKED, ONE_NETWORK
 from sap_rl.reporting.tables import interval_text, number_text, percent_text, plain_table
 
 COLUMNS = 5
@@ -21,7 +21,7 @@ def contests_report(contests: Sequence[Contest]) -> RenderableType:
     parts: list[RenderableType] = []
     for contest in contests:
         parts += [*_contest(contest), Text("")]
-    return Group(*parts, *(Text(line) for line in _notes()))
+    return Group(*parts, *(Text(line) for line in _notes(contests)))
 
 
 def _contest(contest: Contest) -> Iterator[RenderableType]:
@@ -110,7 +110,7 @@ def _mixture(shares: Array, names: Sequence[str]) -> str:
     return ", ".join(parts)
 
 
-def _notes() -> Iterator[str]:
+def _notes(contests: Sequence[Contest]) -> Iterator[str]:
     yield (
         "worst: a defence's least return over the attacks; loses: the value minus that; best, "
         "gives away: the same of an attack. Mixtures draw once per episode."
@@ -126,3 +126,5 @@ def _notes() -> Iterator[str]:
     )
     yield "Only attacks that were played are in the game: stronger ones would lower the value."
     yield ONE_NETWORK
+    if any(contest.payoffs.looked for contest in contests):
+        yield LOOKED

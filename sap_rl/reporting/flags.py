@@ -27,6 +27,7 @@ SEVERAL_LOOKS = (
     "stopping rule hold at 95% together) say nothing about other training seeds."
 )
 """Instead of ONE_NETWORK where a stopping rule played on; its coverage: docs/statistics.md."""
+LOOKED = "A stopping rule decided about the episodes; these intervals do not pay for its looks."
 COVERAGE = (
     "On skewed returns an interval of 30 episodes covers the truth in 88 to 95% of cases, not 95% "
     "(docs/statistics.md)."

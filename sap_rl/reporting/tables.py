@@ -18,7 +18,6 @@ from sap_rl.evaluation.contenders import contender_name
 from sap_rl.evaluation.results import Change, Evaluation, Row
 from sap_rl.evaluation.score import Check, likely_causes
 from sap_rl.evaluation.settings import Settings
-from sap_rl.reporting.command import looked_repeatedly
 from sap_rl.reporting.flags import CHECK_FAILED, COVERAGE, FLAGS, ONE_NETWORK, SEVERAL_LOOKS
 
 WIDTH = 80
@@ -220,7 +219,7 @@ def _notes(evaluation: Evaluation) -> Iterable[str]:
 
 def interval_notes(evaluations: Sequence[Evaluation]) -> list[str]:
     """What the intervals are, and what they leave out."""
-    looked = [looked_repeatedly(evaluation) for evaluation in evaluations]
+    looked = [evaluation.looked for evaluation in evaluations]
     notes = [] if all(looked) else [ONE_NETWORK, COVERAGE]
     where = "Where a stopping rule played on: " if notes else ""
     return [*notes, *([where + SEVERAL_LOOKS] if any(looked) else [])]

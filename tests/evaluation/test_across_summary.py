@@ -143,5 +143,5 @@ def test_the_same_results_give_the_same_intervals() -> None:
 
 
 def test_a_stopping_rule_is_told() -> None:
-    looked = told(evaluation((1.0,)), until={"width": 10.0})
+    looked = told(evaluation((1.0,)), look_level=0.99)
     assert all(part.looked for part in summarise_games([looked, two()[1]]))

@@ -346,6 +346,16 @@ def test_merging_keeps_the_answer_with_more_blocks(order: list[str], tmp_path: P
         assert len(whole.experiments()) == 1
 
 
+def test_an_older_copy_of_the_latest_answer_does_not_make_it_older(tmp_path: Path) -> None:
+    with Store(tmp_path / "copy") as copy, Store(tmp_path / "all") as whole:
+        copy.put_experiment(answered(copy, 0, 0, "first"))
+        whole.put_experiment(answered(whole, 1, 10, "other"))
+        whole.put_experiment(answered(whole, 0, 0, "first"))
+        whole.merge(copy)
+        assert means(whole) == [mean(i) for i in range(4)]
+        assert [found.key for found in whole.experiments()] == ["other", "first"]
+
+
 def test_an_answer_with_blocks_does_not_shrink_when_it_is_asked_for_again(store: Store) -> None:
     for number in range(2):
         store.put(block(number))

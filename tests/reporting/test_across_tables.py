@@ -78,5 +78,5 @@ def test_networks_of_one_game_are_named_and_quarters_explained() -> None:
 
 
 def test_a_stopping_rule_is_said() -> None:
-    looked = [replace(e, config=e.config | {"until": {"width": 10.0}}) for e in both()]
+    looked = [replace(e, config=e.config | {"look_level": 0.99}) for e in both()]
     assert LOOKED in " ".join(printed(*looked).split())
