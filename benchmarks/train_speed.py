@@ -4,8 +4,9 @@
 
 Same game, batch 32, replay ratio 8 (one update per 4 steps), network and 8 environments. Each
 contender runs in a process of its own, one after the other, round after round. The bound is
-emulation plus the bare forward and backward passes, one after the other. Stable-Baselines3 does one
-forward fewer per update: its DQN is not double. Where other programs share the machine compare
+emulation plus the bare forward and backward passes, one after the other; the limit is the bound
+with passes as fast as one large matrix product runs here. Stable-Baselines3 does one forward fewer
+per update: its DQN is not double. Where other programs share the machine compare
 CPU time per step with --threads 1: torch's own threads spin while they wait.
 """
 
@@ -24,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from benchmarks.timing import measure_apart
 
@@ -125,8 +127,12 @@ def bound(game: str, steps: int) -> dict[str, float]:
     per_step = [
         e + a / NUM_ENVS + u / PERIOD for e, a, u in zip(emulation, act, update, strict=True)
     ]
+    ideal = passes_at_matmul_speed(learner.network)
+    limit = emulation[0] + act[0] / NUM_ENVS + ideal / PERIOD
     return {
         "steps_per_second": 1 / per_step[0],
+        "steps_per_second_limit": 1 / limit,
+        "ms_update_passes_at_matmul_speed": 1e3 * ideal,
         "cpu_ms_per_step": 1e3 * per_step[1],
         "ms_emulation_per_step": 1e3 * emulation[0],
         "ms_acting_pass": 1e3 * act[0],
@@ -134,6 +140,35 @@ def bound(game: str, steps: int) -> dict[str, float]:
         "ms_update_passes_whole": 1e3 * whole[0],
         "ms_optimizer": 1e3 * optimizer_seconds()[0],
     }
+
+
+def passes_at_matmul_speed(network: nn.Module) -> float:
+    """Seconds of an update's multiplications at the rate of a large bfloat16 matrix product.
+
+    Three forward passes; backward the gradients of all weights, and of all inputs but the frames.
+    """
+    forward = sum(products(network).values())
+    update = 5 * forward - products(network)["conv1"]
+    square = torch.randn(1024, 1024).to(torch.bfloat16)
+    return BATCH * update * seconds_of(lambda: square @ square)[0] / 1024**3
+
+
+def products(network: nn.Module) -> dict[str, int]:
+    """Multiplications of one example's forward pass, by layer."""
+    found: dict[str, int] = {}
+
+    def count(name: str) -> Callable[..., None]:
+        def hook(layer: Any, _args: Any, output: torch.Tensor) -> None:
+            found[name] = output[0].numel() * layer.weight[0].numel()
+
+        return hook
+
+    layers = [(n, part) for n, part in network.named_modules() if hasattr(part, "weight")]
+    hooks = [layer.register_forward_hook(count(name)) for name, layer in layers]
+    network(torch.zeros(1, 4, 84, 84))
+    for hook in hooks:
+        hook.remove()
+    return found
 
 
 def emulation_seconds(game: str, steps: int) -> tuple[float, float]:
