@@ -9,10 +9,11 @@ from typing import Any
 
 from sap_rl.agents import shipped_agents
 from sap_rl.atari.games import canonical_game
-from sap_rl.config import EVAL_OPTIONS, eval_request, read_option
+from sap_rl.config import eval_request
 from sap_rl.errors import UsageError, unknown
 from sap_rl.evaluation.experiments import Experiment
 from sap_rl.evaluation.sequential import parse_stopping_rule
+from sap_rl.options import EVAL_OPTIONS, read_option
 
 LISTED = ("game", "agent", "defense", "attack", "seed")
 """Options that may be lists: every combination is an experiment."""

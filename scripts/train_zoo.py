@@ -29,11 +29,11 @@ from pathlib import Path
 from sap_rl.agents import Agent, load_agent
 from sap_rl.atari.games import FACTS, canonical_game, game_facts
 from sap_rl.cli.terminal import INTERRUPTED_STATUS, USAGE_STATUS, set_threads
-from sap_rl.config import read_number, read_whole, read_yaml
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import Row, check_folder, replace_folder, write_atomically
 from sap_rl.evaluation.score import CAPS, RIVAL_SEED, stated_score
 from sap_rl.evaluation.statistics import difference_interval
+from sap_rl.options import read_number, read_whole, read_yaml
 from sap_rl.reporting.progress import ExportBar, TrainingBar
 from sap_rl.reporting.tables import console
 from sap_rl.seeds import numpy_stream

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from sap_rl.config import EVAL_OPTIONS, eval_request, read_yaml
+from sap_rl.config import eval_request
 from sap_rl.errors import UsageError
+from sap_rl.options import read_yaml
 from sap_rl.sweep_config import sweep_request
 
 MAIN_JOB = {"game": "bank_heist", "lambda": ["4"]}
@@ -128,25 +129,6 @@ def test_every_shipped_config_can_be_used(path: Path) -> None:
         assert sweep_request(options, {"missing": "skip"}).experiments
     else:
         assert eval_request(options).settings.lams
-
-
-@pytest.mark.parametrize("text", ["", "- 1", "game: [", "\x00", "just words"])
-def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "x.yaml"
-    path.write_text(text)
-    with pytest.raises(UsageError, match=r"config '.*x\.yaml'") as caught:
-        read_yaml(path)
-    assert "\n" not in str(caught.value)
-
-
-def test_yaml_keys_may_be_spelled_like_flags(tmp_path: Path) -> None:
-    path = tmp_path / "x.yaml"
-    path.write_text("max-frames: 400\n")
-    assert read_yaml(path) == {"max_frames": 400}
-
-
-def test_every_option_has_its_line_of_help() -> None:
-    assert all(option.help and "\n" not in option.help for option in EVAL_OPTIONS.values())
 
 
 def test_large_seeds_are_not_rounded() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sap_rl.agents import shipped_agents
-from sap_rl.config import read_yaml
 from sap_rl.errors import UsageError
+from sap_rl.options import read_yaml
 from sap_rl.sweep_config import sweep_request
 
 CONFIGS = Path(__file__).parent.parent / "configs"

@@ -8,7 +8,6 @@ from typing import Any
 
 from sap_rl.agents import load_agent, read_checkpoint, shipped_agents
 from sap_rl.cli.terminal import FAILED_STATUS, listen, set_threads
-from sap_rl.config import EVAL_OPTIONS, read_number, read_option, read_whole
 from sap_rl.errors import UsageError, require_at_least
 from sap_rl.evaluation.score import (
     CAPS,
@@ -19,6 +18,7 @@ from sap_rl.evaluation.score import (
     stated_score,
 )
 from sap_rl.evaluation.stage import Stage
+from sap_rl.options import EVAL_OPTIONS, read_number, read_option, read_whole
 from sap_rl.reporting.checkpoints import checkpoint_report
 from sap_rl.reporting.flags import BAR
 from sap_rl.reporting.progress import ExportBar, ProgressBar

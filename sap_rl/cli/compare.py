@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 
 from sap_rl.cli.terminal import FAILED_STATUS
-from sap_rl.config import read_option
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.against_paper import PaperComparison, against_paper
 from sap_rl.evaluation.contest import contests, contests_json
 from sap_rl.evaluation.results import check_writable, write_atomically
 from sap_rl.evaluation.store import load_evaluations
 from sap_rl.evaluation.store_comparison import Comparison, compare
+from sap_rl.options import read_option
 from sap_rl.reporting.comparisons import comparison_report, paper_report
 from sap_rl.reporting.contest_tables import contests_report
 from sap_rl.reporting.tables import console

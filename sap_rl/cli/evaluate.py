@@ -9,10 +9,11 @@ from typing import Any
 
 from sap_rl.agents import load_agent
 from sap_rl.cli.terminal import INTERRUPTED_STATUS, listen, set_threads
-from sap_rl.config import EVAL_OPTIONS, EvalRequest, eval_request, read_yaml
+from sap_rl.config import EvalRequest, eval_request
 from sap_rl.evaluation.assembly import Origin
 from sap_rl.evaluation.results import check_folder, check_writable, write_atomically
 from sap_rl.evaluation.stage import Event, Stage
+from sap_rl.options import EVAL_OPTIONS, read_yaml
 from sap_rl.reporting.progress import ProgressBar
 from sap_rl.reporting.tables import console, evaluation_report
 from sap_rl.reporting.tensorboard import TensorBoardWriter

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from sap_rl.agents import load_agent
 from sap_rl.cli.terminal import listen, set_threads
-from sap_rl.config import EVAL_OPTIONS, FILM_KEYS, film_request, read_seconds, read_whole, read_yaml
+from sap_rl.config import FILM_KEYS, film_request, read_seconds
 from sap_rl.evaluation.film_stage import FilmStage, Scene
 from sap_rl.evaluation.results import check_writable, write_atomically
+from sap_rl.options import EVAL_OPTIONS, read_whole, read_yaml
 from sap_rl.reporting.film import check_film_path, film_bytes, film_caption, film_steps
 from sap_rl.reporting.progress import FilmBar
 from sap_rl.reporting.tables import console

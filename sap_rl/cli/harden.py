@@ -10,8 +10,8 @@ from typing import Any
 from sap_rl.agents import load_agent
 from sap_rl.atari.games import canonical_game
 from sap_rl.cli.terminal import INTERRUPTED_STATUS, listen, set_threads, stopped_by_signals
-from sap_rl.config import read_option, read_yaml
 from sap_rl.evaluation.results import check_folder
+from sap_rl.options import read_option, read_yaml
 from sap_rl.reporting.harden import HardenBar, HardenWriter
 from sap_rl.reporting.tables import console
 from sap_rl.training.curve import HardenCurve

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from sap_rl.cli.terminal import INTERRUPTED_STATUS, listen
-from sap_rl.config import read_number, read_whole, read_yaml
 from sap_rl.errors import UsageError, require_positive, unknown
 from sap_rl.evaluation.engine_local import LocalEngine
 from sap_rl.evaluation.engine_ray import RayEngine
@@ -19,6 +18,7 @@ from sap_rl.evaluation.results import check_folder
 from sap_rl.evaluation.store import Store
 from sap_rl.evaluation.sweep import Sweep
 from sap_rl.machine import usable_cores
+from sap_rl.options import read_number, read_whole, read_yaml
 from sap_rl.reporting.across_tables import across_report
 from sap_rl.reporting.sweep_progress import SweepBars, estimate_lines
 from sap_rl.reporting.tables import console, evaluation_report

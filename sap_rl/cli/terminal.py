@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 
 import torch
 
-from sap_rl.config import read_option
 from sap_rl.errors import UsageError, require_positive
+from sap_rl.options import read_option
 
 MAX_THREADS = 1024
 FAILED_STATUS = 1

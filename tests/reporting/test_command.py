@@ -11,10 +11,11 @@ from reporting.made import evaluation
 
 from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks.schedule import Schedule
-from sap_rl.config import EVAL_OPTIONS, eval_request
+from sap_rl.config import eval_request
 from sap_rl.evaluation.film_plan import settings_of
 from sap_rl.evaluation.results import evaluation_from_json
 from sap_rl.evaluation.sequential import StoppingRule
+from sap_rl.options import EVAL_OPTIONS
 from sap_rl.reporting.command import eval_command, repetition
 
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from sap_rl import Protocol, evaluate, load_agent
-from sap_rl.config import read_yaml
 from sap_rl.errors import UsageError
+from sap_rl.options import read_yaml
 from sap_rl.training import harden_export as module
 from sap_rl.training.curve import HardenCurve
 from sap_rl.training.harden import Hardening
