@@ -10,7 +10,7 @@ from sap_rl.atari.protocol import Protocol
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.audit_settings import AuditSettings
 from sap_rl.evaluation.settings import Settings
-from sap_rl.options import AUDIT_OPTIONS, BOTH, read_number, read_option
+from sap_rl.options import AUDIT_OPTIONS, BOTH, read_number, read_option, require_option
 
 ATTACK_KEYS = (
     "objective", "temperature", "steps", "step_size", "momentum", "restarts", "directions",
@@ -76,8 +76,10 @@ FILM_KEYS = (
 
 
 def film_request(options: Mapping[str, Any]) -> EvalRequest:
-    """The evaluation whose games are filmed, from options by name, others ignored; the victim is
-    the defended agent itself by default."""
+    """The evaluation whose games are filmed, from options by name; the victim is the defended agent
+    itself by default, and what says how many games are played is ignored."""
+    for name in options:
+        require_option(name)
     return eval_request(
         {"victim": "self"} | _pick(options, FILM_KEYS) | {"episodes": 1, "controls": False}
     )

@@ -194,9 +194,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def read_option(name: str, value: Any, options: Mapping[str, Option] = EVAL_OPTIONS) -> Any:
     """The value of one option, checked; UsageError names the option and the value."""
+    require_option(name, options)
+    return _read(name, options[name].read, value)
+
+
+def require_option(name: str, options: Mapping[str, Option] = EVAL_OPTIONS) -> None:
+    """UsageError for a name that is no option, with the nearest."""
     if name not in options:
         raise unknown("option", name, options)
-    return _read(name, options[name].read, value)
 
 
 def read_whole(name: str, value: Any) -> int:

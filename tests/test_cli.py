@@ -69,6 +69,19 @@ def test_json_and_tensorboard(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "[5/5]" in capsys.readouterr().err
 
 
+def test_results_are_kept_where_the_table_cannot_be_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_evaluation: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr("sap_rl.cli.evaluate.evaluation_report", full)
+    target = tmp_path / "out.json"
+    with pytest.raises(OSError, match="no space left"):
+        main([*FAST, "--no-controls", "--json", str(target)])
+    assert json.loads(target.read_text())["complete"] is True
+
+
 def test_flags_go_before_the_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "c.yaml"
     config.write_text("game: Pong\nlambda: 0\nepisodes: 1\nmax_frames: 80\ndefense: none\n")

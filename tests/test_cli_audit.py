@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sap_rl.cli import main
+from sap_rl.errors import UsageError
 
 TINY = ["audit", "--game", "BankHeist", "--defense", "none", "--lambda", "1", "--budget", "quick",
         "--episodes", "1", "--frames", "2", "--max-frames", "40"]  # fmt: skip
@@ -56,3 +57,25 @@ def test_bad_input_is_one_line_and_status_2(
     assert out == ""
     assert message in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command", [TINY, ["harden", "--game", "bank_heist"]], ids=["audit", "harden"]
+)
+def test_what_a_file_does_not_say_is_passed_on(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told: dict[str, object] = {}
+
+    def load(ref: str, **loading: object) -> None:
+        told.update(loading, ref=ref)
+        raise UsageError("far enough")
+
+    monkeypatch.setattr(f"sap_rl.cli.{command[0]}.load_agent", load)
+    given = ["--agent", "x.pth", "--format", "crop", "--preprocess", "grey=first"]
+    assert main([*command, *given]) == 2
+    assert "far enough" in capsys.readouterr().err
+    assert told == {
+        "ref": "x.pth", "device": "cpu", "format": "crop", "preprocess": {"grey": "first"},
+        "game": "BankHeist",
+    }  # fmt: skip

@@ -43,9 +43,13 @@ def test_a_film_is_written_and_says_what_it_shows(
     assert "after 4 steps" in told, "half a second at half speed"
 
 
-def test_figures_are_written(result: Path, tmp_path: Path) -> None:
-    assert main(["plot", str(result), "--out", str(tmp_path / "new" / "figures")]) == 0
-    names = sorted(path.name for path in (tmp_path / "new" / "figures").iterdir())
+def test_figures_are_written(
+    result: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "new[/b]" / "figures"
+    assert main(["plot", str(result), "--out", str(folder)]) == 0
+    names = sorted(path.name for path in folder.iterdir())
+    assert sorted(capsys.readouterr().out.split()) == [str(folder / name) for name in names]
     assert names == [f"{n}.{k}" for n in ("change", "flips", "return") for k in ("pdf", "png")]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sap_rl.config import eval_request
+from sap_rl.config import eval_request, film_request
 from sap_rl.errors import UsageError
 from sap_rl.options import read_yaml
 from sap_rl.sweep_config import sweep_request
@@ -112,6 +112,13 @@ def test_bad_options_are_refused_in_one_line(options: dict[str, Any], message: s
         eval_request(MAIN_JOB | options)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_film_takes_an_evaluations_options_and_no_others() -> None:
+    request = film_request(MAIN_JOB | {"episodes": 30, "threads": 2})
+    assert (request.settings.episodes, request.settings.victims) == (1, ("self",))
+    with pytest.raises(UsageError, match="unknown option 'atack'; choose from attack"):
+        film_request(MAIN_JOB | {"atack": "pgd"})
 
 
 def test_missing_game_or_lambda() -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from sap_rl.agents import load_agent, read_checkpoint, shipped_agents
-from sap_rl.cli.terminal import FAILED_STATUS, listen, set_threads
+from sap_rl.cli.terminal import FAILED_STATUS, add_loading, given_loading, listen, set_threads
 from sap_rl.errors import UsageError, require_at_least
 from sap_rl.evaluation.score import (
     CAPS,
@@ -40,34 +39,18 @@ def add_agents(parser: argparse.ArgumentParser) -> None:
     _add_check(commands.add_parser("check", help="play an agent and compare with its stated score"))
 
 
-def _add_loading(parser: argparse.ArgumentParser) -> None:
-    """What `load_agent` may have to be told."""
-    for name in ("format", "preprocess"):
-        parser.add_argument(
-            f"--{name}",
-            nargs="+" if name == "preprocess" else None,
-            help=EVAL_OPTIONS[name].help,
-        )
-
-
-def _loading(args: argparse.Namespace) -> dict[str, Any]:
-    names = ("format", "preprocess", "game")
-    given = {name: getattr(args, name) for name in names}
-    return {name: read_option(name, value) for name, value in given.items() if value is not None}
-
-
 def _add_show(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run_show)
     parser.add_argument("agent", metavar="AGENT", help=EVAL_OPTIONS["agent"].help)
     parser.add_argument("--game", help="the game it plays, where its file does not say")
-    _add_loading(parser)
+    add_loading(parser)
 
 
 def _add_import(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run_import)
     parser.add_argument("source", metavar="FILE", help="a checkpoint, or hub:owner/name")
     parser.add_argument("--game", required=True, help="the game it plays")
-    _add_loading(parser)
+    add_loading(parser)
     parser.add_argument(
         "--out", type=Path, default=Path("agents"), metavar="DIR", help="agents' folder [agents]"
     )
@@ -97,7 +80,7 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run_check)
     parser.add_argument("agent", metavar="AGENT", help=EVAL_OPTIONS["agent"].help)
     parser.add_argument("--game", help="the game it plays, where its file does not say")
-    _add_loading(parser)
+    add_loading(parser)
     parser.add_argument("--stated", help="the mean return to compare with [its card's score]")
     parser.add_argument("--episodes", default="100", help="episodes to play [100]")
     parser.add_argument("--seed", default=str(CHECK_SEED), help=f"of these [{CHECK_SEED}]")
@@ -144,7 +127,7 @@ def run_export(args: argparse.Namespace) -> int:
 
 def run_show(args: argparse.Namespace) -> int:
     """Print what an agent is, what it sees of the game, and what its file states."""
-    checkpoint = read_checkpoint(args.agent, **_loading(args))
+    checkpoint = read_checkpoint(args.agent, **given_loading(args))
     console().print(checkpoint_report(checkpoint))
     return 0
 
@@ -158,7 +141,7 @@ def run_import(args: argparse.Namespace) -> int:
         name=args.name,
         episodes=read_whole("episodes", args.episodes),
         replace=args.replace,
-        **_loading(args),
+        **given_loading(args),
     )
     bar = ExportBar(imported.scoring.total, console(stderr=True))
     with bar:
@@ -170,7 +153,7 @@ def run_import(args: argparse.Namespace) -> int:
 def run_check(args: argparse.Namespace) -> int:
     """Play fresh episodes; status 0 if they agree with the stated score, 1 if not."""
     set_threads(args.threads)
-    agent = load_agent(args.agent, **_loading(args))
+    agent = load_agent(args.agent, **given_loading(args))
     if agent.game is None:
         raise UsageError(f"agent '{agent.name}' does not say its game; say it with --game")
     episodes = read_whole("episodes", args.episodes)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from sap_rl.agents import load_agent
-from sap_rl.cli.terminal import INTERRUPTED_STATUS, set_threads
+from sap_rl.cli.terminal import INTERRUPTED_STATUS, add_loading, given_loading, set_threads
 from sap_rl.config import audit_settings
 from sap_rl.evaluation.audit import Audit
 from sap_rl.evaluation.results import check_writable, write_atomically
@@ -20,6 +20,7 @@ def add_audit(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     parser.set_defaults(run=run_audit)
     parser.add_argument("--agent", help="an agent's name or folder [the game's shipped agent]")
+    add_loading(parser)
     for name, option in AUDIT_OPTIONS.items():
         parser.add_argument(
             f"--{name.replace('_', '-')}", dest=name, help=option.help, required=name == "game",
@@ -38,7 +39,7 @@ def run_audit(args: argparse.Namespace) -> int:
     settings = audit_settings(vars(args))
     if args.json:
         check_writable(args.json)
-    agent = load_agent(args.agent or settings.game, device=args.device)
+    agent = load_agent(args.agent or settings.game, device=args.device, **given_loading(args))
     audit = Audit(agent, settings, args.out or Path("runs") / "audit" / settings.game)
     lines = CellLines(console(stderr=True, quiet=args.quiet))
     interrupted = False
@@ -48,7 +49,7 @@ def run_audit(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         interrupted = True
     card = audit.card()
-    console().print(audit_report(card))
     if args.json:
         write_atomically(args.json, card.to_json())
+    console().print(audit_report(card))
     return INTERRUPTED_STATUS if interrupted else 0

@@ -39,12 +39,13 @@ def run_compare(args: argparse.Namespace) -> int:
     found: Comparison | PaperComparison
     if args.paper:
         found = against_paper(ours)
-        console().print(paper_report(found))
+        report = paper_report(found)
     else:
         found = compare(ours, load_evaluations(args.b))
-        console().print(comparison_report(found))
+        report = comparison_report(found)
     if args.json:
         write_atomically(args.json, found.to_json())
+    console().print(report)
     return FAILED_STATUS if found.differs else 0
 
 
@@ -63,7 +64,7 @@ def run_game(args: argparse.Namespace) -> int:
     if args.json:
         check_writable(args.json)
     found = contests(load_evaluations(args.stores), seed=read_option("seed", args.seed))
-    console().print(contests_report(found))
     if args.json:
         write_atomically(args.json, contests_json(found))
+    console().print(contests_report(found))
     return 0

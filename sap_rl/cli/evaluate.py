@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sap_rl.agents import load_agent
-from sap_rl.cli.terminal import INTERRUPTED_STATUS, listen, set_threads
+from sap_rl.cli.terminal import INTERRUPTED_STATUS, listen, load_players, set_threads
 from sap_rl.config import EvalRequest, eval_request
 from sap_rl.evaluation.assembly import Origin
 from sap_rl.evaluation.results import check_folder, check_writable, write_atomically
@@ -46,8 +45,7 @@ def run_eval(args: argparse.Namespace) -> int:
     options |= {name: given[name] for name in EVAL_OPTIONS if name in given}
     set_threads(options.get("threads"))
     request = eval_request(options)
-    agent = load_agent(request.agent, device=request.device, **request.loading)
-    other = load_agent(request.other, device=request.device) if request.other else None
+    agent, other = load_players(request)
     origin = Origin.of(request.agent, request.loading, request.other)
     stage = Stage(agent, request.settings, other, origin=origin)
     return _play(stage, request, args)
@@ -73,9 +71,9 @@ def _play(stage: Stage, request: EvalRequest, args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         interrupted = True
     evaluation = stage.result()
-    console().print(evaluation_report(evaluation))
     if args.json and any(row.episodes for row in evaluation.rows):
         write_atomically(args.json, evaluation.to_json())
     if board is not None:
         board.close(evaluation)
+    console().print(evaluation_report(evaluation))
     return INTERRUPTED_STATUS if interrupted else 0

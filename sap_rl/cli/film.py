@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sap_rl.agents import load_agent
-from sap_rl.cli.terminal import listen, set_threads
+from sap_rl.cli.terminal import listen, load_players, say, set_threads
 from sap_rl.config import FILM_KEYS, film_request, read_seconds
 from sap_rl.evaluation.film_stage import FilmStage, Scene
 from sap_rl.evaluation.results import check_writable, write_atomically
@@ -45,8 +44,7 @@ def run_film(args: argparse.Namespace) -> int:
     options |= {name: vars(args)[name] for name in (*FILM_KEYS, "threads") if name in args}
     set_threads(options.get("threads"))
     request = film_request(options)
-    agent = load_agent(request.agent, device=request.device, **request.loading)
-    other = load_agent(request.other, device=request.device) if request.other else None
+    agent, other = load_players(request)
     steps = film_steps(seconds, agent.preprocess.frameskip / 60)
     stage = FilmStage(agent, request.settings, steps, read_whole("episode", args.episode), other)
     scenes: list[Scene] = []
@@ -55,5 +53,5 @@ def run_film(args: argparse.Namespace) -> int:
         listen(stage.play(), [scenes.append, bar])
     write_atomically(args.out, film_bytes(scenes, stage.facts, args.out.suffix))
     console().print(film_caption(scenes, stage.facts))
-    console().print(f"{args.out}: {args.out.stat().st_size:,} bytes")
+    say(f"{args.out}: {args.out.stat().st_size:,} bytes")
     return 0

@@ -9,7 +9,15 @@ from typing import Any
 
 from sap_rl.agents import load_agent
 from sap_rl.atari.games import canonical_game
-from sap_rl.cli.terminal import INTERRUPTED_STATUS, listen, set_threads, stopped_by_signals
+from sap_rl.cli.terminal import (
+    INTERRUPTED_STATUS,
+    add_loading,
+    given_loading,
+    listen,
+    say,
+    set_threads,
+    stopped_by_signals,
+)
 from sap_rl.evaluation.results import check_folder
 from sap_rl.options import read_option, read_yaml
 from sap_rl.reporting.harden import HardenBar, HardenWriter
@@ -27,6 +35,7 @@ def add_harden(parser: argparse.ArgumentParser) -> None:
     unset = argparse.SUPPRESS
     parser.add_argument("--game", required=True, help="the game it plays")
     parser.add_argument("--agent", help="a name, file, folder or hub id [the game's agent]")
+    add_loading(parser)
     parser.add_argument(
         "--lambda", dest="lam", default=unset, help="budget to withstand, pixels 0..255 [1]"
     )
@@ -51,8 +60,7 @@ def run_harden(args: argparse.Namespace) -> int:
     settings = harden_settings(options)
     set_threads(args.threads)
     game = canonical_game(args.game)
-    ref = args.agent or game
-    teacher = load_agent(ref, device=args.device, game=game)
+    teacher = load_agent(args.agent or game, device=args.device, **given_loading(args))
     folder = args.out or Path("runs") / f"{teacher.name}-hardened"
     hardening = Hardening(
         teacher,
@@ -73,5 +81,5 @@ def run_harden(args: argparse.Namespace) -> int:
     if not (isinstance(last, HardenFinished) and last.complete):
         return INTERRUPTED_STATUS
     made = write_agent(folder)
-    console().print(f"{made}: play it with --agent {made}; ship it with sap-rl agents export")
+    say(f"{made}: play it with --agent {made}; ship it with sap-rl agents export")
     return 0

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from sap_rl.cli.terminal import say
 from sap_rl.evaluation.results import check_folder
 from sap_rl.evaluation.store import load_evaluations
 from sap_rl.reporting.extra import FIGURES, require
 from sap_rl.reporting.figure_files import paper_figures, save_figures
-from sap_rl.reporting.tables import console
 
 
 def add_plot(parser: argparse.ArgumentParser) -> None:
@@ -28,5 +28,5 @@ def run_plot(args: argparse.Namespace) -> int:
     evaluations = load_evaluations(args.results)
     check_folder(args.out)
     for path in save_figures(paper_figures(evaluations), args.out):
-        console().print(str(path), soft_wrap=True)
+        say(str(path))
     return 0

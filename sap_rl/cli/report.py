@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sap_rl.cli.terminal import set_threads
+from sap_rl.cli.terminal import say, set_threads
 from sap_rl.config import read_seconds
 from sap_rl.evaluation.results import check_writable, write_atomically
 from sap_rl.evaluation.store import load_evaluations
@@ -46,6 +46,6 @@ def run_report(args: argparse.Namespace) -> int:
     write_atomically(args.out, report_page(shown, exhibits))
     for part in exhibits:
         for note in part.notes:
-            console(stderr=True).print(note)
-    console().print(f"{args.out}: {args.out.stat().st_size:,} bytes", soft_wrap=True)
+            say(note, stderr=True)
+    say(f"{args.out}: {args.out.stat().st_size:,} bytes")
     return 0

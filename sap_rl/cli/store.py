@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from sap_rl.cli.terminal import say
 from sap_rl.evaluation.export import WRITERS, export
 from sap_rl.evaluation.store import Store
 from sap_rl.reporting.store_list import store_list
@@ -39,7 +40,7 @@ def run_export(args: argparse.Namespace) -> int:
     """Write the table; say how many rows it has."""
     with Store(args.store, make=False) as store:
         rows = export(store, args.out)
-    console().print(f"{rows} episodes in {args.out}", highlight=False, soft_wrap=True)
+    say(f"{rows} episodes in {args.out}")
     return 0
 
 
@@ -49,7 +50,7 @@ def run_merge(args: argparse.Namespace) -> int:
         for path in args.others:
             with Store(path, make=False) as other:
                 taken = store.merge(other)
-            console().print(f"{taken} cells from {path}", highlight=False, soft_wrap=True)
+            say(f"{taken} cells from {path}")
     return 0
 
 
@@ -64,8 +65,5 @@ def run_drop(args: argparse.Namespace) -> int:
     """Forget experiments; say how many."""
     with Store(args.store, make=False) as store:
         store.drop(args.keys)
-    console().print(
-        f"{len(args.keys)} experiment(s) forgotten; their cells stay", highlight=False,
-        soft_wrap=True,
-    )  # fmt: skip
+    say(f"{len(args.keys)} experiment(s) forgotten; their cells stay")
     return 0

@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from sap_rl.cli.terminal import INTERRUPTED_STATUS, listen
+from sap_rl.cli.terminal import INTERRUPTED_STATUS, listen, say
 from sap_rl.errors import UsageError, require_positive, unknown
 from sap_rl.evaluation.engine_local import LocalEngine
 from sap_rl.evaluation.engine_ray import RayEngine
@@ -71,7 +71,7 @@ def run_sweep(args: argparse.Namespace) -> int:
     given = {name: vars(args)[name] for name in GIVEN if name in args}
     request = sweep_request(read_yaml(args.config), given, args.until_ci)
     for game in request.skipped:
-        _say(f"skipped: there is no agent for {game}")
+        say(f"skipped: there is no agent for {game}", stderr=True)
     path = args.out or Path("runs") / f"{args.config.stem}.sqlite"
     check_folder(path.parent)
     with Store(path) as store:
@@ -82,9 +82,10 @@ def run_sweep(args: argparse.Namespace) -> int:
             _play(sweep, args)
         except KeyboardInterrupt:
             plan = sweep.plan()
-            _say(
+            say(
                 f"interrupted: {plan.kept} of {len(plan.tasks)} cells are complete and "
-                f"{plan.begun} begun in '{path}'; go on with: {shlex.join(['sap-rl', *args.argv])}"
+                f"{plan.begun} begun in '{path}'; go on with: {shlex.join(['sap-rl', *args.argv])}",
+                stderr=True,
             )
             return INTERRUPTED_STATUS
         evaluations = sweep.evaluations()
@@ -135,9 +136,5 @@ def _workers(args: argparse.Namespace) -> int:
 def _dry_run(sweep: Sweep, workers: int) -> int:
     """Print the cells and what they would take; nothing is kept."""
     for line in estimate_lines(sweep.estimates(), workers):
-        console().print(line, markup=False, highlight=False, soft_wrap=True)
+        say(line)
     return 0
-
-
-def _say(line: str) -> None:
-    console(stderr=True).print(line, markup=False, soft_wrap=True, highlight=False)

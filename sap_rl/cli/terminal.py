@@ -10,8 +10,11 @@ from typing import Any, NoReturn
 
 import torch
 
+from sap_rl.agents import Agent, load_agent
+from sap_rl.config import LOADING_KEYS, EvalRequest
 from sap_rl.errors import UsageError, require_positive
-from sap_rl.options import read_option
+from sap_rl.options import EVAL_OPTIONS, read_option
+from sap_rl.reporting.tables import console
 
 MAX_THREADS = 1024
 FAILED_STATUS = 1
@@ -45,6 +48,35 @@ def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+
+
+def add_loading(parser: argparse.ArgumentParser) -> None:
+    """What `load_agent` may have to be told."""
+    for name in LOADING_KEYS:
+        parser.add_argument(
+            f"--{name}",
+            nargs="+" if name == "preprocess" else None,
+            help=EVAL_OPTIONS[name].help,
+        )
+
+
+def given_loading(args: argparse.Namespace) -> dict[str, Any]:
+    """What it was told, and the game, as arguments of `load_agent`."""
+    given = {name: getattr(args, name) for name in (*LOADING_KEYS, "game")}
+    return {name: read_option(name, value) for name, value in given.items() if value is not None}
+
+
+def load_players(request: EvalRequest) -> tuple[Agent, Agent | None]:
+    """Who plays, and whose gradient is lent."""
+    agent = load_agent(request.agent, device=request.device, **request.loading)
+    if request.other is None:
+        return agent, None
+    return agent, load_agent(request.other, device=request.device, game=request.settings.game)
+
+
+def say(line: str, *, stderr: bool = False) -> None:
+    """Print a line as it stands: names of files may hold brackets and be longer than a screen."""
+    console(stderr=stderr).print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def set_threads(threads: str | None) -> None:

@@ -61,7 +61,9 @@ def evaluate(
         protocol=protocol or Protocol(),
     )
     origin = Origin(_ref(agent), other=_ref(other))
-    stage = Stage(_agent(agent), settings, None if other is None else _agent(other), origin=origin)
+    game = settings.game
+    lender = None if other is None else _agent(other, game)
+    stage = Stage(_agent(agent, game), settings, lender, origin=origin)
     for _ in stage.play():
         pass
     return stage.result()
@@ -71,5 +73,5 @@ def _ref(given: Agent | str | None) -> str | None:
     return given if isinstance(given, str) else None
 
 
-def _agent(given: Agent | str) -> Agent:
-    return load_agent(given) if isinstance(given, str) else given
+def _agent(given: Agent | str, game: str) -> Agent:
+    return load_agent(given, game=game) if isinstance(given, str) else given

@@ -60,7 +60,9 @@ class Experiment:
     def stage(self) -> Stage:
         """Its agents, loaded; UsageError if a file is not what it was when the sweep began."""
         agent = load_agent(self.agent, device=self.device, **self.loading)
-        other = load_agent(self.other, device=self.device) if self.other else None
+        other = None
+        if self.other is not None:
+            other = load_agent(self.other, device=self.device, game=self.settings.game)
         _check_same(self.agent, self.sha256, agent.sha256)
         if other is not None and self.other is not None:
             _check_same(self.other, self.other_sha256, other.sha256)

@@ -165,7 +165,7 @@ def _changes(changes: Iterable[Change], defense: str, marks: dict[str, str]) -> 
 def player_name(row: Row) -> str:
     """How a table calls the player of a row."""
     if row.arm == "matched":
-        return f"noise {float((row.defense or '').rpartition('-')[2]):.3g}"
+        return f"noise {float((row.defense or '').removeprefix('q-noise-')):.3g}"
     return contender_name(row.defense, row.game) if row.defense else row.arm
 
 

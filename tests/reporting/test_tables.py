@@ -8,7 +8,7 @@ import pytest
 
 from sap_rl.evaluation.results import Change, Evaluation, Row
 from sap_rl.reporting.flags import FLAGS
-from sap_rl.reporting.tables import console, evaluation_report
+from sap_rl.reporting.tables import console, evaluation_report, player_name
 
 ROW = Row(
     game="BattleZone",
@@ -132,3 +132,10 @@ def test_an_incomplete_evaluation_says_so() -> None:
 
 def test_the_share_of_truncated_episodes_is_printed() -> None:
     assert "1 of 30 episodes were cut short" in " ".join(show(of(ROW)).split())
+
+
+@pytest.mark.parametrize(
+    ("defense", "name"), [("q-noise-0.0396", "noise 0.0396"), ("q-noise-5e-05", "noise 5e-05")]
+)
+def test_the_noise_of_the_matched_control_is_named(defense: str, name: str) -> None:
+    assert player_name(replace(ROW, arm="matched", defense=defense)) == name
