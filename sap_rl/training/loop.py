@@ -32,6 +32,7 @@ from sap_rl.training.replay import Replay
 from sap_rl.training.restart import (
     begin_from_agent,
     begin_from_checkpoint,
+    check_parent,
     fresh_network,
     made_with,
     playable,
@@ -82,6 +83,8 @@ class Training:
         self.restart = "resume" if resume else "init" if init_from is not None else ""
         if resume and init_from is not None:
             raise UsageError("a resumed run has weights of its own: drop init_from")
+        if init_from is not None:
+            check_parent(init_from, game)
         prepare_folder(folder, resume=resume)
         keep_freed_memory()
         self.envs = make_envs(game, settings)
