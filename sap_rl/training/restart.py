@@ -86,8 +86,8 @@ def prepare_folder(folder: Path, *, resume: bool) -> None:
 
 def begin_from_checkpoint(
     folder: Path, run: dict[str, Any], learner: Learner, replay: Replay, settings: TrainSettings
-) -> Progress:
-    """Fill learner and replay from the last checkpoint below `folder`.
+) -> tuple[Progress, dict[str, Any] | None]:
+    """Fill learner and replay from the last checkpoint below `folder`; also the run's parent.
 
     Where no replay was saved, `restart_warmup_steps` transitions are played before updates go on.
     """
@@ -107,7 +107,7 @@ def begin_from_checkpoint(
         progress.owed = 0
         if progress.updates:
             progress.warmup = min(settings.restart_warmup_steps, settings.replay_frames // 2)
-    return progress
+    return progress, saved.run.get("parent")
 
 
 def check_parent(agent: Agent, game: str) -> None:
