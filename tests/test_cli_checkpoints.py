@@ -10,6 +10,7 @@ import pytest
 
 from sap_rl import load_agent
 from sap_rl.cli import main
+from sap_rl.networks.loaders.native import write_native
 from sap_rl.training import importing
 from tests.networks.foreign import FOREIGN
 
@@ -77,6 +78,24 @@ def test_what_an_agent_sees_is_shown(
     assert "return 931.0 over 100 episodes" in out
     assert out.count(" *") == 0
     assert all(len(line) <= 80 for line in out.splitlines())
+    assert "parent" not in out
+
+
+def test_an_agents_parent_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parent = load_agent("BankHeist")
+    assert main(["agents", "show", "BankHeist-hardened"]) == 0
+    out, _ = lines(capsys)
+    assert "hardened from BankHeist\n" in out
+    assert f"parent's sha256 {parent.sha256}\n" in out
+    write_native(
+        tmp_path / "child", parent.module, kind="nature", num_actions=18, game="BankHeist",
+        preprocess=parent.preprocess,
+        facts={"training": {"parent": "old", "parent_sha256": "", "parent_steps": "unknown"}},
+    )  # fmt: skip
+    assert main(["agents", "show", str(tmp_path / "child")]) == 0
+    out, _ = lines(capsys)
+    assert "trained on from old, whose agent steps are unknown\n" in out
+    assert "parent's sha256 unknown\n" in out
 
 
 @pytest.mark.parametrize("name", ["sb3", "sa-dqn", "tianshou, raw"])

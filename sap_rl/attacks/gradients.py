@@ -98,8 +98,11 @@ def reference(
 def passes(q: QFunction, obs: UnitFrames, samples: int) -> Iterator[QValues]:
     """Action values [n * B, A] of n passes folded into the batch, until `samples` were made.
 
-    A network that knows a cheaper way to n passes has a method `folded_passes(obs, n)`.
+    A network that knows a cheaper way to n passes has a method `folded_passes(obs, n)`. UsageError
+    for an empty batch.
     """
+    if not len(obs):
+        raise UsageError(f"there are no frames to look at: the batch {list(obs.shape)} is empty")
     own = getattr(q, "folded_passes", None)
     at_once = max(1, MAX_ROWS // len(obs))
     for start in range(0, samples, at_once):

@@ -47,8 +47,7 @@ class Universal:
         """The frames with the pattern on them; a fitted one never asks q."""
         fitted = self
         if self.pattern is None:
-            aim = None if label is None else label
-            fitted = self._fit(q, obs, threat, generator, aim)
+            fitted = self._fit(q, obs, threat, generator, label)
         assert fitted.pattern is not None
         return threat.project(obs + fitted.pattern.to(obs.device), obs)
 

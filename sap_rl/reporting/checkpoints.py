@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -50,6 +51,7 @@ def _lines(checkpoint: Checkpoint) -> Iterator[str]:
     yield f"{checkpoint.name}: {facts.get('format', 'unknown')}, {checkpoint.kind} network"
     yield f"game {checkpoint.game or 'unknown'}, {checkpoint.num_actions} actions"
     yield f"sha256 {checkpoint.sha256}"
+    yield from _parents(facts)
     scores = facts.get("score")
     for table in scores.values() if isinstance(scores, dict) else ():
         if isinstance(table, dict) and "mean" in table:
@@ -59,6 +61,17 @@ def _lines(checkpoint: Checkpoint) -> Iterator[str]:
             )
     if "stated_mean" in facts:
         yield f"return {facts['stated_mean']:g}, as its authors state"
+
+
+def _parents(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Of which agent it is a continuation, by its card."""
+    for made, how in (("training", "trained on"), ("hardening", "hardened")):
+        table = facts.get(made)
+        if isinstance(table, Mapping) and "parent" in table:
+            steps = table.get("parent_steps")
+            made_before = "" if steps is None else f", whose agent steps are {steps}"
+            yield f"{how} from {table['parent']}{made_before}"
+            yield f"parent's sha256 {table.get('parent_sha256') or 'unknown'}"
 
 
 def _shown(value: object) -> str:

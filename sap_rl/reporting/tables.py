@@ -57,7 +57,7 @@ def check_lines(findings: Sequence[Finding]) -> Iterator[str]:
 
 def agents_table(agents: Iterable[tuple[Agent, Path]]) -> RenderableType:
     """What can be played by name: stated scores beside the bar for short training, steps (of a
-    hardened agent its lambda), and the hardware that made it."""
+    hardened agent its lambda; + ? where its parent's are unknown), and what hardware made it."""
     table = plain_table(
         "agent", "5 min", "30 min", "bar", "steps", "hardware", left=("agent", "hardware")
     )  # fmt: skip
@@ -67,6 +67,8 @@ def agents_table(agents: Iterable[tuple[Agent, Path]]) -> RenderableType:
         hardening = agent.facts.get("hardening", {})
         training = hardening or agent.facts.get("training", {})
         steps = f"{training.get('agent_steps', 0):,}"
+        if training.get("parent_steps") == "unknown":
+            steps += " + ?"
         table.add_row(
             agent.name if (agent.game or "") in agent.name else f"{agent.name} ({agent.game})",
             number_text(short.get("mean")),

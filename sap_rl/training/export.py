@@ -27,11 +27,10 @@ from sap_rl.training.checkpoint import (
     read_checkpoint,
 )
 from sap_rl.training.curve import CURVE, curve_line
+from sap_rl.training.parentage import licence_of, parent_entries
 from sap_rl.training.restart import fresh_network, playable
 from sap_rl.training.scoring import CandidatePlayed, ExportEvent, GamePlayed, Scored, Scoring
 from sap_rl.training.settings import TrainSettings, train_settings
-
-LICENCE = {"weights": "MIT"}
 
 __all__ = ["CandidatePlayed", "Export", "ExportEvent", "GamePlayed", "Scored", "agent_folder"]
 
@@ -130,6 +129,7 @@ class Export:
 
     def _write(self, folder: Path, steps: int, scores: dict[str, Any]) -> Agent:
         """The agent as whoever loads the folder will have it."""
+        licence = licence_of(self.saved.run.get("parent"))
         write_native(
             folder,
             self._module(steps),
@@ -137,7 +137,7 @@ class Export:
             num_actions=self._num_actions(self.candidates[steps]),
             game=self.game,
             preprocess=Preprocess(),
-            facts={"training": self._training(steps), "licence": LICENCE, **scores},
+            facts={"training": self._training(steps), "licence": licence, **scores},
         )
         return load_agent(folder)
 
@@ -160,6 +160,7 @@ class Export:
                 "minutes": round(float(line["seconds"]) / 60),
             }
         run = self.saved.run
+        facts |= parent_entries(run.get("parent"))
         facts |= {"seed": run["seed"], "curve": CURVE} | run.get("made_with", {})
         return facts | {"config": asdict(self.settings)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,13 @@ import numpy as np
 
 from sap_rl.agents import Agent
 from sap_rl.atari.games import game_facts
+from sap_rl.atari.preprocess import Preprocess, preprocess_entries
 from sap_rl.attacks.gradients import is_random
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.arms import some_frames
 from sap_rl.evaluation.results import Row
 from sap_rl.training.checkpoint import Saved, latest_checkpoint, read_checkpoint
-from sap_rl.training.harden_settings import HARDEN_CHANGEABLE
+from sap_rl.training.harden_settings import HARDEN_CHANGEABLE, HardenSettings
 from sap_rl.training.restart import prepare_folder, require_same
 
 KIND = "harden"
@@ -67,8 +69,18 @@ def check_identity(saved: Saved, now: dict[str, Any]) -> None:
     if was.get("kind") != KIND:
         raise UsageError(f"'{saved.path}' is no hardening's; resume it with `sap-rl train`")
     pairs = [(name, was[name], now[name]) for name in ("game", "seed", "agent_sha256")]
+    pairs += [("agent", was["agent"], now["agent"])] if "agent" in was else []
+    pairs += _views(was.get("preprocess", now["preprocess"]), now["preprocess"])
+    # An option that is younger than the run did what its default does.
+    settings = {field.name: field.default for field in fields(HardenSettings)} | was["settings"]
     for name, value in now["settings"].items():
         unasked = name == "updates" and not value
         if name not in HARDEN_CHANGEABLE and not unasked:
-            pairs.append((name, was["settings"][name], value))
+            pairs.append((name, settings[name], value))
     require_same(saved.path, pairs)
+
+
+def _views(was: dict[str, Any], now: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """What two teachers see, by entry; JSON keeps no tuples, and an old run not every entry."""
+    then, today = (asdict(Preprocess(**preprocess_entries(entries))) for entries in (was, now))
+    return [(f"preprocess.{name}", value, today[name]) for name, value in then.items()]

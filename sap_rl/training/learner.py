@@ -32,6 +32,7 @@ from sap_rl.training.targets import (
     quantile_huber_loss,
     take,
 )
+from sap_rl.training.weights import kept, kept_weights, take_weights
 
 
 class Diverged(UsageError):  # noqa: N818
@@ -189,16 +190,14 @@ class Learner:
 
         Before the first update the optimiser has none.
         """
-        parts: dict[str, dict[str, Tensor]] = {"weights": dict(self.network.named_parameters())}
-        parts["target"] = dict(self.target.named_parameters())
-        parts |= self.optimizer.moments()
-        return {part: _plain(tensors) for part, tensors in parts.items()}
+        moments = {kind: kept(tensors) for kind, tensors in self.optimizer.moments().items()}
+        weights = {"weights": kept_weights(self.network), "target": kept_weights(self.target)}
+        return weights | moments
 
-    @torch.no_grad()
     def load_parts(self, parts: dict[str, dict[str, Tensor]]) -> None:
         """Become the learner whose `parts` these are; without a target it is the weights."""
-        _copy(self.network, parts["weights"])
-        _copy(self.target, parts.get("target", parts["weights"]))
+        take_weights(self.network, parts["weights"])
+        take_weights(self.target, parts.get("target", parts["weights"]))
         kinds = parts.keys() - {"weights", "target"}
         self.optimizer.load_moments({kind: parts[kind] for kind in sorted(kinds)})
         self.online.refresh()
@@ -208,15 +207,6 @@ def deal(total: int, sizes: Sequence[int]) -> list[int]:
     """`total` over slices of these sizes, each as near to its part as whole numbers allow."""
     ends = np.cumsum([0, *sizes])
     return np.diff(total * ends // max(int(ends[-1]), 1)).tolist()  # type: ignore[no-any-return]
-
-
-def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-
-
-def _copy(module: nn.Module, weights: dict[str, Tensor]) -> None:
-    for name, parameter in module.named_parameters():
-        parameter.copy_(weights[name])
 
 
 def _frozen(module: nn.Module) -> nn.Module:

@@ -27,11 +27,13 @@ from sap_rl.training.collect import Collector, Explorer, Game
 from sap_rl.training.events import CheckpointWritten, Evaluated, Finished, Started, TrainEvent
 from sap_rl.training.learner import Diverged, Learner
 from sap_rl.training.log import Log
+from sap_rl.training.parentage import parent_facts
 from sap_rl.training.periodic import play_evaluation
 from sap_rl.training.replay import Replay
 from sap_rl.training.restart import (
     begin_from_agent,
     begin_from_checkpoint,
+    check_parent,
     fresh_network,
     made_with,
     playable,
@@ -82,6 +84,8 @@ class Training:
         self.restart = "resume" if resume else "init" if init_from is not None else ""
         if resume and init_from is not None:
             raise UsageError("a resumed run has weights of its own: drop init_from")
+        if init_from is not None:
+            check_parent(init_from, game)
         prepare_folder(folder, resume=resume)
         keep_freed_memory()
         self.envs = make_envs(game, settings)
@@ -99,10 +103,12 @@ class Training:
         )
         self.collector = Collector(self.envs, self.replay, life_loss=settings.life_loss)
         self.progress = Progress(warmup=settings.warmup_steps)
+        self.parent: dict[str, Any] | None = None
         if init_from is not None:
+            self.parent = parent_facts(init_from)
             self.progress = begin_from_agent(self.learner, init_from, settings)
         if resume:
-            self.progress = begin_from_checkpoint(
+            self.progress, self.parent = begin_from_checkpoint(
                 self.checkpoints, self._identity, self.learner, self.replay, settings
             )
         if self.progress.steps >= settings.steps:
@@ -224,7 +230,7 @@ class Training:
         self.progress.number += 1
         now = self.log.now
         state = self.replay.state() if self.settings.save_replay else None
-        run = self._identity | {"made_with": self.made_with}
+        run = self._identity | {"made_with": self.made_with, "parent": self.parent}
         path = write_checkpoint(self.checkpoints, self.progress, run, self.learner.parts(), state)
         prune_checkpoints(
             self.checkpoints, self.settings.keep_checkpoints, self.folder / "snapshots"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from sap_rl.agents import Agent
+from sap_rl.atari.protocol import Preprocess
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.stage import versions
 from sap_rl.machine import commit, describe_hardware
@@ -85,8 +86,8 @@ def prepare_folder(folder: Path, *, resume: bool) -> None:
 
 def begin_from_checkpoint(
     folder: Path, run: dict[str, Any], learner: Learner, replay: Replay, settings: TrainSettings
-) -> Progress:
-    """Fill learner and replay from the last checkpoint below `folder`.
+) -> tuple[Progress, dict[str, Any] | None]:
+    """Fill learner and replay from the last checkpoint below `folder`; also the run's parent.
 
     Where no replay was saved, `restart_warmup_steps` transitions are played before updates go on.
     """
@@ -106,11 +107,25 @@ def begin_from_checkpoint(
         progress.owed = 0
         if progress.updates:
             progress.warmup = min(settings.restart_warmup_steps, settings.replay_frames // 2)
-    return progress
+    return progress, saved.run.get("parent")
+
+
+def check_parent(agent: Agent, game: str) -> None:
+    """Refuse to train on from an agent of another game, or of one that it sees otherwise."""
+    if agent.game not in (None, game):
+        raise UsageError(f"agent '{agent.name}' plays {agent.game}, not {game}")
+    # Sticky actions are the training's own to set.
+    sees, seen = asdict(replace(agent.preprocess, sticky_actions=0.0)), asdict(Preprocess())
+    for name, value in sees.items():
+        if value != seen[name]:
+            raise UsageError(
+                f"agent '{agent.name}' sees {name}={value}, training {name}={seen[name]}: "
+                "training cannot go on from it"
+            )
 
 
 def begin_from_agent(learner: Learner, agent: Agent, settings: TrainSettings) -> Progress:
-    """Take weights and target from an agent of the same game, with a fresh optimiser.
+    """Take weights and target from an agent that `check_parent` lets pass, with a fresh optimiser.
 
     Epsilon is at its final value, the learning rate rises over `restart_lr_updates`, and steps and
     updates count on from what the agent's card states.

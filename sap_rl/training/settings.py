@@ -82,7 +82,11 @@ class TrainSettings:
     eval_seed: int = 2_000_000
 
     def __post_init__(self) -> None:
-        Threat(float(self.adversarial_lambda))
+        for name in ("adversarial_lambda", "eval_lambda"):
+            try:
+                Threat(float(getattr(self, name)))
+            except UsageError as error:
+                raise UsageError(f"{name}: {error}") from None
         check_fields(
             self,
             counts=(
@@ -92,7 +96,7 @@ class TrainSettings:
             ),
             from_zero=(
                 "epsilon_steps", "restart_warmup_steps", "restart_lr_updates", "eval_steps",
-                "max_grad_norm", "eval_lambda",
+                "max_grad_norm",
             ),
             shares=(
                 "gamma", "epsilon_start", "epsilon_final", "sticky_actions", "adversarial_share",

@@ -23,6 +23,7 @@ from sap_rl.training.learner import Diverged
 from sap_rl.training.lessons import Lesson
 from sap_rl.training.optimizer import ClippedOptimizer
 from sap_rl.training.precision import WorkingCopy, choose_dtype
+from sap_rl.training.weights import kept, kept_weights, take_weights
 
 FLAT_UPDATES = 300
 """Updates at the full learning rate before it begins to fall: by then `minutes` is a number of
@@ -184,16 +185,11 @@ class Student:
 
     def parts(self) -> dict[str, dict[str, Tensor]]:
         """Tensors to keep, by part and name."""
-        parts = {"weights": dict(self.network.named_parameters())} | self.optimizer.moments()
-        return {
-            part: {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-            for part, tensors in parts.items()
-        }
+        moments = {kind: kept(tensors) for kind, tensors in self.optimizer.moments().items()}
+        return {"weights": kept_weights(self.network)} | moments
 
-    @torch.no_grad()
     def load_parts(self, parts: dict[str, dict[str, Tensor]]) -> None:
         """Become the student whose `parts` these are."""
-        for name, parameter in self.network.named_parameters():
-            parameter.copy_(parts["weights"][name])
+        take_weights(self.network, parts["weights"])
         self.optimizer.load_moments({k: parts[k] for k in sorted(parts.keys() - {"weights"})})
         self.online.refresh()

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sap_rl import UsageError
+from sap_rl import UsageError, load_agent
 from sap_rl.attacks import gradients
 from sap_rl.attacks.gradients import (
     default_grad_samples,
@@ -130,6 +130,18 @@ def test_randomness_is_seen(obs: Tensor, network: nn.Module, frames: Tensor) -> 
     assert not is_random(network, frames[:2] / 255)
     assert default_grad_samples(NoisyQ(), obs) == 10
     assert default_grad_samples(network, frames[:2] / 255) == 1
+
+
+def test_an_empty_batch_is_refused_in_one_line(obs: Tensor) -> None:
+    with pytest.raises(UsageError, match=r"^there are no frames.*\[0, 4, 16, 16\] is empty$"):
+        mean_values(NoisyQ(), obs[:0])
+    with pytest.raises(UsageError, match="is empty"):
+        input_gradient(NoisyQ(), obs[:0], None, margin)
+    agent = load_agent("BankHeist")
+    empty = np.zeros((0, 4, 84, 84), np.uint8)
+    for player in (agent, agent.defend("sap-100", seed=0)):
+        with pytest.raises(UsageError, match="is empty"):
+            player.act(empty)
 
 
 def test_values_without_a_gradient_are_refused(obs: Tensor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 import tomllib
 from dataclasses import replace
@@ -29,8 +30,8 @@ SETTINGS = TrainSettings(
 SMALL_CAPS = {"cap_30_minutes": 400, "cap_5_minutes": 200}
 
 
-def train(folder: Path, settings: TrainSettings = SETTINGS) -> Path:
-    training = Training(settings, folder, game="BankHeist", threads=1)
+def train(folder: Path, settings: TrainSettings = SETTINGS, **options: Any) -> Path:
+    training = Training(settings, folder, game="BankHeist", threads=1, **options)
     curve = CurveWriter(folder)
     for event in training.run():
         curve(event)
@@ -94,6 +95,53 @@ def test_the_shipped_weights_are_the_checkpoints_rounded_once(run: Path, tmp_pat
     kept = read_checkpoint(last).parts["weights"]
     for name, value in load_agent(tmp_path / "BankHeist").module.named_parameters():
         assert value.equal(kept[name].half().float())
+
+
+def exported(run: Path, out: Path, name: str = "mine") -> dict[str, Any]:
+    list(Export(run, out, name=name, newest=1, episodes=2).run())
+    return card(out / name)
+
+
+def test_a_child_of_a_hardened_agent_names_it_even_after_a_resume(tmp_path: Path) -> None:
+    """A hardened agent's card states no agent steps: the child's are not all there were."""
+    parent = load_agent("BankHeist-hardened")
+    run = train(tmp_path / "run", replace(SETTINGS, steps=160), init_from=parent)
+    train(run, replace(SETTINGS, steps=320), resume=True)
+    facts = exported(run, tmp_path)
+    training = facts["training"]
+    assert (training["parent"], training["parent_sha256"]) == (parent.name, parent.sha256)
+    assert (training["agent_steps"], training["parent_steps"]) == (320, "unknown")
+    assert facts["licence"] == {"weights": "as its parent's"}
+    child = load_agent(tmp_path / "mine")
+    grandchild = train(tmp_path / "run-2", replace(SETTINGS, steps=480), init_from=child)
+    training = exported(grandchild, tmp_path, "more")["training"]
+    assert (training["parent"], training["parent_sha256"]) == ("mine", child.sha256)
+    assert (training["agent_steps"], training["parent_steps"]) == (480, "unknown")
+
+
+def test_a_child_of_a_trained_agent_states_both_counts(run: Path, tmp_path: Path) -> None:
+    exported(run, tmp_path)
+    parent = load_agent(tmp_path / "mine")
+    facts = exported(train(tmp_path / "run", replace(SETTINGS, steps=640), init_from=parent),
+                     tmp_path, "child")  # fmt: skip
+    assert facts["training"]["agent_steps"] == 640
+    assert facts["training"]["parent_steps"] == 480
+    assert facts["licence"] == {"weights": "MIT"}
+
+
+def test_a_run_from_nothing_and_one_older_than_parentage_name_no_parent(
+    run: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    for path in copy.glob("checkpoints/*/state.json"):
+        state = json.loads(path.read_text())
+        assert state["run"].pop("parent") is None
+        path.write_text(json.dumps(state))
+    for facts in (exported(run, tmp_path, "new"), exported(copy, tmp_path, "old")):
+        assert not [name for name in facts["training"] if "parent" in name]
+        assert facts["licence"] == {"weights": "MIT"}
+    train(copy, replace(SETTINGS, steps=490), resume=True)
 
 
 @pytest.mark.parametrize("network", ["quantile", "dueling"])

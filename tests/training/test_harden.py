@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import json
 import os
 import random
 import subprocess
@@ -238,6 +239,40 @@ def test_a_run_is_resumed_as_it_was_begun(whole: tuple[Path, list[Any]], tmp_pat
         make_hardening(whole[0])
     with pytest.raises(UsageError, match="nothing to resume"):
         make_hardening(tmp_path, resume=True)
+
+
+def test_a_hardening_older_than_an_option_is_resumed_with_its_default(tmp_path: Path) -> None:
+    list(make_hardening(tmp_path).run())
+    state = tmp_path / "checkpoints" / "000003" / "state.json"
+    saved = json.loads(state.read_text())
+    del saved["run"]["settings"]["bound_weight"], saved["run"]["preprocess"]["luma"]
+    state.write_text(json.dumps(saved))
+    with pytest.raises(UsageError, match=r"bound_weight=0\.0, not 0\.5"):
+        make_hardening(tmp_path, replace(SETTINGS, bound_weight=0.5), resume=True)
+    make_hardening(tmp_path, resume=True).envs.close()
+    del saved["run"]["agent"], saved["run"]["preprocess"]
+    state.write_text(json.dumps(saved))
+    make_hardening(tmp_path, resume=True).envs.close()
+
+
+@pytest.mark.parametrize("sha256", ["5", None])
+def test_a_hardening_is_resumed_with_its_teacher(tmp_path: Path, sha256: str | None) -> None:
+    own = replace(teacher(), sha256=sha256, preprocess=Preprocess(crop=(0, 0, 160, 160)))
+    list(make_hardening(tmp_path, agent=own).run())
+    for change, message in (
+        ({"name": "Other"}, "agent=Small, not Other"),
+        (
+            {"preprocess": Preprocess(crop=(1, 0, 160, 160))},
+            r"preprocess\.crop=\(0, .*, not \(1, 0",
+        ),
+        (
+            {"preprocess": replace(own.preprocess, order="newest_first")},
+            r"preprocess\.order=oldest",
+        ),
+    ):
+        with pytest.raises(UsageError, match=message):
+            make_hardening(tmp_path, agent=replace(own, **change), resume=True)
+    make_hardening(tmp_path, agent=own, resume=True).envs.close()
 
 
 def test_the_curve_of_a_resumed_hardening_has_no_line_twice(tmp_path: Path) -> None:

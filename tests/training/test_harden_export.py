@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from sap_rl import Protocol, evaluate, load_agent
+from sap_rl import Preprocess, Protocol, evaluate, load_agent
+from sap_rl.agents import from_checkpoint
 from sap_rl.errors import UsageError
+from sap_rl.networks.categorical import CategoricalHead, categorical_network
+from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.options import read_yaml
 from sap_rl.training import harden_export as module
 from sap_rl.training.curve import HardenCurve
@@ -112,6 +115,28 @@ def test_folders_that_hold_no_hardening(run: Path, tmp_path: Path) -> None:
     assert not is_hardening(tmp_path)
     with pytest.raises(UsageError, match="holds no hardening"):
         read_hardened(tmp_path)
+
+
+def test_a_hardened_c51_is_exported_with_its_atoms(tmp_path: Path) -> None:
+    """Where its atoms lie is a buffer, no parameter."""
+    torch.manual_seed(0)
+    network = categorical_network(18)
+    head = network.head
+    assert isinstance(head, CategoricalHead)
+    head.support.copy_(torch.linspace(-3.0, 5.0, 51))
+    checkpoint = Checkpoint(
+        network.eval(), 18, Preprocess(), "Atoms", "BankHeist", "ab", kind="categorical"
+    )
+    hardening = Hardening(
+        from_checkpoint(checkpoint), SETTINGS, tmp_path, game="BankHeist", threads=1
+    )
+    list(hardening.run())
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 84, 84), dtype=np.uint8)
+    wanted = hardening.agent().q_values(pixels)
+    assert read_hardened(tmp_path).agent.q_values(pixels).equal(wanted)
+    agent = load_agent(write_agent(tmp_path))
+    # Half precision of weights and atoms.
+    torch.testing.assert_close(agent.q_values(pixels), wanted, rtol=0, atol=0.05)
 
 
 def test_a_module_of_ones_own_has_no_format(tmp_path: Path) -> None:

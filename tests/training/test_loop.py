@@ -201,6 +201,31 @@ def test_init_from_goes_on_from_an_agent(tmp_path: Path) -> None:
     assert all(int(line["steps"]) >= 500 for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("game", "entries", "message"),
+    [
+        ("Breakout", {}, "agent 'old' plays Breakout, not Pong"),
+        ("Pong", {"order": "newest_first"}, "sees order=newest_first, training order=oldest_first"),
+        ("Pong", {"grey": "pooled"}, "sees grey=pooled, training grey=first"),
+        (None, {"frameskip": 3}, "sees frameskip=3, training frameskip=4"),
+    ],
+)
+def test_a_parent_of_another_world_is_refused(
+    tmp_path: Path, game: str | None, entries: dict[str, Any], message: str
+) -> None:
+    """Its tensors would fit: nothing else tells."""
+    agent = Agent(small_network(2, 9), Preprocess(**entries), "old", game=game)
+    with pytest.raises(UsageError, match=message):
+        make_training(tmp_path, init_from=agent)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("game", ["Pong", None])
+def test_sticky_actions_of_a_parent_do_not_matter(tmp_path: Path, game: str | None) -> None:
+    agent = Agent(small_network(2, 9), Preprocess(sticky_actions=0.25), "old", game=game)
+    make_training(tmp_path, init_from=agent).envs.close()
+
+
 def test_the_curve_after_init_begins_with_the_parents(tmp_path: Path) -> None:
     parent = tmp_path / "parent"
     parent.mkdir()
@@ -269,7 +294,7 @@ def test_folders_that_do_not_fit_are_refused(whole: tuple[Path, list[Any]], tmp_
     with pytest.raises(UsageError, match="are already made"):
         make_training(whole[0], resume=True)
     with pytest.raises(UsageError, match="not a nature network with this game's actions"):
-        make_training(tmp_path, init_from=load_agent("BankHeist"))
+        make_training(tmp_path, init_from=replace(load_agent("BankHeist"), game=None))
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot write"):
         make_training(tmp_path / "file")

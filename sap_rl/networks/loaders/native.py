@@ -19,6 +19,7 @@ from sap_rl.atari.preprocess import CHOICES, Preprocess, preprocess_entries
 from sap_rl.errors import UsageError
 from sap_rl.networks import NETWORKS
 from sap_rl.networks.checkpoint import Checkpoint
+from sap_rl.networks.loaders.files import refusal
 from sap_rl.networks.loaders.layers import empty_network
 from sap_rl.networks.loaders.request import Request
 
@@ -45,14 +46,14 @@ def load_native(folder: Path, request: Request | None = None) -> Checkpoint:
         sha256 = str(card["weights"]["sha256"])
         module = empty_network(card["network"]["kind"], num_actions, preprocess)
     except KeyError as error:
-        raise _refusal(path, f"entry {error} is missing") from error
+        raise refusal(path, f"entry {error} is missing") from error
     except (
         TypeError,
         ValueError,
         OverflowError,
         RuntimeError,
     ) as error:  # Runtime: sizes beyond 2^63
-        raise _refusal(path, error) from error
+        raise refusal(path, error) from error
     kind = card["network"]["kind"]
     _fill(module, _read_weights(weights, sha256), weights, kind)
     return Checkpoint(
@@ -104,20 +105,15 @@ def write_native(
         raise UsageError(f"cannot write agent '{folder}': {error.strerror or error}") from error
 
 
-def _refusal(path: Path, reason: object) -> UsageError:
-    """The error for an unusable file, in one line whatever is in it."""
-    return UsageError(" ".join(f"{path}: {reason}".split())[:400])
-
-
 def _read_card(path: Path) -> dict[str, Any]:
     try:
         card = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise _refusal(path, f"cannot be read as an agent's card: {error}") from error
+        raise refusal(path, f"cannot be read as an agent's card: {error}") from error
     network = card.get("network")
     kind = network.get("kind") if isinstance(network, dict) else None
     if card.get("format") != "native" or str(kind) not in NETWORKS:
-        raise _refusal(
+        raise refusal(
             path,
             f"format '{card.get('format')}' with network '{kind}' is not known; "
             f"known: native with {', '.join(NETWORKS)}",
@@ -125,7 +121,9 @@ def _read_card(path: Path) -> dict[str, Any]:
     return card
 
 
-def _read_preprocess(entries: dict[str, Any]) -> Preprocess:
+def _read_preprocess(entries: Any) -> Preprocess:
+    if not isinstance(entries, dict):
+        raise TypeError(f"preprocess cannot be {entries!r:.40}")
     for name, value in entries.items():
         if isinstance(value, str) and name not in CHOICES:
             raise TypeError(f"preprocess.{name} cannot be {value!r:.40}")
@@ -137,14 +135,14 @@ def _read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise _refusal(path, f"{size} bytes of weights, at most {MAX_BYTES} are read")
+            raise refusal(path, f"{size} bytes of weights, at most {MAX_BYTES} are read")
         data = path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a name with a null byte
         reason = getattr(error, "strerror", None) or error
-        raise _refusal(path, f"cannot be read: {reason}") from error
+        raise refusal(path, f"cannot be read: {reason}") from error
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
-        raise _refusal(
+        raise refusal(
             path,
             f"sha256 is {found[:16]}... but agent.toml says {sha256[:16]}...; "
             "the file is corrupt, truncated or not the agent's",
@@ -152,11 +150,11 @@ def _read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
     try:
         stored: dict[str, Tensor] = load(data)
     except (SafetensorError, KeyError, ValueError) as error:
-        raise _refusal(path, f"not a safetensors file: {error}") from error
+        raise refusal(path, f"not a safetensors file: {error}") from error
     weights: dict[str, Tensor] = {}
     for name, value in stored.items():
         if not value.is_floating_point() or not bool(torch.isfinite(value.float()).all()):
-            raise _refusal(path, f"tensor '{name}' ({value.dtype}) is not all finite floats")
+            raise refusal(path, f"tensor '{name}' ({value.dtype}) is not all finite floats")
         weights[name] = value.float()
     return weights
 
@@ -165,4 +163,4 @@ def _fill(module: nn.Module, weights: dict[str, Tensor], path: Path, kind: str) 
     try:
         module.load_state_dict(weights, assign=True)
     except RuntimeError as error:
-        raise _refusal(path, f"not a {kind} network's weights: {error}") from error
+        raise refusal(path, f"not a {kind} network's weights: {error}") from error
