@@ -243,7 +243,8 @@ class Audit:
             known |= self._contender()
         if kind == "games":
             known |= {"episodes": s.episodes_each}
-            known |= {"sigma": self._sigma()} if player == "matched" else {}
+            if player == "matched":  # noise on the other agent, where one plays as defended
+                known |= {"sigma": self._sigma()} | self._contender()
         if kind != "games" or (entry and entry.attack == "universal"):
             known |= {"frames": s.frames_each, "every": s.every}
         return known

@@ -143,6 +143,25 @@ def test_cells_of_other_code_are_made_again(
     assert set(roots) == {AUDITS}
 
 
+def test_the_noise_control_of_another_agent_is_another_cell() -> None:
+    """Its noise is laid on that agent: an equal sigma does not make two controls one."""
+    facts = []
+    for name in ("BankHeist-hardened", "BankHeist-hardened-4", "BankHeist"):
+        found = audit_of(f"agent:{name}+sap-100")
+        found.cast.matched = found.cast.plain.defend("q-noise-0.05", seed=0)
+        facts.append(found._facts("games", "matched", None, 0.0))
+        assert "contender" not in found._facts("games", "original", None, 0.0)
+    assert facts[0] != facts[1]
+    assert {fact["sigma"] for fact in facts} == {0.05}
+    shas = [fact.get("contender") for fact in facts]
+    assert shas[:2] == [load_agent(f"BankHeist-hardened{n}").sha256 for n in ("", "-4")]
+    assert shas[2] is None, "the original in its own place"
+
+
+def audit_of(defense: str) -> Audit:
+    return Audit(load_agent("BankHeist"), replace(TINY, defense=defense))
+
+
 def test_the_card_says_which_code_made_it(card: AuditCard) -> None:
     assert card.config["code"] == code_version(AUDITS)
     assert card.config["commit"] == commit()
