@@ -50,7 +50,9 @@ class Across:
 
     defense: empty where nobody was defended; apart: rules that tell it from another group of this
     name; networks: game -> names of the original's networks; better: chance that the defended
-    player's unit lies above the original's; looked: a stopping rule decided about the episodes.
+    player's unit lies above the original's; looked: a stopping rule decided about the episodes;
+    weak: games in which a defended network was not attacked on its own gradient, so that no claim
+    can be made.
     """
 
     attack: str
@@ -62,6 +64,7 @@ class Across:
     defended: Standing | None
     better: Aggregate | None
     looked: bool
+    weak: tuple[str, ...]
 
     @property
     def games(self) -> tuple[str, ...]:
@@ -94,9 +97,9 @@ def scores_of(evaluations: Iterable[Evaluation], arm: Player, lam: float) -> Sco
     """The normalised returns of complete arms, by game and trained network.
 
     The original under its own gradient, the defended player under the stronger of the attacks
-    played on it in that evaluation. One network's episodes of several seeds are put together; of
-    one seed the row with the most episodes counts. Games without published random and human
-    returns are left out.
+    played on it. One network's episodes of several seeds are put together; of one seed the row with
+    the most episodes counts, of equally many the lowest mean: attacks may have been played in
+    evaluations of their own. Games without published random and human returns are left out.
     """
     found: dict[str, dict[str, dict[int, Row]]] = {}
     for evaluation in evaluations:
@@ -106,7 +109,7 @@ def scores_of(evaluations: Iterable[Evaluation], arm: Player, lam: float) -> Sco
             continue
         seeds = found.setdefault(config["game"], {}).setdefault(_network(config, arm), {})
         before = seeds.get(config["seed"])
-        if before is None or before.episodes < row.episodes:
+        if before is None or _rank(row) > _rank(before):
             seeds[config["seed"]] = row
     return {
         game: [
@@ -114,6 +117,23 @@ def scores_of(evaluations: Iterable[Evaluation], arm: Player, lam: float) -> Sco
         ]
         for game, nets in sorted(found.items())
     }
+
+
+def _rank(row: Row) -> tuple[int, float]:
+    assert row.mean is not None
+    return row.episodes, -row.mean
+
+
+def _weak(evaluations: Sequence[Evaluation], lam: float) -> tuple[str, ...]:
+    """Games in which some network and seed was attacked, but never on its own gradient."""
+    attacked: dict[tuple[str, str, int], set[str | None]] = {}
+    for evaluation in evaluations:
+        config = evaluation.config
+        unit = (config["game"], _network(config, "defended"), config["seed"])
+        rows = [row for row in evaluation.rows if (row.arm, row.lam) == ("defended", lam)]
+        attacked.setdefault(unit, set()).update(row.victim for row in rows if row.complete)
+    weak = {game for (game, _, _), victims in attacked.items() if victims and "self" not in victims}
+    return tuple(sorted(weak)) if lam else ()
 
 
 def _network(config: Mapping[str, Any], arm: Player) -> str:
@@ -194,6 +214,7 @@ def _across(
         None if defended is None else _standing(defended, rng),
         None if defended is None else aggregate_improvement(defended, original, rng=rng),
         any(evaluation.looked for evaluation in here),
+        () if defended is None else _weak(here, lam),
     )
 
 
