@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,6 +19,7 @@ from sap_rl.evaluation.across_games import (
 from sap_rl.evaluation.contenders import ANOTHER, contender_name
 from sap_rl.evaluation.played import attack_name, defense_name
 from sap_rl.evaluation.results import Evaluation, Row
+from sap_rl.evaluation.rules import rules_apart, rules_of
 from sap_rl.evaluation.statistics import Array
 from sap_rl.seeds import numpy_stream
 
@@ -88,7 +88,7 @@ def summarise_games(evaluations: Iterable[Evaluation]) -> list[Across]:
         for lam in sorted({row.lam for evaluation in group for row in evaluation.rows}):
             sides = _sides(group, lam, bool(defense))
             if len(sides[0]) > 1:
-                name = (attack, defense, _apart(rules, alike))
+                name = (attack, defense, rules_apart(rules, alike))
                 found.append(_across(name, lam, sides, group))
     return found
 
@@ -169,20 +169,10 @@ def _groups(evaluations: Iterable[Evaluation]) -> dict[Key, list[Evaluation]]:
     found: dict[Key, list[Evaluation]] = {}
     for evaluation in evaluations:
         config = evaluation.config
-        rules = {k: v for k, v in evaluation.protocol.items() if k != "preprocess"}
-        rules["precision"] = config["precision"]
         defense = contender_name(defense_name(config), config["game"])
-        key = (attack_name(config), defense, json.dumps(rules, sort_keys=True))
+        key = (attack_name(config), defense, rules_of(evaluation))
         found.setdefault(key, []).append(evaluation)
     return dict(sorted(found.items()))
-
-
-def _apart(rules: str, alike: Sequence[str]) -> str:
-    """The rules that are not those of all groups of one name, in words."""
-    plain: list[Mapping[str, Any]] = [json.loads(text) for text in alike]
-    mine = json.loads(rules)
-    names = [name for name in mine if any(other.get(name) != mine[name] for other in plain)]
-    return ", ".join(f"{name.replace('_', ' ')} {mine[name]}" for name in names)
 
 
 def _sides(
