@@ -10,7 +10,7 @@ from typing import Any
 from sap_rl.agents import shipped_agents
 from sap_rl.atari.games import canonical_game
 from sap_rl.config import eval_request
-from sap_rl.errors import UsageError, unknown
+from sap_rl.errors import UsageError, require_at_least, unknown
 from sap_rl.evaluation.experiments import Experiment
 from sap_rl.evaluation.sequential import parse_stopping_rule
 from sap_rl.options import EVAL_OPTIONS, read_option
@@ -108,6 +108,7 @@ def _experiment(options: Mapping[str, Any], until: str | None) -> Experiment:
     request = eval_request(options)
     settings, rule = request.settings, None
     if until is not None:
+        require_at_least("episodes with --until-ci", settings.episodes, 2)
         least = min(FIRST_LOOK, settings.episodes)
         rule = parse_stopping_rule(until, least=least, most=settings.episodes)
         settings = replace(settings, episodes=least, look_level=rule.level_at(least))

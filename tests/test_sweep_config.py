@@ -104,3 +104,5 @@ def test_a_game_or_a_lambda_must_be_there() -> None:
         sweep_request({"game": "BankHeist"}, {})
     with pytest.raises(UsageError, match="until-ci must be like 10%"):
         sweep_request({"game": "BankHeist", "lambda": 4}, {}, "narrow")
+    with pytest.raises(UsageError, match=r"^episodes with --until-ci must be at least 2, got 1$"):
+        sweep_request({"game": "BankHeist", "lambda": 4}, {"episodes": "1"}, "10%")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,6 +19,7 @@ from sap_rl.evaluation.across_games import (
 from sap_rl.evaluation.contenders import ANOTHER, contender_name
 from sap_rl.evaluation.played import attack_name, defense_name
 from sap_rl.evaluation.results import Evaluation, Row
+from sap_rl.evaluation.rules import rules_apart, rules_of
 from sap_rl.evaluation.statistics import Array
 from sap_rl.seeds import numpy_stream
 
@@ -50,7 +50,9 @@ class Across:
 
     defense: empty where nobody was defended; apart: rules that tell it from another group of this
     name; networks: game -> names of the original's networks; better: chance that the defended
-    player's unit lies above the original's; looked: a stopping rule decided about the episodes.
+    player's unit lies above the original's; looked: a stopping rule decided about the episodes;
+    weak: games in which a defended network was not attacked on its own gradient, so that no claim
+    can be made.
     """
 
     attack: str
@@ -62,6 +64,7 @@ class Across:
     defended: Standing | None
     better: Aggregate | None
     looked: bool
+    weak: tuple[str, ...]
 
     @property
     def games(self) -> tuple[str, ...]:
@@ -85,7 +88,7 @@ def summarise_games(evaluations: Iterable[Evaluation]) -> list[Across]:
         for lam in sorted({row.lam for evaluation in group for row in evaluation.rows}):
             sides = _sides(group, lam, bool(defense))
             if len(sides[0]) > 1:
-                name = (attack, defense, _apart(rules, alike))
+                name = (attack, defense, rules_apart(rules, alike))
                 found.append(_across(name, lam, sides, group))
     return found
 
@@ -94,9 +97,9 @@ def scores_of(evaluations: Iterable[Evaluation], arm: Player, lam: float) -> Sco
     """The normalised returns of complete arms, by game and trained network.
 
     The original under its own gradient, the defended player under the stronger of the attacks
-    played on it in that evaluation. One network's episodes of several seeds are put together; of
-    one seed the row with the most episodes counts. Games without published random and human
-    returns are left out.
+    played on it. One network's episodes of several seeds are put together; of one seed the row with
+    the most episodes counts, of equally many the lowest mean: attacks may have been played in
+    evaluations of their own. Games without published random and human returns are left out.
     """
     found: dict[str, dict[str, dict[int, Row]]] = {}
     for evaluation in evaluations:
@@ -106,7 +109,7 @@ def scores_of(evaluations: Iterable[Evaluation], arm: Player, lam: float) -> Sco
             continue
         seeds = found.setdefault(config["game"], {}).setdefault(_network(config, arm), {})
         before = seeds.get(config["seed"])
-        if before is None or before.episodes < row.episodes:
+        if before is None or _rank(row) > _rank(before):
             seeds[config["seed"]] = row
     return {
         game: [
@@ -114,6 +117,23 @@ def scores_of(evaluations: Iterable[Evaluation], arm: Player, lam: float) -> Sco
         ]
         for game, nets in sorted(found.items())
     }
+
+
+def _rank(row: Row) -> tuple[int, float]:
+    assert row.mean is not None
+    return row.episodes, -row.mean
+
+
+def _weak(evaluations: Sequence[Evaluation], lam: float) -> tuple[str, ...]:
+    """Games in which some network and seed was attacked, but never on its own gradient."""
+    attacked: dict[tuple[str, str, int], set[str | None]] = {}
+    for evaluation in evaluations:
+        config = evaluation.config
+        unit = (config["game"], _network(config, "defended"), config["seed"])
+        rows = [row for row in evaluation.rows if (row.arm, row.lam) == ("defended", lam)]
+        attacked.setdefault(unit, set()).update(row.victim for row in rows if row.complete)
+    weak = {game for (game, _, _), victims in attacked.items() if victims and "self" not in victims}
+    return tuple(sorted(weak)) if lam else ()
 
 
 def _network(config: Mapping[str, Any], arm: Player) -> str:
@@ -149,20 +169,10 @@ def _groups(evaluations: Iterable[Evaluation]) -> dict[Key, list[Evaluation]]:
     found: dict[Key, list[Evaluation]] = {}
     for evaluation in evaluations:
         config = evaluation.config
-        rules = {k: v for k, v in evaluation.protocol.items() if k != "preprocess"}
-        rules["precision"] = config["precision"]
         defense = contender_name(defense_name(config), config["game"])
-        key = (attack_name(config), defense, json.dumps(rules, sort_keys=True))
+        key = (attack_name(config), defense, rules_of(evaluation))
         found.setdefault(key, []).append(evaluation)
     return dict(sorted(found.items()))
-
-
-def _apart(rules: str, alike: Sequence[str]) -> str:
-    """The rules that are not those of all groups of one name, in words."""
-    plain: list[Mapping[str, Any]] = [json.loads(text) for text in alike]
-    mine = json.loads(rules)
-    names = [name for name in mine if any(other.get(name) != mine[name] for other in plain)]
-    return ", ".join(f"{name.replace('_', ' ')} {mine[name]}" for name in names)
 
 
 def _sides(
@@ -194,6 +204,7 @@ def _across(
         None if defended is None else _standing(defended, rng),
         None if defended is None else aggregate_improvement(defended, original, rng=rng),
         any(evaluation.looked for evaluation in here),
+        () if defended is None else _weak(here, lam),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from sap_rl.evaluation.episodes import max_agent_steps
 from sap_rl.evaluation.rollout import Episode, Position, Step, rollout
 from sap_rl.evaluation.snapshot import can_freeze, freeze, thaw
 from sap_rl.evaluation.tally import ArmFacts, Tally
-from sap_rl.seeds import numpy_stream
+from sap_rl.seeds import numpy_stream, stream_seed
 
 MATCH_EVERY = 8
 """Steps of the defended agent's clean play between those whose values set the matched noise."""
@@ -107,6 +107,11 @@ def matched_sigma(cast: Cast, values: np.ndarray, rate: float) -> float:
 def cast_matched(cast: Cast, sigma: float) -> None:
     """Cast the `matched` control: the plain agent with that noise on its action values."""
     cast.matched = cast.plain.defend(f"q-noise-{sigma:.4g}", seed=cast.seed)
+
+
+def block_cast(cast: Cast, seed: int, first: int) -> Cast:
+    """Who plays the episodes from `first` on: later blocks of an arm have draws of their own."""
+    return replace(cast, seed=stream_seed(seed, "block", first)) if first else cast
 
 
 def arm_facts(cast: Cast, arm: Arm) -> ArmFacts:

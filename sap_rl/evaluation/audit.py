@@ -19,6 +19,7 @@ from sap_rl.evaluation.audit_settings import AuditSettings
 from sap_rl.evaluation.audit_workshop import Workshop
 from sap_rl.evaluation.audit_worst import GameCell
 from sap_rl.evaluation.cells import CellMade, CellPlan, Cells
+from sap_rl.evaluation.code_version import AUDITS, code_version
 from sap_rl.evaluation.contenders import parse_contender
 from sap_rl.evaluation.frame_stage import (
     FrameResult,
@@ -27,7 +28,7 @@ from sap_rl.evaluation.frame_stage import (
 from sap_rl.evaluation.results import row_from_json
 from sap_rl.evaluation.stage import Stage, versions
 from sap_rl.evaluation.suite import BEST_OWN, Entry, Kind, applied, opponents, strongest, suite_for
-from sap_rl.machine import keep_freed_memory
+from sap_rl.machine import commit, keep_freed_memory
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,8 @@ class Audit:
             "agent_sha256": self.agent.sha256,
             "threads": self.threads,
             "sigma": self._sigma(),
+            "commit": commit(),
+            "code": code_version(AUDITS),
         }
         kinds: dict[str, Kind] = {str(name): kind for name, kind in self.kinds.items()}
         return make_card(
@@ -231,6 +234,7 @@ class Audit:
             "threads": self.threads,
             "device": str(self.agent.device),
             "versions": versions(),
+            "code": code_version(AUDITS),
         }
         # Frames are recorded from the defended player's games, too.
         if player == "defended" or kind != "games" or (entry and entry.attack == "universal"):
@@ -239,7 +243,8 @@ class Audit:
             known |= self._contender()
         if kind == "games":
             known |= {"episodes": s.episodes_each}
-            known |= {"sigma": self._sigma()} if player == "matched" else {}
+            if player == "matched":  # noise on the other agent, where one plays as defended
+                known |= {"sigma": self._sigma()} | self._contender()
         if kind != "games" or (entry and entry.attack == "universal"):
             known |= {"frames": s.frames_each, "every": s.every}
         return known

@@ -23,6 +23,7 @@ from sap_rl.evaluation.audit_worst import (
 from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.contenders import contender_name
 from sap_rl.evaluation.frame_stage import FrameResult
+from sap_rl.evaluation.statistics import Interval, reaches
 from sap_rl.evaluation.suite import Kind
 
 
@@ -113,13 +114,16 @@ def verdicts(
     """What was found, one sentence per question and lambda."""
     found = []
     defense = contender_name(config["defense"] or "", config["game"])
+    floor = next((cell for cell in games if cell.player == "random"), None)
     for lam in dict.fromkeys(w.lam for w in worst):
         here = {w.player: w for w in worst if w.lam == lam}
         name = "defended" if "defended" in here else "original"
         found += _beside_the_paper(lam, here[name], defense or config["agent"])
         between = {c.second: c for c in comparisons if c.lam == lam}
         if defense and "original" in between:
-            found.append(_help(lam, defense, here, between, noisy=kinds["defended"].random))
+            at_floor = floor is not None and _at_floor(here, floor)
+            noisy = kinds["defended"].random
+            found.append(_help(lam, defense, here, between, noisy=noisy, at_floor=at_floor))
     clean = {cell.player: mean_return(cell.row) for cell in games if cell.lam == 0}
     if defense and {"original", "defended"} <= clean.keys():
         found.append(
@@ -145,6 +149,13 @@ def _beside_the_paper(lam: float, worst: Worst, name: str) -> list[str]:
     ]
 
 
+def _at_floor(here: dict[str, Worst], floor: GameCell) -> bool:
+    """Whether both worst cases reach the random policy, as `at_floor` says of an evaluation."""
+    random = Interval(mean_return(floor.row), floor.row.ci_low, floor.row.ci_high)
+    both = (here["original"], here["defended"])
+    return all(reaches(Interval(w.mean, w.ci_low, w.ci_high), random) for w in both)
+
+
 def _help(
     lam: float,
     defense: str,
@@ -152,14 +163,20 @@ def _help(
     between: dict[str, Comparison],
     *,
     noisy: bool,
+    at_floor: bool,
 ) -> str:
     """Whether the defence helps, by worst cases: it must beat the original and, where it flips at
-    random itself, the noise."""
+    random itself, the noise; where both play as badly as the random policy nothing is helped."""
     gain = between["original"].interval
     worst = f"{here['defended'].mean:.1f} against {here['original'].mean:.1f}"
     points = f"{gain.mean:+.1f} points{bounds(gain)}"
     if gain.high is not None and gain.high < 0:
         return f"Lambda {lam:g}: {defense} HARMS, worst case {worst} ({points})."
+    if at_floor:
+        return (
+            f"Lambda {lam:g}: unclear, both at the floor (no better than the random policy), "
+            f"worst case {worst} ({points})."
+        )
     if gain.low is None:
         return f"Lambda {lam:g}: unclear, worst case {worst} ({points}, no interval)."
     if gain.low <= 0:

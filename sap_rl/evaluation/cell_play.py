@@ -10,7 +10,7 @@ import torch
 
 from sap_rl.atari.fleet import Fleet, make_fleet
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.arm_games import ArmGames, arm_facts, cast_matched
+from sap_rl.evaluation.arm_games import ArmGames, arm_facts, block_cast, cast_matched
 from sap_rl.evaluation.arms import Cast
 from sap_rl.evaluation.code_version import code_version
 from sap_rl.evaluation.experiments import CellTask, Experiment
@@ -21,7 +21,6 @@ from sap_rl.evaluation.store import Store
 from sap_rl.evaluation.store_records import CellRecord
 from sap_rl.evaluation.tally import ArmFacts, Tally
 from sap_rl.machine import keep_freed_memory
-from sap_rl.seeds import stream_seed
 
 KEEP_EVERY = 32
 """Steps after which a cell's whole state is kept; fixed, so that no outcome decides about it."""
@@ -108,9 +107,7 @@ def _cast_for(task: CellTask, stage: Stage) -> Cast:
         cast_matched(stage.cast, task.sigma)
     if s.attack == "universal" and task.arm.victim and stage.cast.recorded is None:
         stage.cast.recorded = fitting_frames(stage.cast, s.game)
-    if not task.first:
-        return stage.cast
-    return replace(stage.cast, seed=stream_seed(s.seed, "block", task.first))
+    return block_cast(stage.cast, s.seed, task.first)
 
 
 def _play_on(task: CellTask, games: ArmGames, store: Store) -> Iterator[CellProgress]:

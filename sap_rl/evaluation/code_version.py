@@ -9,20 +9,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = "sap_rl"
-PLAYS = "sap_rl.evaluation.arm_games"
-"""What plays an arm; everything that it imports decides what is played."""
+PLAYS = (
+    "sap_rl.evaluation.arm_games",
+    "sap_rl.evaluation.frames",
+    "sap_rl.evaluation.contenders",
+)
+"""What plays an arm, records frames for `universal` and casts the defended player; everything that
+these import decides what is played."""
+AUDITS = (*PLAYS, "sap_rl.evaluation.audit_workshop")
+"""What makes the cells of an audit; those hold intervals, so their modules count here."""
 
 
 @functools.cache
-def code_version() -> str:
+def code_version(roots: tuple[str, ...] = PLAYS) -> str:
     """16 digits that change with every module that playing an arm runs through.
 
-    Comments, docstrings and formatting do not count; intervals and flags are computed when a result
-    is read, so their modules do not count either.
+    roots: what plays, by module. Comments, docstrings and formatting do not count; intervals and
+    flags of arms are computed when a result is read, so their modules do not count either.
     """
     root = Path(__file__).resolve().parent.parent.parent
     digest = hashlib.sha256()
-    for name, file in sorted(modules_behind(PLAYS, root).items()):
+    for name, file in sorted(modules_behind(roots, root).items()):
         digest.update(f"{name}\n{meaning(file.read_text(encoding='utf-8'))}\n".encode())
     return digest.hexdigest()[:16]
 
@@ -37,13 +44,13 @@ def meaning(source: str) -> str:
     return ast.dump(tree)
 
 
-def modules_behind(name: str, root: Path) -> dict[str, Path]:
-    """Every module of the package that importing `name` runs, by name; root: the package's folder.
+def modules_behind(names: tuple[str, ...], root: Path) -> dict[str, Path]:
+    """Every module of the package that importing these runs, by name; root: the package's folder.
 
     The package's own page, which imports everything for the user's convenience, is not followed.
     """
     found: dict[str, Path] = {}
-    waiting = [name]
+    waiting = list(names)
     while waiting:
         module = waiting.pop()
         file = _file_of(module, root)

@@ -56,7 +56,7 @@ class LocalEngine:
         again: list[CellTask] = []
         try:
             while True:
-                yield from self._hand_out(crew, draw, again)
+                yield from self._hand_out(crew, draw, tries, again)
                 busy = [worker for worker in crew if worker.task is not None]
                 if not busy:
                     return
@@ -71,9 +71,13 @@ class LocalEngine:
                 worker.pipe.close()
 
     def _hand_out(
-        self, crew: list[_Worker], draw: Draw, again: list[CellTask]
+        self, crew: list[_Worker], draw: Draw, tries: Tries, again: list[CellTask]
     ) -> Iterator[EngineEvent]:
-        """Give every idle worker a cell; workers are made when there is something for them."""
+        """Give every idle worker a cell; workers are made when there is something for them.
+
+        One that died while it was idle is replaced, which is no fault of the cell; one that dies
+        as soon as it is made counts as a try of the cell, lest they be made for ever.
+        """
         while True:
             idle = next((worker for worker in crew if worker.task is None), None)
             if idle is None and len(crew) >= self.workers:
@@ -81,10 +85,18 @@ class LocalEngine:
             task = again.pop() if again else draw()
             if task is None:
                 return
+            made = idle is None
             if idle is None:
                 crew.append(idle := self._hire())
+            try:
+                idle.pipe.send(task)
+            except OSError:
+                again.append(task)
+                status = _dismiss(idle, crew)
+                if made:
+                    yield tries.lost(task, status)
+                continue
             idle.task = task
-            idle.pipe.send(task)
             yield CellBegan(task)
 
     def _hear(
@@ -94,11 +106,8 @@ class LocalEngine:
         try:
             event = worker.pipe.recv()
         except (EOFError, OSError):
-            crew.remove(worker)
-            worker.process.join()
-            worker.pipe.close()
             again.append(worker.task)
-            yield tries.lost(worker.task, f"exit status {worker.process.exitcode}")
+            yield tries.lost(worker.task, _dismiss(worker, crew))
             return
         if isinstance(event, _Refused):
             raise UsageError(event.message) if event.usage else RuntimeError(event.message)
@@ -124,6 +133,14 @@ class LocalEngine:
                     os.environ[name] = value
         theirs.close()  # so that its end is heard here
         return _Worker(process, mine)
+
+
+def _dismiss(worker: _Worker, crew: list[_Worker]) -> str:
+    """Take a worker that died off the crew; what it died of."""
+    crew.remove(worker)
+    worker.process.join()
+    worker.pipe.close()
+    return f"exit status {worker.process.exitcode}"
 
 
 def _work(pipe: Connection, path: Path) -> None:

@@ -15,7 +15,7 @@ from sap_rl.evaluation.experiments import (
     plan_experiment,
 )
 from sap_rl.evaluation.results import Evaluation, Row
-from sap_rl.evaluation.sequential import StoppingRule, look
+from sap_rl.evaluation.stopping import narrow_enough
 from sap_rl.evaluation.store import Store
 from sap_rl.evaluation.store_records import CellRecord
 from sap_rl.evaluation.summary import make_row
@@ -172,16 +172,3 @@ class Sweep:
         added = longer.tasks[len(plan.tasks) :]
         yield CellsAdded(plan.experiment, longer.episodes, added)
         yield from self._take_up(added)
-
-
-def narrow_enough(evaluation: Evaluation, rule: StoppingRule) -> bool:
-    """Whether every agent's interval reaches at most the rule's width from its mean.
-
-    Percent are of the clean original's mean return: at the floor no share of an arm's own mean is
-    ever reached. The random policy does not count, nor does an arm whose returns are all equal,
-    which has no interval.
-    """
-    clean = evaluation.row("original")
-    assert clean is not None
-    rows = [row for row in evaluation.rows if row.arm != "random" and len(set(row.returns)) > 1]
-    return all(look(row.returns, rule, scale=clean.mean).narrow for row in rows)

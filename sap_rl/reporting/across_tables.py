@@ -11,7 +11,7 @@ from rich.text import Text
 from sap_rl.evaluation.across_games import Aggregate
 from sap_rl.evaluation.across_summary import THRESHOLDS, Across, summarise_games
 from sap_rl.evaluation.results import Evaluation
-from sap_rl.reporting.flags import LOOKED
+from sap_rl.reporting.flags import FLAGS, LOOKED
 from sap_rl.reporting.tables import plain_table
 
 Cell = tuple[str, str]
@@ -78,6 +78,8 @@ def across_notes(found: Sequence[Across]) -> list[str]:
         for game, names in several.items()
         if len(names) > 1
     ]
+    weak = {(p.defense, p.attack, game): None for p in found for game in p.weak}
+    notes += [f"{', '.join(where)}: {FLAGS['weak_attack_only']}." for where in weak]
     return notes + ([LOOKED] if any(part.looked for part in found) else [])
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 from sap_rl.atari.preprocess import Preprocess
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.sequential import StoppingRule
+from sap_rl.evaluation.stopping import has_ended
 
 PLAIN = (
     "attack", "attack_backward", "episodes", "num_envs", "seed", "precision", "device", "threads",
@@ -54,7 +55,7 @@ def repetition(evaluation: Evaluation) -> tuple[str, str | None]:
     `sap-rl eval` gives these numbers."""
     config = evaluation.config
     if evaluation.looked:
-        return " ".join(_stopping(config)), None
+        return " ".join(_stopping(evaluation)), None
     said = "Repeat it with"
     named = [config["agent"]] if config.get("agent_ref") is None else []
     if "other" in config["victims"] and config.get("other_ref") is None:
@@ -68,16 +69,23 @@ def repetition(evaluation: Evaluation) -> tuple[str, str | None]:
     return said, eval_command(evaluation)
 
 
-def _stopping(config: Mapping[str, Any]) -> Iterator[str]:
+def _stopping(evaluation: Evaluation) -> Iterator[str]:
+    config = evaluation.config
     rule = config.get("until")
     if rule is None:
         yield "Played by a sweep with a stopping rule (--until-ci), which is not recorded."
     else:
         known = StoppingRule(**rule)
+        ended = (
+            f"ended after {config['episodes']}."
+            if has_ended(evaluation, known)
+            else f"which HAS NOT ENDED YET: {config['episodes']} are shown; the same sweep "
+            "into the same store plays on."
+        )
         yield (
             f"Played by a sweep with the stopping rule --until-ci {known.text}: first looked at "
             f"after {known.least} episodes of each arm, played on up to {known.most} at most "
-            f"(`episodes`), ended after {config['episodes']}."
+            f"(`episodes`), {ended}"
         )
     yield (
         "No sap-rl eval gives these numbers: episodes after the first look have draws of their "

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from sap_rl.evaluation.results import Change, Evaluation, Row
+from sap_rl.evaluation.rules import rules_apart, rules_of
 from sap_rl.reporting.tables import player_name
 
 GRADIENTS = {"self": "own gradient", "original": "original's gradient", None: ""}
@@ -41,7 +42,10 @@ class ChangeCurve:
 
 @dataclass(frozen=True)
 class Panel:
-    """What is drawn in one pair of axes: evaluations of one game under one attack."""
+    """What is drawn in one pair of axes: evaluations of one game under one attack and equal rules.
+
+    attack: in words, behind it the rules that tell it from another panel.
+    """
 
     game: str
     attack: str
@@ -66,10 +70,15 @@ class Panel:
 
 
 def panels(evaluations: Iterable[Evaluation]) -> tuple[Panel, ...]:
-    """Evaluations by game, then by attack; those of one panel are comparable."""
+    """Evaluations by game, then by attack, then by rules; those of one panel are comparable."""
     key = _panel_key
     ordered = sorted(evaluations, key=key)
-    return tuple(Panel(*at, tuple(group)) for at, group in groupby(ordered, key))
+    groups = {at: tuple(group) for at, group in groupby(ordered, key)}
+    found = []
+    for (game, attack, rules), group in groups.items():
+        apart = rules_apart(rules, [r for g, a, r in groups if (g, a) == (game, attack)])
+        found.append(Panel(game, f"{attack} ({apart})" if apart else attack, group))
+    return tuple(found)
 
 
 def attack_words(config: dict[str, Any], protocol: dict[str, Any]) -> str:
@@ -89,7 +98,7 @@ def attack_words(config: dict[str, Any], protocol: dict[str, Any]) -> str:
 
 def curves(panel: Panel) -> tuple[Curve, ...]:
     """The lines of a panel: every arm of a single evaluation; of several the undefended, the
-    defended under the stronger attack, and the random player once."""
+    defended under the stronger attack, and the random player once. Complete arms alone."""
     found: list[Curve] = []
     for evaluation in panel.evaluations:
         for curve in _curves(evaluation, panel):
@@ -119,7 +128,7 @@ def change_curves(panel: Panel) -> tuple[ChangeCurve, ...]:
 
 
 def _curves(evaluation: Evaluation, panel: Panel) -> Iterable[Curve]:
-    rows = [row for row in evaluation.rows if row.mean is not None]
+    rows = [row for row in evaluation.rows if row.complete and row.mean is not None]
     place = panel.place(evaluation)
     for arm in ("random", "original", "defended", "matched"):
         here = [row for row in rows if row.arm == arm]
@@ -176,5 +185,6 @@ def _agent_key(evaluation: Evaluation) -> tuple[str, str | None]:
     return evaluation.config["agent"], evaluation.config["agent_sha256"]
 
 
-def _panel_key(evaluation: Evaluation) -> tuple[str, str]:
-    return evaluation.config["game"], attack_words(evaluation.config, evaluation.protocol)
+def _panel_key(evaluation: Evaluation) -> tuple[str, str, str]:
+    attack = attack_words(evaluation.config, evaluation.protocol)
+    return evaluation.config["game"], attack, rules_of(evaluation)

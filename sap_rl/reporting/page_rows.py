@@ -37,8 +37,8 @@ def headline(evaluation: Evaluation, attack: str) -> HeadlineGroup:
 def _headline_row(evaluation: Evaluation, lam: float) -> dict[str, Cell]:
     found = {
         "lam": (f"{lam:g}", ""),
-        "original": _mean(evaluation.row("original", lam, "self" if lam else None)),
-        "random": _mean(evaluation.row("random")),
+        "original": _whole(evaluation.row("original", lam, "self" if lam else None)),
+        "random": _whole(evaluation.row("random")),
     }
     change = next((c for c in evaluation.changes if c.headline and c.lam == lam), None)
     if change is None:
@@ -46,8 +46,8 @@ def _headline_row(evaluation: Evaluation, lam: float) -> dict[str, Cell]:
         return found | dict.fromkeys(names, DASH)
     gradient = f"{GRADIENTS.get(change.victim, str(change.victim))} gradient"
     return found | {
-        "defended": _mean(evaluation.row("defended", lam, change.victim)),
-        "matched": _mean(evaluation.row("matched", lam, change.victim)),
+        "defended": _whole(evaluation.row("defended", lam, change.victim)),
+        "matched": _whole(evaluation.row("matched", lam, change.victim)),
         "points": points_cell(change),
         "change": percent_cell(change),
         "paper": (paper_text(change), ""),
@@ -182,6 +182,11 @@ def paper_text(change: Change) -> str:
 def flags_text(flags: Sequence[str]) -> str:
     """In words."""
     return "; ".join(flag.replace("_", " ") for flag in flags)
+
+
+def _whole(row: Row | None) -> Cell:
+    """Of a complete arm: some of its episodes, the short ones first, would pass for its mean."""
+    return _mean(row) if row is not None and row.complete else DASH
 
 
 def _mean(row: Row | None) -> Cell:

@@ -161,7 +161,7 @@ def _pictures(place: int, panel: Panel, exhibits: Exhibits) -> Iterator[Picture]
 def _ends(panel: Panel) -> str:
     """The return figure's first and last means, in words."""
     rows = [row for e in panel.evaluations for row in e.rows if row.arm == "original"]
-    known = [row for row in rows if row.mean is not None]
+    known = [row for row in rows if row.complete and row.mean is not None]
     if not known:
         return ""
     first, last = known[0], known[-1]

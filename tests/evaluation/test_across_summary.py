@@ -116,6 +116,24 @@ def test_networks_are_told_apart_by_their_weights_and_seeds_put_together() -> No
     assert seeds("defended", told(one, defended_sha256="00ff"), older) == [[4]]
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_attacks_of_evaluations_of_their_own_count_by_the_stronger(first: int) -> None:
+    """Under its own gradient the defended player keeps 200 at lambda 1, under the other 160."""
+    own, other = (evaluation((1.0,), victims=(victim,)) for victim in ("self", "original"))
+    found = [(own, other), (other, own)][first]
+    (((scores,),),) = [scores_of(found, "defended", 1.0).values()]
+    assert scores.mean() == pytest.approx(normalised("BankHeist", 160.0))
+    longer = evaluation((1.0,), victims=("self",), episodes=6)
+    (((scores,),),) = [scores_of([*found, longer], "defended", 1.0).values()]
+    assert len(scores) == 6, "more episodes come first"
+    parts = summarise_games([*found, two()[1]])
+    assert [part.weak for part in parts] == [(), ()], "both were played"
+    alone = summarise_games([other, two()[1]])
+    assert [part.weak for part in alone] == [(), ("BankHeist",)]
+    again = evaluation((1.0,), victims=("self",), seed=1)
+    assert summarise_games([other, again, two()[1]])[1].weak == ("BankHeist",), "of another seed"
+
+
 def test_several_networks_in_every_game_speak_of_training_runs() -> None:
     def nets(shas: int) -> list[Evaluation]:
         made = []

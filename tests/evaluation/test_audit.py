@@ -14,7 +14,9 @@ from sap_rl import Protocol, UsageError, load_agent
 from sap_rl.evaluation.audit import Audit
 from sap_rl.evaluation.audit_card import AuditCard
 from sap_rl.evaluation.audit_settings import AuditSettings
+from sap_rl.evaluation.code_version import AUDITS, code_version
 from sap_rl.evaluation.suite import applied
+from sap_rl.machine import commit
 from sap_rl.networks.nature import nature_network
 from sap_rl.reporting.card import audit_report
 from sap_rl.reporting.tables import console
@@ -122,6 +124,47 @@ def test_other_settings_do_not_find_these_cells(folder: Path, card: AuditCard) -
     same = audit(folder)
     facts = same._facts("frames", "defended", applied(card.kinds["defended"])[0], 1.0)
     assert same.cells.load(facts) is not None
+
+
+def test_cells_of_other_code_are_made_again(
+    folder: Path, card: AuditCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = audit(folder)
+    entry = applied(card.kinds["defended"])[0]
+    assert found.cells.load(found._facts("games", "random", None, 0.0)) is not None
+    assert found.cells.load(found._facts("frames", "defended", entry, 1.0)) is not None
+    roots = []
+    monkeypatch.setattr(
+        "sap_rl.evaluation.audit.code_version", lambda *given: roots.extend(given) or "other"
+    )
+    assert found.cells.load(found._facts("games", "random", None, 0.0)) is None
+    assert found.cells.load(found._facts("frames", "defended", entry, 1.0)) is None
+    assert found.card().config["code"] == "other"
+    assert set(roots) == {AUDITS}
+
+
+def test_the_noise_control_of_another_agent_is_another_cell() -> None:
+    """Its noise is laid on that agent: an equal sigma does not make two controls one."""
+    facts = []
+    for name in ("BankHeist-hardened", "BankHeist-hardened-4", "BankHeist"):
+        found = audit_of(f"agent:{name}+sap-100")
+        found.cast.matched = found.cast.plain.defend("q-noise-0.05", seed=0)
+        facts.append(found._facts("games", "matched", None, 0.0))
+        assert "contender" not in found._facts("games", "original", None, 0.0)
+    assert facts[0] != facts[1]
+    assert {fact["sigma"] for fact in facts} == {0.05}
+    shas = [fact.get("contender") for fact in facts]
+    assert shas[:2] == [load_agent(f"BankHeist-hardened{n}").sha256 for n in ("", "-4")]
+    assert shas[2] is None, "the original in its own place"
+
+
+def audit_of(defense: str) -> Audit:
+    return Audit(load_agent("BankHeist"), replace(TINY, defense=defense))
+
+
+def test_the_card_says_which_code_made_it(card: AuditCard) -> None:
+    assert card.config["code"] == code_version(AUDITS)
+    assert card.config["commit"] == commit()
 
 
 def test_the_card_fits_80_columns_uncut(card: AuditCard) -> None:

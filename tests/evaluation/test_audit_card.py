@@ -37,8 +37,9 @@ def cell(player: str, title: str, lam: float, mean: float) -> GameCell:
 
 
 def card(*, own: float = 500, strong: float = 300, original: float = 400, noise: float = 250,
-         complete: bool = True) -> AuditCard:  # fmt: skip
+         floor: float = 15, complete: bool = True) -> AuditCard:  # fmt: skip
     games = [
+        cell("random", "none", 0.0, floor),
         cell("defended", "none", 0.0, 600),
         cell("original", "none", 0.0, 900),
         cell("defended", OWN, 0.25, own),
@@ -88,6 +89,29 @@ def test_area_is_over_the_logarithm_of_lambda() -> None:
 def test_verdicts(change: dict[str, float], verdict: str) -> None:
     found = " ".join(card(**change).verdicts)  # type: ignore[arg-type]
     assert verdict in found
+
+
+@pytest.mark.parametrize(
+    ("change", "helps"),
+    [
+        ({"floor": 14}, False),  # both below the random policy
+        ({"floor": 9}, True),  # only the original is
+        ({"floor": 12}, False),  # the defended is above by less than the intervals
+        ({"floor": 14, "original": 30, "own": 40, "strong": 40}, True),  # both above it
+    ],
+)
+def test_nothing_helps_where_both_play_as_badly_as_the_random_policy(
+    change: dict[str, float], helps: bool
+) -> None:
+    low = {"original": 5, "own": 14, "strong": 14, "noise": 6} | change
+    [found] = [text for text in card(**low).verdicts if "unclear" in text or "HELPS" in text]  # type: ignore[arg-type]
+    assert ("HELPS against this suite" in found) is helps
+    assert ("unclear, both at the floor" in found) is not helps
+
+
+def test_a_harm_at_the_floor_is_a_harm() -> None:
+    found = " ".join(card(original=14, own=5, strong=5, noise=6, floor=30).verdicts)
+    assert "sap-100 HARMS" in found
 
 
 def test_the_verdict_says_how_much_stronger_than_the_papers_attack() -> None:

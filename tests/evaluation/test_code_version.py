@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sap_rl.evaluation.code_version import PLAYS, code_version, meaning, modules_behind
+from sap_rl.evaluation.code_version import AUDITS, PLAYS, code_version, meaning, modules_behind
 
 ROOT = Path(__file__).parents[2]
 
@@ -13,7 +13,8 @@ def test_what_plays_counts_and_what_judges_or_prints_does_not() -> None:
     behind = modules_behind(PLAYS, ROOT)
     for name in ("evaluation.rollout", "evaluation.arms", "evaluation.snapshot", "attacks.pgd",
                  "attacks.threat", "defenses.sap", "defenses.kernel", "networks.loaders.native",
-                 "atari.env", "agents", "seeds", "defenses", "attacks"):  # fmt: skip
+                 "atari.env", "agents", "seeds", "defenses", "attacks", "evaluation.frames",
+                 "evaluation.contenders"):  # fmt: skip
         assert f"sap_rl.{name}" in behind, name
     for name in ("evaluation.statistics", "evaluation.summary", "evaluation.store", "config",
                  "evaluation.sweep", "evaluation.engine_local", "cli", "reporting.tables",
@@ -43,8 +44,22 @@ def test_imports_are_followed_through_packages(tmp_path: Path) -> None:
         file = tmp_path / "sap_rl" / f"{name}.py"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    found = {name.removeprefix("sap_rl.") for name in modules_behind("sap_rl.play", tmp_path)}
+    found = {name.removeprefix("sap_rl.") for name in modules_behind(("sap_rl.play",), tmp_path)}
     assert found == {"play", "direct", "package", "package.part", "package.value_of"}
+    assert modules_behind(("sap_rl.unknown", "sap_rl.judge", "sap_rl.direct"), tmp_path).keys() == {
+        "sap_rl.judge", "sap_rl.direct"
+    }  # fmt: skip
+
+
+def test_what_makes_an_audits_cells_counts_for_audits() -> None:
+    behind = modules_behind(AUDITS, ROOT)
+    assert behind.keys() > modules_behind(PLAYS, ROOT).keys()
+    for name in ("audit_workshop", "audit_games", "audit_settings", "frame_stage", "suite",
+                 "frames", "summary", "statistics"):  # fmt: skip
+        assert f"sap_rl.evaluation.{name}" in behind, name
+    for name in ("audit_card", "audit_checks", "audit_worst", "audit", "stage"):
+        assert f"sap_rl.evaluation.{name}" not in behind, name
+    assert code_version(AUDITS) != code_version()
 
 
 def test_it_is_sixteen_digits_and_stays() -> None:

@@ -15,6 +15,7 @@ from sap_rl.evaluation.experiments import Experiment
 from sap_rl.evaluation.rollout import Episode
 from sap_rl.evaluation.sequential import StoppingRule, look
 from sap_rl.evaluation.settings import Settings
+from sap_rl.evaluation.stopping import has_ended
 from sap_rl.evaluation.store import Store, load_evaluations
 from sap_rl.evaluation.store_records import CellRecord
 from sap_rl.evaluation.sweep import CellsAdded, ExperimentEnded, Sweep
@@ -120,6 +121,21 @@ def test_interrupted_it_goes_on_and_gives_the_same(tmp_path: Path, most: int) ->
             break
     assert load_evaluations(tmp_path / "parts") == load_evaluations(tmp_path / "whole")
     assert len(set(played)) == len(played), "nothing is played twice"
+
+
+def test_interrupted_in_its_second_block_the_rule_has_not_ended(tmp_path: Path) -> None:
+    rule = planned().until
+    assert rule is not None
+    run(tmp_path / "parts", noise=30.0, most=3)
+    (found,) = load_evaluations(tmp_path / "parts")
+    assert found.complete
+    assert found.config["episodes"] == 30
+    assert not has_ended(found, rule)
+    assert not has_ended(replace(found, rows=found.rows[:1]), rule)
+    run(tmp_path / "parts", noise=30.0)
+    assert has_ended(load_evaluations(tmp_path / "parts")[0], rule)
+    run(tmp_path / "most", noise=300.0)
+    assert has_ended(load_evaluations(tmp_path / "most")[0], rule), "nothing is left to play"
 
 
 def test_a_plain_sweep_is_the_first_block(tmp_path: Path) -> None:

@@ -77,6 +77,16 @@ def test_networks_of_one_game_are_named_and_quarters_explained() -> None:
     assert max(map(len, out.splitlines())) <= 80
 
 
+def test_a_weak_attack_is_said() -> None:
+    said = "sap-100, fgsm, Assault: the defended player was not attacked on its own gradient"
+    bank, assault = both(victims=("original",))
+    own, _ = both()
+    assert said in " ".join(printed(own, assault).split())
+    assert "BankHeist: the defended" not in printed(own, assault)
+    assert said.replace("Assault", "BankHeist") in " ".join(printed(bank, assault).split())
+    assert "own gradient" not in printed(*both())
+
+
 def test_a_stopping_rule_is_said() -> None:
     looked = [replace(e, config=e.config | {"look_level": 0.99}) for e in both()]
     assert LOOKED in " ".join(printed(*looked).split())

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from reporting.made import evaluation
+from reporting.made import evaluation, incomplete
 
 from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks.schedule import Schedule
@@ -114,6 +114,20 @@ def test_what_a_stopping_rule_played_on_has_a_sentence_instead_of_a_command() ->
     ):  # fmt: skip
         assert words in said
     assert "which is not recorded" in repetition(whole)[0]
+
+
+@pytest.mark.parametrize(
+    ("width", "most", "ended"), [(10.0, 9, True), (0.1, 9, False), (0.1, 6, True)]
+)
+def test_a_rule_that_was_interrupted_has_not_ended(width: float, most: int, ended: bool) -> None:
+    """Means of 500 and less, neighbours 2 or 3 apart: within 50 points, not within half a one."""
+    rule = {"width": width, "unit": "percent", "least": 4, "most": most, "level": 0.95}
+    whole = evaluation((1.0,), episodes=6, look_level=0.99)
+    whole = replace(whole, config=whole.config | {"until": rule})
+    said, _ = repetition(whole)
+    assert ("ended after 6." in said) is ended
+    assert ("HAS NOT ENDED YET: 6 are shown" in said) is not ended
+    assert "HAS NOT ENDED YET" in repetition(incomplete(whole))[0], "an arm is missing"
 
 
 def test_numbers_keep_their_digits() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from reporting.made import evaluation, returns
 
+from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks.schedule import Schedule
 from sap_rl.evaluation.arms import Arm
 from sap_rl.reporting.curves import change_curves, curves, panels
@@ -84,6 +85,42 @@ def test_rows_without_a_mean_are_no_points() -> None:
     rows = [replace(row, mean=None) if row.arm == "matched" else row for row in whole.rows]
     (panel,) = panels([replace(whole, rows=tuple(rows))])
     assert not any(curve.arm == "matched" for curve in curves(panel))
+
+
+def test_incomplete_arms_are_no_points() -> None:
+    """Ctrl-C in the middle of an arm leaves a mean of the episodes that ended first."""
+    whole = evaluation((1.0,))
+    unfinished = [("matched", 1.0, "self"), ("original", 1.0, "self"), ("random", 0.0, None)]
+    rows = [
+        replace(row, complete=(row.arm, row.lam, row.victim) not in unfinished)
+        for row in whole.rows
+    ]
+    (panel,) = panels([replace(whole, rows=tuple(rows))])
+    drawn = [row for curve in curves(panel) for row in curve.rows]
+    assert {(r.arm, r.lam, r.victim) for r in drawn} == {
+        (r.arm, r.lam, r.victim) for r in rows if r.complete
+    }
+    none = replace(whole, rows=tuple(replace(row, complete=False) for row in rows), changes=())
+    assert curves(panels([none])[0]) == ()
+
+
+def test_other_rules_are_another_panel_whose_title_says_which() -> None:
+    """Episodes cut at another cap, other epsilons, precisions, samples: not comparable."""
+    plain = evaluation()
+    assert [panel.attack for panel in panels([plain, evaluation(seed=1)])] == ["fgsm"]
+    for other, words in (
+        (evaluation(protocol=Protocol(max_frames=1000)), "max frames {}: 18000 1000"),
+        (evaluation(protocol=Protocol(epsilon=0.5)), "epsilon {}: 0.01 0.5"),
+        (evaluation(protocol=Protocol(policy_samples=4)), "policy samples {}: 1 4"),
+        (evaluation(precision="bfloat16"), "precision {}: float32 bfloat16"),
+    ):
+        text, values = words.split(": ")
+        wanted = {f"fgsm ({text.format(value)})" for value in values.split()}
+        assert {panel.attack for panel in panels([plain, other])} == wanted
+        assert all(not panel.several for panel in panels([plain, other]))
+        assert [panel.attack for panel in panels([other])] == ["fgsm"], "alone"
+    elsewhere = evaluation(game="Assault", protocol=Protocol(max_frames=1000))
+    assert [panel.attack for panel in panels([plain, elsewhere])] == ["fgsm", "fgsm"]
 
 
 @pytest.mark.parametrize("options", [{"defense": None}, {"defense": None, "controls": False}])

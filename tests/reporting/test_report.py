@@ -11,6 +11,7 @@ import pytest
 from reporting.made import evaluation, incomplete
 from reporting.scenes import FACTS, scenes
 
+from sap_rl.atari.protocol import Protocol
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.arms import Arm
 from sap_rl.evaluation.comparison import Finding
@@ -166,6 +167,24 @@ def test_reasons_for_distrust_are_grouped_and_counted() -> None:
 def test_what_is_incomplete_is_said_first() -> None:
     found = page(incomplete(evaluation()))
     assert found.text.index("Incomplete") < found.text.index("Mean return per episode")
+
+
+def test_the_headline_leaves_incomplete_arms_out() -> None:
+    whole = evaluation((1.0,), defense=None)
+    rows = [replace(row, complete=row.lam == 0, ci_low=None, ci_high=None) for row in whole.rows]
+    found = page(replace(whole, rows=tuple(rows)))
+    clean, attacked = found.tables[0][2:4]
+    assert (clean[0], clean[1], clean[-1]) == ("0", "500.0", "10.0")
+    assert (attacked[0], attacked[1].strip()) == ("1", "-")
+    assert "4, incomplete" in [cell for table in found.tables for row in table for cell in row]
+    cut = replace(whole, rows=tuple(replace(row, complete=False) for row in rows), changes=())
+    assert "500.0" not in str(page(cut).tables[0]), "a page of nothing complete is a page"
+
+
+def test_rules_that_differ_stand_in_the_titles() -> None:
+    text = page(evaluation(), evaluation(protocol=Protocol(max_frames=1000))).text
+    assert "BankHeist, fgsm (max frames 1000)" in text
+    assert "sap-100 on agent BankHeist, fgsm (max frames 18000)" in text
 
 
 def test_provenance_is_whole(plain: Reader) -> None:
