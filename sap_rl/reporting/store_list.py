@@ -15,7 +15,7 @@ def store_list(experiments: Iterable[Listed]) -> RenderableType:
     """A row per experiment; one that is not read is marked."""
     table = plain_table(
         "key", "agent", "defense", "attack", "lambda", "seed", "episodes", "cap", "cells", "",
-        left=("key", "agent", "defense", "attack", ""),
+        left=("key", "agent", "defense", "attack", "lambda", ""),
     )  # fmt: skip
     hidden = False
     for one in experiments:

@@ -233,10 +233,15 @@ def _table(*columns: str) -> Table:
 
 
 def plain_table(*columns: str, left: tuple[str, ...]) -> Table:
-    """An empty table without lines; columns in `left` are words, the others numbers."""
+    """An empty table without lines; columns in `left` are words, the others numbers.
+
+    Where the screen is too narrow words go on in the next line; numbers and keys are never cut.
+    """
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for name in columns:
-        table.add_column(name, justify="left" if name in left else "right", no_wrap=True)
+        words = name in left
+        whole = not words or name == "key"
+        table.add_column(name, justify="left" if words else "right", no_wrap=whole, overflow="fold")
     return table
 
 
