@@ -6,7 +6,13 @@ import argparse
 from pathlib import Path
 
 from sap_rl.agents import load_agent
-from sap_rl.cli.terminal import INTERRUPTED_STATUS, add_loading, given_loading, set_threads
+from sap_rl.cli.terminal import (
+    INTERRUPTED_STATUS,
+    add_loading,
+    add_option,
+    given_loading,
+    set_threads,
+)
 from sap_rl.config import audit_settings
 from sap_rl.evaluation.audit import Audit
 from sap_rl.evaluation.results import check_writable, write_atomically
@@ -22,10 +28,7 @@ def add_audit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--agent", help="an agent's name or folder [the game's shipped agent]")
     add_loading(parser)
     for name, option in AUDIT_OPTIONS.items():
-        parser.add_argument(
-            f"--{name.replace('_', '-')}", dest=name, help=option.help, required=name == "game",
-            nargs="+" if name == "lambda" else None, default=argparse.SUPPRESS,
-        )  # fmt: skip
+        add_option(parser, name, option.help, required=name == "game")
     parser.add_argument("--out", type=Path, metavar="DIR", help="finished cells [runs/audit/GAME]")
     parser.add_argument("--device", default="cpu", help="where networks compute [cpu]")
     parser.add_argument("--threads", help="threads of torch and of the emulators [torch's]")

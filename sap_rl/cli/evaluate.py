@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sap_rl.cli.terminal import INTERRUPTED_STATUS, listen, load_players, set_threads
+from sap_rl.cli.terminal import INTERRUPTED_STATUS, add_option, listen, load_players, set_threads
 from sap_rl.config import EvalRequest, eval_request
 from sap_rl.evaluation.assembly import Origin
 from sap_rl.evaluation.results import check_folder, check_writable, write_atomically
@@ -23,11 +23,7 @@ def add_eval(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run_eval)
     for name, option in EVAL_OPTIONS.items():
         if name != "controls":
-            flag = f"--{name.replace('_', '-')}"
-            nargs = "+" if name in ("lambda", "preprocess") else None
-            parser.add_argument(
-                flag, dest=name, nargs=nargs, default=argparse.SUPPRESS, help=option.help
-            )
+            add_option(parser, name, option.help)
     parser.add_argument(
         "--no-controls", dest="controls", action="store_false", default=argparse.SUPPRESS,
         help="skip the random and matched controls: no claim can then be made",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sap_rl.cli.terminal import listen, load_players, say, set_threads
+from sap_rl.cli.terminal import add_option, listen, load_players, say, set_threads
 from sap_rl.config import FILM_KEYS, film_request, read_seconds
 from sap_rl.evaluation.film_stage import FilmStage, Scene
 from sap_rl.evaluation.results import check_writable, write_atomically
@@ -19,13 +19,7 @@ def add_film(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     parser.set_defaults(run=run_film)
     for name in (*FILM_KEYS, "threads"):
-        parser.add_argument(
-            f"--{name.replace('_', '-')}",
-            dest=name,
-            nargs="+" if name in ("lambda", "preprocess") else None,
-            default=argparse.SUPPRESS,
-            help=EVAL_OPTIONS[name].help.replace("[both]", "[self]"),
-        )
+        add_option(parser, name, EVAL_OPTIONS[name].help.replace("[both]", "[self]"))
     parser.add_argument("--config", type=Path, help="YAML with these options; flags win over it")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".mp4 or .gif")
     parser.add_argument(

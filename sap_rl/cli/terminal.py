@@ -50,14 +50,24 @@ def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def add_option(
+    parser: argparse.ArgumentParser,
+    name: str,
+    text: str,
+    *,
+    default: Any = argparse.SUPPRESS,
+    required: bool = False,
+) -> None:
+    """An option of `sap_rl.options` by its name, `--` before it; text: its help."""
+    nargs = "+" if name in ("lambda", "preprocess") else None
+    flag = f"--{name.replace('_', '-')}"
+    parser.add_argument(flag, dest=name, nargs=nargs, default=default, required=required, help=text)
+
+
 def add_loading(parser: argparse.ArgumentParser) -> None:
     """What `load_agent` may have to be told."""
     for name in LOADING_KEYS:
-        parser.add_argument(
-            f"--{name}",
-            nargs="+" if name == "preprocess" else None,
-            help=EVAL_OPTIONS[name].help,
-        )
+        add_option(parser, name, EVAL_OPTIONS[name].help, default=None)
 
 
 def given_loading(args: argparse.Namespace) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
@@ -72,8 +72,7 @@ def payoffs(evaluations: Sequence[Evaluation]) -> tuple[Payoffs, ...]:
                 table.setdefault((_defense(name, several), attack), seeds)
     looked = {evaluation.config["game"] for evaluation in evaluations if evaluation.looked}
     return tuple(
-        replace(_matrix(game, lam, table), looked=game in looked)
-        for (game, lam), table in tables.items()
+        _matrix(game, lam, table, looked=game in looked) for (game, lam), table in tables.items()
     )
 
 
@@ -96,7 +95,7 @@ def _attacks(name: CellName, cells: Mapping[CellName, object]) -> Iterator[str]:
         yield f"{name.attack}/original"
 
 
-def _matrix(game: str, lam: float, table: Entries) -> Payoffs:
+def _matrix(game: str, lam: float, table: Entries, *, looked: bool) -> Payoffs:
     defenses = list(dict.fromkeys(defense for defense, _ in table))
     attacks = sorted({attack for _, attack in table})
     defenses.sort(key=lambda name: (not name.endswith(UNDEFENDED), name))
@@ -109,7 +108,7 @@ def _matrix(game: str, lam: float, table: Entries) -> Payoffs:
     returns = np.array(
         [[_returns(whole[d, a], episodes) for a in columns] for d in rows], dtype=np.float64
     )
-    return Payoffs(game, lam, tuple(rows), tuple(columns), returns, left_out, missing)
+    return Payoffs(game, lam, tuple(rows), tuple(columns), returns, left_out, missing, looked)
 
 
 def _complete(

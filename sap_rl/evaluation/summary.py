@@ -9,7 +9,7 @@ from sap_rl.attacks.schedule import EVERY
 from sap_rl.defenses import parse_defense
 from sap_rl.evaluation.arms import Arm
 from sap_rl.evaluation.contenders import parse_contender
-from sap_rl.evaluation.results import Change, Row
+from sap_rl.evaluation.results import LEVEL, Change, Row
 from sap_rl.evaluation.sequential import skewed_interval
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.statistics import (
@@ -175,7 +175,7 @@ def _clean_gap(settings: Settings, done: Done) -> float | None:
 
 def _mean_interval(settings: Settings, arm: Arm, returns: tuple[float, ...]) -> Interval:
     """BCa; where results are looked at repeatedly, the interval whose coverage was measured so."""
-    if settings.look_level > Settings.look_level:
+    if settings.look_level > LEVEL:
         return skewed_interval(returns, level=settings.look_level)
     rng = _bootstrap(settings, arm.title, arm.lam)
     return mean_interval(returns, rng=rng, level=settings.look_level)

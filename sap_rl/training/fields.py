@@ -77,3 +77,8 @@ def _read(name: str, value: Any, kind: type) -> Any:
         return kind(number)
     except (TypeError, ValueError, OverflowError):
         raise refusal from None
+
+
+def with_defaults(settings: type, saved: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's saved settings; an option that is younger than the run did what its default does."""
+    return {field.name: field.default for field in fields(settings)} | dict(saved)

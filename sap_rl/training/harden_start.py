@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from sap_rl.errors import UsageError
 from sap_rl.evaluation.arms import some_frames
 from sap_rl.evaluation.results import Row
 from sap_rl.training.checkpoint import Saved, latest_checkpoint, read_checkpoint
+from sap_rl.training.fields import with_defaults
 from sap_rl.training.harden_settings import HARDEN_CHANGEABLE, HardenSettings
 from sap_rl.training.restart import prepare_folder, require_same
 
@@ -71,8 +72,7 @@ def check_identity(saved: Saved, now: dict[str, Any]) -> None:
     pairs = [(name, was[name], now[name]) for name in ("game", "seed", "agent_sha256")]
     pairs += [("agent", was["agent"], now["agent"])] if "agent" in was else []
     pairs += _views(was.get("preprocess", now["preprocess"]), now["preprocess"])
-    # An option that is younger than the run did what its default does.
-    settings = {field.name: field.default for field in fields(HardenSettings)} | was["settings"]
+    settings = with_defaults(HardenSettings, was["settings"])
     for name, value in now["settings"].items():
         unasked = name == "updates" and not value
         if name not in HARDEN_CHANGEABLE and not unasked:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from sap_rl.training.checkpoint import (
     latest_checkpoint,
     read_checkpoint,
 )
+from sap_rl.training.fields import with_defaults
 from sap_rl.training.learner import Learner
 from sap_rl.training.replay import Replay
 from sap_rl.training.settings import CHANGEABLE, TrainSettings
@@ -154,8 +155,7 @@ def begin_from_agent(learner: Learner, agent: Agent, settings: TrainSettings) ->
 
 def _check_identity(saved: Saved, run: dict[str, Any]) -> None:
     was, now = saved.run, run
-    # An option that is younger than the run did what its default does.
-    settings = {field.name: field.default for field in fields(TrainSettings)} | was["settings"]
+    settings = with_defaults(TrainSettings, was["settings"])
     pairs = [("game", was["game"], now["game"]), ("seed", was["seed"], now["seed"])]
     for name, value in now["settings"].items():
         if name not in CHANGEABLE:
