@@ -126,9 +126,8 @@ class Adversary:
         q = _Noting(self.victim)
         obs = to_unit(given)
         adv, struck = self._strike(q, obs)
-        received = self.threat.deliver(adv, given)
-        linf = self.threat.check(received, given, pixels)
-        mean = (received.float() - pixels).abs_().flatten(1).mean(1)
+        received = self.threat.deliver(adv, obs, given)
+        linf, mean = self.threat.check(received, given, pixels)
         if self.threat.frames == "newest":
             self._history.update(zip(rows, received[:, 1:].clone(), strict=True))
         cost, label = q.cost(len(obs)), q.label(obs)

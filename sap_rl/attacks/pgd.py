@@ -58,12 +58,14 @@ def pgd(
     best, best_value = obs, torch.full((len(obs),), -torch.inf, device=obs.device)
     for _ in range(steps.restarts):
         adv = uniform_start(obs, threat, generator) if steps.random_start else obs
-        velocity = torch.zeros_like(obs)
+        velocity: UnitFrames | None = None
         for _ in range(steps.count):
             upward, aim = gradient(adv, aim)
             if steps.momentum:
-                upward = velocity = steps.momentum * velocity + per_mean(upward)
-            adv = threat.project(adv + steps.size_within(threat.eps) * upward.sign(), obs)
+                unit = per_mean(upward)
+                upward = velocity = unit if velocity is None else steps.momentum * velocity + unit
+            moved = torch.add(adv, upward.sign(), alpha=steps.size_within(threat.eps))
+            adv = threat.project(moved, obs)
         if steps.restarts == 1:
             return adv
         assert aim is not None

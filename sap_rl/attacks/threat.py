@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
-from sap_rl.atari.pixels import PIXEL_MAX, lam_to_eps, to_pixels, to_unit
+from sap_rl.atari.pixels import PIXEL_MAX, lam_to_eps, to_pixels
 from sap_rl.atari.protocol import Frames, Observation
 from sap_rl.errors import UsageError, unknown
 from sap_rl.types import PerExample, Pixels, UnitFrames
@@ -20,6 +20,14 @@ TOLERANCE = 1e-3
 
 class ThreatViolation(RuntimeError):  # noqa: N818 (it names what was found)
     """What an agent was about to receive is outside the threat model."""
+
+
+class Distance(NamedTuple):
+    """Between tampered and clean frames, in pixels: linf [B], the largest change; mean [B], the
+    mean absolute one over all pixels."""
+
+    linf: PerExample
+    mean: PerExample
 
 
 @dataclass(frozen=True)
@@ -60,12 +68,12 @@ class Threat:
             delta = torch.cat([torch.zeros_like(delta[:, :-1]), delta[:, -1:]], 1)
         return delta.add_(obs).clamp_(0, 1)
 
-    def deliver(self, adv: Tensor, given: Pixels) -> Pixels:
+    def deliver(self, adv: Tensor, obs: UnitFrames, given: Pixels) -> Pixels:
         """Attacked unit frames as the agent receives them; untouched pixels stay bit for bit.
 
-        Raises ThreatViolation where `adv` is not float32 in 0..1 of the shape of `given`.
+        obs: the frames `given` in unit scale. Raises ThreatViolation where `adv` is not float32 in
+        0..1 of their shape.
         """
-        obs = to_unit(given)
         _require_frames(adv, obs)
         delta = to_pixels(adv - obs)
         if self.observation == "float":
@@ -74,8 +82,8 @@ class Threat:
         towards_clean = torch.where(towards_clean.abs() > self.lam, delta.trunc(), towards_clean)
         return (given.float() + towards_clean).clamp(0, PIXEL_MAX).to(torch.uint8)
 
-    def check(self, received: Tensor, given: Pixels, clean: Pixels) -> PerExample:
-        """The referee: L-infinity distance [B] in pixels of what the agent receives to `clean`.
+    def check(self, received: Tensor, given: Pixels, clean: Pixels) -> Distance:
+        """The referee: how far what the agent receives is from `clean`.
 
         given: what the attacker had to work on, `clean` with any earlier perturbations in older
         frames. Raises ThreatViolation with the number for a wrong dtype, NaN, values outside
@@ -90,14 +98,15 @@ class Threat:
             raise ThreatViolation(f"{int((~torch.isfinite(pixels)).sum())} pixels are not finite")
         if low < 0 or high > PIXEL_MAX:
             raise ThreatViolation(f"pixels reach {low:g}..{high:g}, outside 0..255")
-        linf = (pixels - clean).abs_().flatten(1).amax(1)
+        moved = (pixels - clean).abs_().flatten(1)
+        linf = moved.amax(1)
         if float(linf.max()) > self.lam + TOLERANCE:
             raise ThreatViolation(f"distance {float(linf.max()):g} exceeds lambda {self.lam:g}")
         if self.frames == "newest":
-            moved = (pixels - given.float()).flatten(2).abs().amax(2)[:, :-1]  # [B, K - 1]
-            if bool((moved > TOLERANCE).any()):
-                raise ThreatViolation(f"an older frame changed by {float(moved.max()):g} pixels")
-        return linf
+            older = (pixels - given.float()).flatten(2).abs().amax(2)[:, :-1]  # [B, K - 1]
+            if bool((older > TOLERANCE).any()):
+                raise ThreatViolation(f"an older frame changed by {float(older.max()):g} pixels")
+        return Distance(linf, moved.mean(1))
 
 
 def _require_frames(adv: Tensor, obs: Tensor) -> None:

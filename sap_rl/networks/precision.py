@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sap_rl.errors import UsageError
+from sap_rl.networks.strided import StridedConv2d
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -17,9 +18,10 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 def half_precision(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     """A rounded copy of a Q-network: unit frames [B, K, H, W] float32 -> [B, A] float32.
 
-    Its first layer stays in float32: frames in half precision would lose perturbations of less than
-    a pixel. Values lie within a few hundredths of the original's; near-ties flip. Shares nothing
-    with the module. UsageError for a network without layers.
+    Its first layer stays in float32, but for its gradient towards the frames: frames in half
+    precision would lose perturbations of less than a pixel. Values lie within a few hundredths of
+    the original's; near-ties flip. Shares nothing with the module. UsageError for a network without
+    layers.
     """
     half = copy.deepcopy(module)
     layers = [part for part in half.modules() if not list(part.children()) and _weights(part)]
@@ -27,6 +29,8 @@ def half_precision(module: nn.Module, dtype: torch.dtype) -> nn.Module:
         raise UsageError(f"{type(module).__name__} has no layer to compute in half precision")
     for layer in layers[1:]:
         layer.to(dtype)
+    if isinstance(layers[0], StridedConv2d):
+        layers[0].gradient_dtype = dtype
     layers[0].register_forward_hook(_Cast(dtype))
     half.register_forward_hook(_Cast(torch.float32))
     return half

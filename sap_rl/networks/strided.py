@@ -17,8 +17,11 @@ class StridedConv2d(nn.Conv2d):
     """An `nn.Conv2d`; the same numbers forward, the same sums in another order backward.
 
     Square kernels whose size is a multiple of the stride, without padding, dilation or groups, are
-    transposed in blocks on a CPU; others as ever.
+    transposed in blocks on a CPU; others as ever. gradient_dtype: of the products in that sum, None
+    for the weights' own.
     """
+
+    gradient_dtype: torch.dtype | None = None
 
     def forward(self, input: Tensor) -> Tensor:
         """[B, C, H, W] -> [B, out_channels, H', W']."""
@@ -30,7 +33,8 @@ class StridedConv2d(nn.Conv2d):
             return super().forward(input)
         # The weights' gradient takes the usual way, and none where nobody asks for it.
         out = super().forward(input.detach())
-        found: Tensor = _InputGradient.apply(input, out, self.weight, self.stride[0])  # type: ignore[no-untyped-call]
+        weight = self.weight.to(self.gradient_dtype or self.weight.dtype)
+        found: Tensor = _InputGradient.apply(input, out, weight, self.stride[0])  # type: ignore[no-untyped-call]
         return found
 
     @property
@@ -53,12 +57,9 @@ class _InputGradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
         (weight,) = ctx.saved_tensors
-        return (
-            blockwise_input_gradient(grads[0], weight, ctx.stride, ctx.size),
-            grads[0],
-            None,
-            None,
-        )
+        grad = grads[0].to(weight.dtype)
+        found = blockwise_input_gradient(grad, weight, ctx.stride, ctx.size)
+        return found.to(grads[0].dtype), grads[0], None, None
 
 
 def blockwise_input_gradient(

@@ -105,7 +105,9 @@ def test_check_judges_what_the_agent_receives(grey: Tensor) -> None:
     threat = Threat(4)
     received = grey.float()
     received[1, 0, 0, 0] += 3
-    assert threat.check(received, grey, grey).tolist() == [0.0, 3.0]
+    linf, mean = threat.check(received, grey, grey)
+    assert linf.tolist() == [0.0, 3.0]
+    assert mean.tolist() == [0.0, pytest.approx(3 / grey[1].numel())]
     for broken, message in (
         (grey, "frames are torch.uint8, the threat model says torch.float32"),
         (received / 0, "200 pixels are not finite"),

@@ -43,6 +43,7 @@ def test_frames_are_not_rounded(agent: Agent, frames: Tensor) -> None:
     """In half precision a quarter of a pixel of 200 would be lost before the first layer."""
     half: Any = agent.in_precision("bfloat16").module
     assert half.conv1.weight.dtype == torch.float32
+    assert half.conv1.gradient_dtype == torch.bfloat16
     assert {p.dtype for p in half.conv2.parameters()} == {torch.bfloat16}
     bright = torch.full((1, 4, 84, 84), 200.0)
     assert not half.conv1(bright / 255).equal(half.conv1((bright + 0.25) / 255))

@@ -48,6 +48,23 @@ def test_gradients_are_torchs(case: str, size: tuple[int, int]) -> None:
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
 
 
+def test_products_in_half_precision_change_the_inputs_gradient_alone() -> None:
+    torch.manual_seed(0)
+    ours = StridedConv2d(3, 5, kernel_size=8, stride=4)
+    obs, found = torch.randn(2, 3, 20, 24), []
+    for dtype in (None, torch.bfloat16):
+        ours.gradient_dtype = dtype
+        x = obs.clone().requires_grad_(True)
+        out = ours(x)
+        found.append([out, *torch.autograd.grad(out.square().sum(), [x, *ours.parameters()])])
+    (out, full, *weights), (same, half, *equal) = found
+    for one, other in zip([out, *weights], [same, *equal], strict=True):
+        assert torch.equal(one, other)
+    assert half.dtype == torch.float32
+    assert not torch.equal(full, half)
+    torch.testing.assert_close(half, full, rtol=0.02, atol=0.02 * float(full.abs().max()))
+
+
 def test_second_derivatives() -> None:
     layer, _ = pair(kernel_size=4, stride=2)
     x = torch.randn(1, 3, 8, 8, dtype=torch.float64, requires_grad=True)
