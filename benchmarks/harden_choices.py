@@ -27,6 +27,7 @@ from sap_rl.evaluation.frames import fitting_frames
 from sap_rl.reporting.tables import interval_text
 from sap_rl.training.harden import Hardening
 from sap_rl.training.harden_settings import HardenSettings
+from sap_rl.training.learner import Diverged
 from sap_rl.types import Attack, Pixels
 
 GAME = "BankHeist"
@@ -137,7 +138,11 @@ def main() -> None:
     print("|---" * 10 + "|")
     print(f"| the agent itself | 0 | 0 | {judge.line(original, args.episodes)} |", flush=True)
     for name in args.only:
-        agent, updates, minutes = hardened(original, CHOICES[name], args.seed)
+        try:
+            agent, updates, minutes = hardened(original, CHOICES[name], args.seed)
+        except Diverged as error:
+            print(f"| {name} | {error} |", flush=True)
+            continue
         line = judge.line(agent, args.episodes)
         print(f"| {name} | {updates:,} | {minutes:.1f} | {line} |", flush=True)
 

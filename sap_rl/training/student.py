@@ -31,6 +31,8 @@ updates, and a run that is asked for that number is the same run."""
 
 FIRST_SHARE = 0.25
 """Of the budget, where it is to grow."""
+COLLAPSED = 1e-6
+"""Share of the variance of the teacher's values over frames, below which the student's has died."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Student:
         self.optimizer = ClippedOptimizer(masters, self.online.copies, settings, self.crew)
         self.updates = 0
         self._sums = torch.zeros(4, device=self.device)
+        self._spreads = torch.zeros(2, device=self.device)
         self._counted = 0
         self.reseed(0, 0)
 
@@ -109,7 +112,7 @@ class Student:
         ]
         found = self.crew.run(lambda item: self._passes(*item, count=count, share=share), work)
         norm = self.optimizer.step([gradient for gradient, _ in found], self.learning_rate(total))
-        loss, kept, kept_clean = torch.stack([facts for _, facts in found]).sum(0)
+        loss, kept, kept_clean, *spreads = torch.stack([facts for _, facts in found]).sum(0)
         self._sums += torch.stack(
             [
                 loss,
@@ -118,6 +121,7 @@ class Student:
                 norm,
             ]
         )
+        self._spreads += torch.stack(spreads)
         self._counted += 1
         self.updates += 1
 
@@ -130,7 +134,8 @@ class Student:
         count: int,
         share: float,
     ) -> tuple[list[Tensor], Tensor]:
-        """A slice's part of the mean loss's gradient over `count` examples; loss, agreements."""
+        """A slice's part of the mean loss's gradient over `count` examples; loss, agreements, and
+        how much the student's and the teacher's values vary over frames."""
         threat = Threat(float(self.settings.lam) * share)
         obs, target = to_unit(attacked.pixels), attacked.values
         frames = self.worst(obs, target, threat, generator)
@@ -148,7 +153,8 @@ class Student:
             )
             loss = (1 - weight) * loss + weight * bound.sum() / count
         same = values.detach().argmax(1).eq(target.argmax(1))
-        facts = torch.stack([loss.detach(), same[:size].sum(), same[size:].sum()])
+        spreads = [q.detach().float().var(0, correction=0).mean() for q in (values, target)]
+        facts = torch.stack([loss.detach(), same[:size].sum(), same[size:].sum(), *spreads])
         return self.online.gradient(loss), facts
 
     def worst(
@@ -165,15 +171,16 @@ class Student:
         ).detach()  # fmt: skip
 
     def metrics(self) -> Progressed:
-        """Since the last call; Diverged where something was not finite."""
+        """Since the last call; Diverged where something was not finite or the student died."""
         loss, attacked, clean, norm = (self._sums / max(self._counted, 1)).tolist()
         self._check(loss + norm)
         self._sums.zero_()
+        self._spreads.zero_()
         self._counted = 0
         return Progressed(loss, attacked, clean, norm)
 
     def check(self) -> None:
-        """Raise Diverged if a loss, a gradient or a weight is not finite."""
+        """Raise Diverged if a loss, a gradient or a weight is not finite, or the student died."""
         self._check(float(self._sums.sum()))
         for name, parameter in self.network.named_parameters():
             if not bool(torch.isfinite(parameter).all()):
@@ -182,6 +189,12 @@ class Student:
     def _check(self, total: float) -> None:
         if not torch.isfinite(torch.tensor(total)):
             raise Diverged(f"hardening diverged by update {self.updates}: the loss is {total}")
+        own, teacher = self._spreads.tolist()
+        if own < COLLAPSED * teacher:
+            raise Diverged(
+                f"hardening collapsed by update {self.updates}: the student gives every frame the "
+                f"same values; a learning_rate below {self.settings.learning_rate:g} keeps it alive"
+            )
 
     def parts(self) -> dict[str, dict[str, Tensor]]:
         """Tensors to keep, by part and name."""

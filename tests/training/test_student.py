@@ -224,6 +224,23 @@ def test_what_is_not_finite_is_told() -> None:
         student.metrics()
 
 
+def test_a_student_that_sees_nothing_any_more_is_told() -> None:
+    agent = teacher()
+    for shrunk in (0.5, 0.0):
+        student = Student(agent, SETTINGS, threads=1)
+        with torch.no_grad():
+            for parameter in student.network.parameters():
+                parameter.mul_(shrunk if parameter.ndim > 1 else 1.0)
+        student.update(random_lesson(agent), random_lesson(agent, 2), 60)
+        if shrunk:
+            student.check()  # faint is not dead
+            continue
+        with pytest.raises(Diverged, match="collapsed by update 1: the student gives every frame"):
+            student.check()
+        with pytest.raises(Diverged, match=r"a learning_rate below 0\.001 keeps it alive"):
+            student.metrics()
+
+
 def test_the_inner_attack_climbs_away_from_the_teacher_not_from_the_student() -> None:
     """One step from the same random start, by hand."""
     student = Student(teacher(11), SETTINGS, threads=1)
