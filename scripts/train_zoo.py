@@ -42,6 +42,7 @@ from sap_rl.training.curve import CurveWriter
 from sap_rl.training.export import Export, ExportEvent
 from sap_rl.training.learner import Diverged
 from sap_rl.training.loop import Training
+from sap_rl.training.parentage import stated_number
 from sap_rl.training.scoring import Scoring
 from sap_rl.training.settings import TrainSettings, train_settings
 
@@ -96,7 +97,7 @@ def shipped(place: Path) -> Agent | None:
 
 def stated_steps(agent: Agent | None) -> int:
     """Agent steps by an agent's card; 0 where it states none."""
-    return 0 if agent is None else int(agent.facts.get("training", {}).get("agent_steps", 0))
+    return 0 if agent is None else int(stated_number(agent.facts, "agent_steps"))
 
 
 def steps_of(run: Path) -> int:

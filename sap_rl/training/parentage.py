@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +31,12 @@ def stated_steps(facts: Mapping[str, Any]) -> int | None:
     steps = training.get("agent_steps")
     known = type(steps) is int and training.get("parent_steps") != UNKNOWN
     return steps if known else None
+
+
+def stated_number(facts: Mapping[str, Any], name: str) -> float:
+    """A number from the table [training] of an agent's card; 0 where it states none."""
+    number = _table(facts, "training").get(name)
+    return number if isinstance(number, int | float) and math.isfinite(number) else 0
 
 
 def parent_entries(parent: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from sap_rl.training.checkpoint import (
 )
 from sap_rl.training.fields import with_defaults
 from sap_rl.training.learner import Learner
+from sap_rl.training.parentage import stated_number
 from sap_rl.training.replay import Replay
 from sap_rl.training.settings import CHANGEABLE, TrainSettings
 
@@ -139,13 +140,12 @@ def begin_from_agent(learner: Learner, agent: Agent, settings: TrainSettings) ->
             "training cannot go on from it"
         )
     learner.load_parts({"weights": weights})
-    stated = agent.facts.get("training", {})
-    steps, updates = int(stated.get("agent_steps", 0)), int(stated.get("updates", 0))
+    steps, updates = (int(stated_number(agent.facts, name)) for name in ("agent_steps", "updates"))
     learner.updates = learner.lr_origin = updates
     return Progress(
         steps=steps,
         updates=updates,
-        seconds=60.0 * float(stated.get("minutes", 0)),
+        seconds=60.0 * stated_number(agent.facts, "minutes"),
         warmup=min(settings.restart_warmup_steps, settings.replay_frames // 2),
         explored=True,
         lr_origin=updates,

@@ -201,6 +201,15 @@ def test_init_from_goes_on_from_an_agent(tmp_path: Path) -> None:
     assert all(int(line["steps"]) >= 500 for line in lines)
 
 
+@pytest.mark.parametrize("training", [3, {"agent_steps": "many", "minutes": float("nan")}, {}])
+def test_a_card_that_states_no_steps_begins_at_none(tmp_path: Path, training: object) -> None:
+    facts = {"training": training}
+    agent = Agent(small_network(2, 9), Preprocess(), "old", game="Pong", facts=facts)
+    begun = make_training(tmp_path, init_from=agent)
+    begun.envs.close()
+    assert (begun.progress.steps, begun.progress.updates, begun.progress.seconds) == (0, 0, 0)
+
+
 @pytest.mark.parametrize(
     ("game", "entries", "message"),
     [
