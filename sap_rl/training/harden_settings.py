@@ -28,7 +28,7 @@ class HardenSettings:
     the teacher's action. lam_ramp: share of the updates over which its budget grows to lam.
     batch_size: tampered examples of an update; clean_size: clean ones beside them.
     bound_weight: share of the loss that bounds the worst case by interval arithmetic, 0 for none;
-    it and its budget grow over the ramp too.
+    it and its budget grow from nothing over the ramp.
     num_envs: games at once; student_envs: of them played by the student under attack, the others by
     the teacher; teacher_frames: before the first update, all the teacher's; play_every: updates
     between `play_steps` further steps of all games; ring_frames: kept; epsilon: of all players.

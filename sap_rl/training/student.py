@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sap_rl.agents import Agent
-from sap_rl.atari.pixels import to_unit
+from sap_rl.atari.pixels import lam_to_eps, to_unit
 from sap_rl.attacks.objectives import OBJECTIVES
 from sap_rl.attacks.pgd import Steps, pgd
 from sap_rl.attacks.threat import Threat
@@ -92,25 +92,30 @@ class Student:
         left = (total - self.updates) / max(total - FLAT_UPDATES, 1)
         return float(self.settings.learning_rate) * min(1.0, max(left, 0.0))
 
+    def risen(self, total: int) -> float:
+        """How much of the ramp lies behind the next update, 0..1: the share of bounds' weight and
+        budget, which begin at nothing, since a network that nobody trained for them has huge ones.
+        """
+        over = self.settings.lam_ramp * max(total - FLAT_UPDATES, 1)
+        return min(1.0, max(self.updates - FLAT_UPDATES, 0) / over) if over else 1.0
+
     def ramp(self, total: int) -> float:
         """The share of the budget that the next update's attack has."""
-        over = self.settings.lam_ramp * max(total - FLAT_UPDATES, 1)
-        if not over:
-            return 1.0
-        risen = max(self.updates - FLAT_UPDATES, 0) / over
-        return min(1.0, FIRST_SHARE + (1 - FIRST_SHARE) * risen)
+        return FIRST_SHARE + (1 - FIRST_SHARE) * self.risen(total)
 
     def update(self, attacked: Lesson, clean: Lesson | None, total: int) -> None:
         """One step on examples to be tampered with and, beside them, clean ones."""
         parts = attacked.split(self.crew.size)
         beside = clean.split(len(parts)) if clean is not None else []
         count = len(attacked.values) + (len(clean.values) if clean is not None else 0)
-        share = self.ramp(total)
+        share, risen = self.ramp(total), self.risen(total)
         work = [
             (part, beside[i] if i < len(beside) else None, self._generators[i])
             for i, part in enumerate(parts)
         ]
-        found = self.crew.run(lambda item: self._passes(*item, count=count, share=share), work)
+        found = self.crew.run(
+            lambda item: self._passes(*item, count=count, share=share, risen=risen), work
+        )
         norm = self.optimizer.step([gradient for gradient, _ in found], self.learning_rate(total))
         loss, kept, kept_clean, *spreads = torch.stack([facts for _, facts in found]).sum(0)
         self._sums += torch.stack(
@@ -133,6 +138,7 @@ class Student:
         *,
         count: int,
         share: float,
+        risen: float,
     ) -> tuple[list[Tensor], Tensor]:
         """A slice's part of the mean loss's gradient over `count` examples; loss, agreements, and
         how much the student's and the teacher's values vary over frames."""
@@ -145,9 +151,10 @@ class Student:
             target = torch.cat([target, clean.values])
         values = self.online.module(frames)
         loss = self.distance(values, target).sum() / count
-        if weight := self.settings.bound_weight * share:
+        if weight := self.settings.bound_weight * risen:
             label = attacked.values.argmax(1)
-            worst = worst_margins(self.online.module, obs, label, threat.eps)
+            eps = lam_to_eps(float(self.settings.lam) * risen)
+            worst = worst_margins(self.online.module, obs, label, eps)
             bound = torch.logsumexp(
                 torch.cat([worst.new_zeros(size, 1), worst / self.settings.temperature], 1), 1
             )

@@ -182,12 +182,30 @@ def test_the_rate_is_full_at_first_and_ends_at_nothing() -> None:
 
 def test_the_budget_grows_over_the_ramp() -> None:
     student = Student(teacher(), replace(SETTINGS, lam_ramp=0.5), threads=1)
-    found = []
+    found, bounds = [], []
     for student.updates in (0, FLAT_UPDATES, FLAT_UPDATES + 250, FLAT_UPDATES + 500, 1300):
         found.append(student.ramp(FLAT_UPDATES + 1000))
+        bounds.append(student.risen(FLAT_UPDATES + 1000))
     assert found == pytest.approx([FIRST_SHARE, FIRST_SHARE, (1 + FIRST_SHARE) / 2, 1.0, 1.0])
+    assert bounds == pytest.approx([0, 0, 0.5, 1, 1])
     plain = Student(teacher(), SETTINGS, threads=1)
-    assert plain.ramp(1000) == 1.0
+    assert plain.ramp(1000) == plain.risen(1000) == 1.0
+
+
+def test_bounds_begin_at_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    budgets: list[float] = []
+
+    def spy(module: nn.Module, obs: Tensor, label: Tensor, eps: float) -> Tensor:
+        budgets.append(255 * eps)
+        return worst_margins(module, obs, label, eps)
+
+    monkeypatch.setattr("sap_rl.training.student.worst_margins", spy)
+    agent = linear_teacher()
+    settings = replace(SETTINGS, bound_weight=0.5, lam_ramp=0.5)
+    student = Student(agent, settings, threads=1)
+    for student.updates in (0, FLAT_UPDATES, FLAT_UPDATES + 250, FLAT_UPDATES + 700):
+        student.update(lesson_of(agent, signed_frames()), None, FLAT_UPDATES + 1000)
+    assert budgets == pytest.approx([SETTINGS.lam / 2, SETTINGS.lam])
 
 
 def test_the_bound_is_part_of_the_loss_where_it_is_asked_for() -> None:
