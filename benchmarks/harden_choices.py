@@ -146,7 +146,7 @@ def main() -> None:
         try:
             agent, updates, minutes = hardened(original, CHOICES[name], args.seed)
         except Diverged as error:
-            print(f"| {name} | {error} |", flush=True)
+            print(f"| {name} | {error}" + " |" * 9, flush=True)
             continue
         line = judge.line(agent, args.episodes)
         print(f"| {name} | {updates:,} | {minutes:.1f} | {line} |", flush=True)

@@ -58,10 +58,9 @@ def multiplications(row: Row, layers: dict[str, int]) -> float:
     def passes(count: float) -> float:
         return first * min(count, 1) + rest * (min(count, 1) if row.arm == "matched" else count)
 
-    looks = 2 / METER_EVERY if row.arm != "original" else 0.0
+    looks = passes(2) / METER_EVERY if row.arm != "original" else 0.0
     attack = passes(row.forward_passes or 0) + passes(row.backward_passes or 0)
-    policy = passes(row.policy_samples) + looks * (first / 2 + rest)
-    return sum(row.lengths) * (policy + attack)
+    return sum(row.lengths) * (passes(row.policy_samples) + looks + attack)
 
 
 def at_once(work: Callable[[int], None], threads: int) -> float:

@@ -86,7 +86,7 @@ def standing(game: str, agents: Path, runs: Path) -> Standing:
     score, agent = facts.random, shipped(agents / game)
     if agent is not None:
         score = stated_score(agent.facts, CAP).mean
-    steps = max(stated_steps(agent), steps_of(runs / game))
+    steps = max(card_steps(agent), steps_of(runs / game))
     return Standing(game, score, facts.random, facts.dqn_2_5m, steps)
 
 
@@ -95,7 +95,7 @@ def shipped(place: Path) -> Agent | None:
     return load_agent(place) if (place / "agent.toml").is_file() else None
 
 
-def stated_steps(agent: Agent | None) -> int:
+def card_steps(agent: Agent | None) -> int:
     """Agent steps by an agent's card; 0 where it states none."""
     return 0 if agent is None else int(stated_number(agent.facts, "agent_steps"))
 
@@ -193,7 +193,7 @@ class Zoo:
 
     def _train(self, game: str) -> None:
         folder, agent = self.runs / game, shipped(self.agents / game)
-        made, stated = steps_of(folder), stated_steps(agent)
+        made, stated = steps_of(folder), card_steps(agent)
         if 0 < made < stated:
             aside = set_aside(folder)
             self._say(f"{game}: {made:,} steps of the run, {stated:,} of the agent: now '{aside}'")

@@ -151,11 +151,12 @@ class Hardening:
                 self.student.crew.size,
             )  # fmt: skip
             if not self.resumed:
-                yield from self._evaluation()
+                yield from self._evaluation(since=None)
             while not self._complete and not self.stopping:
+                before = self.student.updates
                 yield from self._segment()
                 yield from self._checkpoint()
-                yield from self._evaluation()
+                yield from self._evaluation(since=before)
             yield HardenFinished(self.student.updates, self._seconds, self._complete)
         finally:
             self.student.crew.close()
@@ -197,7 +198,8 @@ class Hardening:
             yield FramesPlayed(self.student.updates, self._seconds, self.room.frames)
 
     def _adversary(self, number: int) -> Adversary:
-        """Who tampers in the student's games: one step from a random start, as in the updates."""
+        """Who tampers in the student's games: one step from a random start, away from its own
+        action, at the full budget whatever the updates are at."""
         s = self.settings
         attack = make_pgd(steps=1, step_size=s.inner_size * s.lam, objective="cross-entropy")
         seed = stream_seed(self.seed, "harden-play", number)
@@ -210,9 +212,14 @@ class Hardening:
             return
         each = self._clock.per_update(done)
         if s.eval_updates:
-            each += self._evaluation_seconds / s.eval_updates
+            each += self._evaluation_seconds / max(s.eval_updates, s.checkpoint_updates)
         left = 60 * s.minutes - self._clock.seconds
         self.total = done + max(0, round(left / each))
+        if s.lam_ramp and self.total <= FLAT_UPDATES:
+            raise UsageError(
+                f"{s.minutes:g} minutes allow {self.total} updates on this machine, and the budget "
+                f"begins to grow after {FLAT_UPDATES}: more minutes, or lam_ramp 0"
+            )
         yield HardenPlanned(done, self._seconds, self.total)
 
     def _updated(self) -> Iterator[HardenEvent]:
@@ -226,12 +233,11 @@ class Hardening:
             1 / self._clock.per_update(done),
         )  # fmt: skip
 
-    def _evaluation(self) -> Iterator[HardenEvent]:
-        """Play episodes, where they are due."""
+    def _evaluation(self, *, since: int | None) -> Iterator[HardenEvent]:
+        """Play episodes, where they have become due since the last boundary, or at the start."""
         every, done = self.settings.eval_updates, self.student.updates
-        if not every or (done and done // every == self.progress.evaluated // every):
+        if not every or (since is not None and done // every == since // every):
             return
-        self.progress.evaluated = done
         began = time.perf_counter()
         s = self.settings
         games = play_evaluation(

@@ -33,7 +33,7 @@ class HardenSettings:
     the teacher; teacher_frames: before the first update, all the teacher's; play_every: updates
     between `play_steps` further steps of all games; ring_frames: kept; epsilon: of all players.
     optimizer, learning_rate (falls in a straight line to 0), optimizer_eps, max_grad_norm;
-    precision: of the passes but the first layer's.
+    precision: of the passes but the first layer's forward ones.
     checkpoint_updates: a boundary for every run, so part of what is computed; save_frames: make
     resuming exact; log_updates: per `HardenUpdated` event.
     eval_updates: between evaluations, 0 for none, nor a look whether the agent plays better than

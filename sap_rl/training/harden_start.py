@@ -71,6 +71,10 @@ def check_identity(saved: Saved, now: dict[str, Any]) -> None:
         raise UsageError(f"'{saved.path}' is no hardening's; resume it with `sap-rl train`")
     pairs = [(name, was[name], now[name]) for name in ("game", "seed", "agent_sha256")]
     pairs += [("agent", was["agent"], now["agent"])] if "agent" in was else []
+    then = was.get("made_with", {})
+    pairs += [
+        (name, then[name], now["made_with"][name]) for name in ("threads", "dtype") if name in then
+    ]
     pairs += _views(was.get("preprocess", now["preprocess"]), now["preprocess"])
     settings = with_defaults(HardenSettings, was["settings"])
     for name, value in now["settings"].items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,9 +33,11 @@ def stated_steps(facts: Mapping[str, Any]) -> int | None:
 
 
 def stated_number(facts: Mapping[str, Any], name: str) -> float:
-    """A number from the table [training] of an agent's card; 0 where it states none."""
+    """A count or time from the table [training] of an agent's card; 0 where it states none."""
     number = _table(facts, "training").get(name)
-    return number if isinstance(number, int | float) and math.isfinite(number) else 0
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        return 0
+    return number if 0 <= number < 2**63 else 0
 
 
 def parent_entries(parent: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -69,6 +69,8 @@ class Student:
         self.crew = Crew(threads or (torch.get_num_threads() if self.device.type == "cpu" else 1))
         masters = {name: value.detach() for name, value in self.network.named_parameters()}
         self.optimizer = ClippedOptimizer(masters, self.online.copies, settings, self.crew)
+        if settings.bound_weight:
+            self._require_bounds()
         self.updates = 0
         self._sums = torch.zeros(4, device=self.device)
         self._spreads = torch.zeros(2, device=self.device)
@@ -78,7 +80,15 @@ class Student:
     def graduate(self) -> Agent:
         """The student as it is now, in float32, with a module of its own."""
         module = copy.deepcopy(self.network).requires_grad_(True)
-        return replace(self.agent, module=module, sha256=None)
+        licence = {"licence": {"weights": "as its parent's"}}
+        return replace(self.agent, module=module, sha256=None, facts=licence)
+
+    def _require_bounds(self) -> None:
+        """UsageError now, not after a ramp, for a network that has none."""
+        frame = torch.zeros(1, *self.agent.preprocess.shape, device=self.device)
+        label = torch.zeros(1, dtype=torch.long, device=self.device)
+        with torch.no_grad():
+            worst_margins(self.network, frame, label, 0.0)
 
     def reseed(self, seed: int, number: int) -> None:
         """Start the inner attack's streams again: a boundary."""
@@ -96,8 +106,9 @@ class Student:
         """How much of the ramp lies behind the next update, 0..1: the share of bounds' weight and
         budget, which begin at nothing, since a network that nobody trained for them has huge ones.
         """
-        over = self.settings.lam_ramp * max(total - FLAT_UPDATES, 1)
-        return min(1.0, max(self.updates - FLAT_UPDATES, 0) / over) if over else 1.0
+        flat = FLAT_UPDATES if total > FLAT_UPDATES else 0
+        over = self.settings.lam_ramp * max(total - flat, 1)
+        return min(1.0, max(self.updates - flat, 0) / over) if over else 1.0
 
     def ramp(self, total: int) -> float:
         """The share of the budget that the next update's attack has."""
@@ -200,7 +211,7 @@ class Student:
         if own < COLLAPSED * teacher:
             raise Diverged(
                 f"hardening collapsed by update {self.updates}: the student gives every frame the "
-                f"same values; a learning_rate below {self.settings.learning_rate:g} keeps it alive"
+                f"same values; try a learning_rate below {self.settings.learning_rate:g}"
             )
 
     def parts(self) -> dict[str, dict[str, Tensor]]:

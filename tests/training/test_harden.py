@@ -245,10 +245,10 @@ def test_a_hardening_older_than_an_option_is_resumed_with_its_default(tmp_path: 
     list(make_hardening(tmp_path).run())
     state = tmp_path / "checkpoints" / "000003" / "state.json"
     saved = json.loads(state.read_text())
-    del saved["run"]["settings"]["bound_weight"], saved["run"]["preprocess"]["luma"]
+    del saved["run"]["settings"]["lam_ramp"], saved["run"]["preprocess"]["luma"]
     state.write_text(json.dumps(saved))
-    with pytest.raises(UsageError, match=r"bound_weight=0\.0, not 0\.5"):
-        make_hardening(tmp_path, replace(SETTINGS, bound_weight=0.5), resume=True)
+    with pytest.raises(UsageError, match=r"lam_ramp=0\.0, not 0\.5"):
+        make_hardening(tmp_path, replace(SETTINGS, lam_ramp=0.5), resume=True)
     make_hardening(tmp_path, resume=True).envs.close()
     del saved["run"]["agent"], saved["run"]["preprocess"]
     state.write_text(json.dumps(saved))
@@ -291,6 +291,54 @@ def test_the_curve_of_a_resumed_hardening_has_no_line_twice(tmp_path: Path) -> N
     ]  # fmt: skip
     assert [line["updates"] for line in lines if line["event"] == "resume"] == ["20"]
     assert learning_curve(tmp_path) is None, "its columns are not a training run's"
+
+
+def test_a_resumed_hardening_is_evaluated_where_the_whole_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played: list[int] = []
+    settings = replace(SETTINGS, eval_updates=40)
+
+    def run(folder: Path, *, until: int, resume: bool = False) -> Hardening:
+        hardening = make_hardening(folder, settings, resume=resume)
+
+        def note(*_args: object, **_options: object) -> list[None]:
+            played.append(hardening.student.updates)
+            return []
+
+        monkeypatch.setattr("sap_rl.training.harden.play_evaluation", note)
+        for event in hardening.run():
+            if isinstance(event, HardenSaved) and event.updates == until:
+                break
+        return hardening
+
+    whole = run(tmp_path / "whole", until=99)
+    assert played == [0, 40]
+    run(tmp_path / "cut", until=20)
+    resumed = run(tmp_path / "cut", until=99, resume=True)
+    assert played == [0, 40, 0, 40]
+    assert resumed.progress.evaluated == whole.progress.evaluated
+
+
+def test_a_hardening_is_resumed_with_its_threads(tmp_path: Path) -> None:
+    run = make_hardening(tmp_path, threads=1).run()
+    while not isinstance(next(run), HardenSaved):
+        pass
+    run.close()  # type: ignore[attr-defined]
+    with pytest.raises(UsageError, match=r"was made with threads=1, not 2: a resumed run keeps it"):
+        make_hardening(tmp_path, threads=2, resume=True)
+    make_hardening(tmp_path, threads=1, resume=True).envs.close()
+
+
+def test_minutes_too_few_for_the_ramp_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sap_rl.training.harden.FLAT_UPDATES", 10)
+    settings = replace(SETTINGS, updates=0, minutes=1e-9, lam_ramp=0.5)
+    with pytest.raises(
+        UsageError, match="minutes allow 10 updates on this machine, and the budget"
+    ):
+        list(make_hardening(tmp_path, settings).run())
 
 
 def test_only_what_is_asked_for_wins_over_settings() -> None:

@@ -201,7 +201,13 @@ def test_init_from_goes_on_from_an_agent(tmp_path: Path) -> None:
     assert all(int(line["steps"]) >= 500 for line in lines)
 
 
-@pytest.mark.parametrize("training", [3, {"agent_steps": "many", "minutes": float("nan")}, {}])
+@pytest.mark.parametrize(
+    "training",
+    [
+        3, {}, {"agent_steps": "many", "minutes": float("nan")},
+        {"agent_steps": True, "updates": -5}, {"agent_steps": 10**400, "minutes": float("inf")},
+    ],
+)  # fmt: skip
 def test_a_card_that_states_no_steps_begins_at_none(tmp_path: Path, training: object) -> None:
     facts = {"training": training}
     agent = Agent(small_network(2, 9), Preprocess(), "old", game="Pong", facts=facts)

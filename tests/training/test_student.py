@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from training.small_harden import SETTINGS, teacher
 
-from sap_rl import Agent, Preprocess, load_agent
+from sap_rl import Agent, Preprocess, UsageError, load_agent
 from sap_rl.atari.pixels import to_unit
 from sap_rl.attacks.noise import uniform_start
 from sap_rl.attacks.threat import Threat
@@ -19,6 +19,19 @@ from sap_rl.training.harden_settings import HardenSettings
 from sap_rl.training.learner import Diverged
 from sap_rl.training.lessons import Lesson
 from sap_rl.training.student import FIRST_SHARE, FLAT_UPDATES, Student
+
+
+class Unknown(nn.Module):
+    """A network that nobody has bounds for."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, obs: Tensor) -> Tensor:
+        found: Tensor = self.inner(obs)
+        return found
+
 
 SIDE = 6
 TELLING = 9
@@ -50,6 +63,17 @@ def linear_teacher() -> Agent:
     module[1].bias.data = torch.stack([weight @ grey, -weight @ grey])
     sees = Preprocess(frames=1, height=SIDE, width=SIDE)
     return Agent(module, sees, "Linear", num_actions=2)
+
+
+def layered_teacher() -> Agent:
+    """Layers that all have bounds, drawn at random."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module = nn.Sequential(
+            nn.Flatten(), nn.Linear(SIDE * SIDE, 32), nn.ReLU(), nn.Linear(32, 2)
+        )
+    sees = Preprocess(frames=1, height=SIDE, width=SIDE)
+    return Agent(module, sees, "Small", num_actions=2)
 
 
 def signed_frames() -> Tensor:
@@ -190,6 +214,8 @@ def test_the_budget_grows_over_the_ramp() -> None:
     assert bounds == pytest.approx([0, 0, 0.5, 1, 1])
     plain = Student(teacher(), SETTINGS, threads=1)
     assert plain.ramp(1000) == plain.risen(1000) == 1.0
+    student.updates = 15
+    assert student.risen(60) == 0.5, "a short run has a ramp too"
 
 
 def test_bounds_begin_at_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,18 +231,43 @@ def test_bounds_begin_at_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     student = Student(agent, settings, threads=1)
     for student.updates in (0, FLAT_UPDATES, FLAT_UPDATES + 250, FLAT_UPDATES + 700):
         student.update(lesson_of(agent, signed_frames()), None, FLAT_UPDATES + 1000)
-    assert budgets == pytest.approx([SETTINGS.lam / 2, SETTINGS.lam])
+    assert budgets == pytest.approx([0.0, SETTINGS.lam / 2, SETTINGS.lam]), "a look at the start"
+
+
+def test_their_weight_grows_too() -> None:
+    agent = layered_teacher()
+    lesson = random_lesson(agent)
+    student = Student(agent, replace(SETTINGS, bound_weight=0.8), threads=1)
+
+    def loss(risen: float) -> float:
+        generator = torch.Generator().manual_seed(0)
+        _, facts = student._passes(lesson, None, generator, count=8, share=1.0, risen=risen)
+        return float(facts[0])
+
+    obs, label = to_unit(lesson.pixels), lesson.values.argmax(1)
+    worst = worst_margins(student.network, obs, label, SETTINGS.lam / 2 / 255).detach()
+    others = torch.cat([torch.zeros(8, 1), worst / SETTINGS.temperature], 1)
+    bound = float(torch.logsumexp(others, 1).mean())
+    assert bound != pytest.approx(loss(0.0))
+    assert loss(0.5) == pytest.approx(0.6 * loss(0.0) + 0.4 * bound)
+
+
+def test_bounds_are_refused_at_once_where_there_are_none() -> None:
+    agent = teacher()
+    module = Unknown(agent.module)
+    with pytest.raises(UsageError, match="bounds are known for a Sequential of layers, not for Un"):
+        Student(replace(agent, module=module), replace(SETTINGS, bound_weight=0.5), threads=1)
+
+
+def test_a_graduate_states_nothing_of_its_parents_score() -> None:
+    parent = replace(teacher(), facts={"score": {"mean": 931.0}, "training": {"agent_steps": 5}})
+    graduate = Student(parent, SETTINGS, threads=1).graduate()
+    assert graduate.facts == {"licence": {"weights": "as its parent's"}}
 
 
 def test_the_bound_is_part_of_the_loss_where_it_is_asked_for() -> None:
     """On layers where interval arithmetic is loose, only training for it makes it tight."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        module = nn.Sequential(
-            nn.Flatten(), nn.Linear(SIDE * SIDE, 32), nn.ReLU(), nn.Linear(32, 2)
-        )
-    sees = Preprocess(frames=1, height=SIDE, width=SIDE)
-    agent = Agent(module, sees, "Small", num_actions=2)
+    agent = layered_teacher()
     lesson = lesson_of(agent, signed_frames())
     label, obs = lesson.values.argmax(1), to_unit(lesson.pixels)
     found = []
@@ -242,21 +293,27 @@ def test_what_is_not_finite_is_told() -> None:
         student.metrics()
 
 
+def shrink(student: Student, share: float) -> None:
+    with torch.no_grad():
+        for parameter in student.network.parameters():
+            parameter.mul_(share if parameter.ndim > 1 else 1.0)
+
+
 def test_a_student_that_sees_nothing_any_more_is_told() -> None:
     agent = teacher()
-    for shrunk in (0.5, 0.0):
-        student = Student(agent, SETTINGS, threads=1)
-        with torch.no_grad():
-            for parameter in student.network.parameters():
-                parameter.mul_(shrunk if parameter.ndim > 1 else 1.0)
+    student = Student(agent, SETTINGS, threads=1)
+    for update in range(1, 4):
         student.update(random_lesson(agent), random_lesson(agent, 2), 60)
-        if shrunk:
+        if update == 1:
+            shrink(student, 0.5)
+        elif update == 2:
             student.check()  # faint is not dead
-            continue
-        with pytest.raises(Diverged, match="collapsed by update 1: the student gives every frame"):
-            student.check()
-        with pytest.raises(Diverged, match=r"a learning_rate below 0\.001 keeps it alive"):
             student.metrics()
+            shrink(student, 0.0)
+    with pytest.raises(Diverged, match="collapsed by update 3: the student gives every frame the"):
+        student.check()
+    with pytest.raises(Diverged, match=r"try a learning_rate below 0\.001"):
+        student.metrics()
 
 
 def test_the_inner_attack_climbs_away_from_the_teacher_not_from_the_student() -> None:
