@@ -11,6 +11,7 @@ matrix product per thread.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -24,7 +25,7 @@ import numpy as np
 import torch
 
 from benchmarks.train_speed import products
-from sap_rl import Evaluation, Protocol, load_agent
+from sap_rl import Protocol, load_agent
 from sap_rl.atari.fleet import make_fleet
 from sap_rl.evaluation.arms import METER_EVERY
 from sap_rl.evaluation.results import Row
@@ -34,19 +35,22 @@ GAME, LAM, NUM_ENVS = "BankHeist", "4", 32
 JOB = ["eval", "--game", GAME, "--lambda", LAM]
 
 
-def run_job(threads: int, precision: str) -> tuple[Evaluation, float, float]:
-    """The job in a process of its own: what it found, seconds on the clock and of processors."""
+def run_job(threads: int, precision: str, episodes: int) -> tuple[list[Row], float, float]:
+    """The job in a process of its own: its rows, seconds on the clock and of processors."""
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "found.json"
         program = str(Path(sys.executable).with_name("sap-rl"))
         command = [program, *JOB, "--threads", str(threads)]
-        command += ["--precision", precision, "--json", str(found), "--quiet"]
+        command += ["--precision", precision, "--episodes", str(episodes)]
+        command += ["--json", str(found), "--quiet"]
         began, before = time.perf_counter(), os.times()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         wall, after = time.perf_counter() - began, os.times()
         used = after.children_user + after.children_system
         used -= before.children_user + before.children_system
-        return Evaluation.from_json(found.read_text(encoding="utf-8")), wall, used
+        rows = json.loads(found.read_text(encoding="utf-8"))["rows"]
+        named = [{("lam" if key == "lambda" else key): row[key] for key in row} for row in rows]
+        return [Row(**row) for row in named], wall, used
 
 
 def multiplications(row: Row, layers: dict[str, int]) -> float:
@@ -119,11 +123,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--precision", choices=PRECISIONS, default="float32")
+    parser.add_argument("--episodes", type=int, default=30)
     args = parser.parse_args()
-    evaluation, wall, used = run_job(args.threads, args.precision)
+    rows, wall, used = run_job(args.threads, args.precision, args.episodes)
     layers = products(load_agent(GAME).module)
-    steps = sum(sum(row.lengths) for row in evaluation.rows)
-    work = sum(multiplications(row, layers) for row in evaluation.rows)
+    steps = sum(sum(row.lengths) for row in rows)
+    work = sum(multiplications(row, layers) for row in rows)
     emulation = emulation_rate(args.threads)
     rate = product_rate(args.threads, args.precision)
     print(f"sap-rl {' '.join(JOB)} --precision {args.precision}, {args.threads} thread(s)")
