@@ -11,14 +11,12 @@ matrix product per thread.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,14 +26,16 @@ from benchmarks.train_speed import products
 from sap_rl import Protocol, load_agent
 from sap_rl.atari.fleet import make_fleet
 from sap_rl.evaluation.arms import METER_EVERY
-from sap_rl.evaluation.results import Row
+from sap_rl.evaluation.results import Row, read_evaluation
+from sap_rl.machine import single_threaded
 from sap_rl.networks.precision import PRECISIONS
+from sap_rl.training.crew import Crew
 
 GAME, LAM, NUM_ENVS = "BankHeist", "4", 32
 JOB = ["eval", "--game", GAME, "--lambda", LAM]
 
 
-def run_job(threads: int, precision: str, episodes: int) -> tuple[list[Row], float, float]:
+def run_job(threads: int, precision: str, episodes: int) -> tuple[tuple[Row, ...], float, float]:
     """The job in a process of its own: its rows, seconds on the clock and of processors."""
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "found.json"
@@ -48,9 +48,7 @@ def run_job(threads: int, precision: str, episodes: int) -> tuple[list[Row], flo
         wall, after = time.perf_counter() - began, os.times()
         used = after.children_user + after.children_system
         used -= before.children_user + before.children_system
-        rows = json.loads(found.read_text(encoding="utf-8"))["rows"]
-        named = [{("lam" if key == "lambda" else key): row[key] for key in row} for row in rows]
-        return [Row(**row) for row in named], wall, used
+        return read_evaluation(found).rows, wall, used
 
 
 def multiplications(row: Row, layers: dict[str, int]) -> float:
@@ -69,16 +67,14 @@ def multiplications(row: Row, layers: dict[str, int]) -> float:
 
 def at_once(work: Callable[[int], None], threads: int) -> float:
     """Seconds until all threads have done their work, after each has done it once before."""
-    crew: Sequence[threading.Thread] = ()
-    began = 0.0
-    for _ in range(2):
-        crew = [threading.Thread(target=work, args=(place,)) for place in range(threads)]
+    crew = Crew(threads)
+    with single_threaded():
+        crew.run(work, range(threads))
         began = time.perf_counter()
-        for worker in crew:
-            worker.start()
-        for worker in crew:
-            worker.join()
-    return time.perf_counter() - began
+        crew.run(work, range(threads))
+        seconds = time.perf_counter() - began
+    crew.close()
+    return seconds
 
 
 def product_rate(threads: int, precision: str, repeats: int = 300) -> float:
@@ -86,7 +82,6 @@ def product_rate(threads: int, precision: str, repeats: int = 300) -> float:
     square = torch.randn(1024, 1024).to(PRECISIONS[precision])
 
     def work(_place: int) -> None:
-        torch.set_num_threads(1)
         for _ in range(repeats):
             square @ square
 
