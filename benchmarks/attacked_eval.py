@@ -28,9 +28,9 @@ from benchmarks.sap_forward import MultinomialSAP
 from benchmarks.timing import measure_apart
 from sap_rl import Protocol, load_agent
 from sap_rl.atari.fleet import Fleet, make_fleet
-from sap_rl.evaluation.arms import Arm, Cast, Contestant
-from sap_rl.evaluation.side_by_side import Job, side_by_side
 from sap_rl.machine import keep_freed_memory
+from sap_rl.play.arms import Arm, AttackedPlayer, Players
+from sap_rl.play.threads import Job, side_by_side
 
 NUM_ENVS, LAM = 32, 4.0
 PARTS = ("emulation", "attack", "policy", "rest")
@@ -99,9 +99,9 @@ def ours(
     keep_freed_memory()
     agent = load_agent("BankHeist", device=device).in_precision(precision)
     protocol = Protocol(grad_samples=grad_samples)
-    cast = Cast(agent, protocol, seed=0)
+    players = Players(agent, protocol, seed=0)
     if defense:
-        cast.defended = agent.defend(defense, seed=0)
+        players.defended = agent.defend(defense, seed=0)
     arm = Arm("defended" if defense else "original", LAM, "self")
     arms = torch.get_num_threads()
     fleets = [
@@ -113,8 +113,8 @@ def ours(
     ready = threading.Barrier(arms)
 
     def play(place: int) -> Iterator[int]:
-        player = cast.apart().contestant(arm)
-        player.meter = None  # flips are measured besides, on every 8th step
+        player = players.apart().attacked_player(arm)
+        player.flip_probe = None  # flips are measured besides, on every 8th step
         yield from timed_steps(player, fleets[place], count, clocks[place], ready)
 
     for _ in side_by_side([Job(play) for _ in range(arms)], arms):
@@ -127,7 +127,11 @@ def ours(
 
 
 def timed_steps(
-    player: Contestant, fleet: Fleet, count: int, clock: dict[str, float], ready: threading.Barrier
+    player: AttackedPlayer,
+    fleet: Fleet,
+    count: int,
+    clock: dict[str, float],
+    ready: threading.Barrier,
 ) -> Iterator[int]:
     """Play `count` steps of every environment after three to warm up; seconds by part in clock."""
     timed(player.adversary, "perturb", clock, "attack")

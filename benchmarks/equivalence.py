@@ -17,7 +17,7 @@ import torch
 from benchmarks.sap_forward import without_numba
 from sap_rl import Agent, evaluate, load_agent
 from sap_rl.evaluation.results import Row
-from sap_rl.evaluation.statistics import difference_interval
+from sap_rl.statistics.intervals import difference_interval
 
 LAM = 0.25
 

@@ -17,17 +17,17 @@ from typing import Any
 import torch
 
 from sap_rl import Agent, evaluate, load_agent
-from sap_rl.atari.pixels import to_unit
 from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks import make_attack
 from sap_rl.attacks.threat import Threat
-from sap_rl.evaluation.arms import Cast
-from sap_rl.evaluation.certificates import certification_rate
-from sap_rl.evaluation.frames import fitting_frames
-from sap_rl.reporting.tables import interval_text
-from sap_rl.training.harden import Hardening
-from sap_rl.training.harden_settings import HardenSettings
-from sap_rl.training.learner import Diverged
+from sap_rl.certify.rates import certification_rate
+from sap_rl.pixels import to_unit
+from sap_rl.play.arms import Players
+from sap_rl.play.frames import fitting_frames
+from sap_rl.reporting.tables.evaluation import interval_text
+from sap_rl.training.dqn.learner import Diverged
+from sap_rl.training.harden.run import Hardening
+from sap_rl.training.harden.settings import HardenSettings
 from sap_rl.types import Attack, Pixels
 
 GAME = "BankHeist"
@@ -80,8 +80,8 @@ class Judge:
     """The original's actions and values on frames of its own clean play."""
 
     def __init__(self, original: Agent) -> None:
-        cast = Cast(original, Protocol(), 0)
-        self.frames = torch.from_numpy(fitting_frames(cast, GAME, FRAMES))
+        players = Players(original, Protocol(), 0)
+        self.frames = torch.from_numpy(fitting_frames(players, GAME, FRAMES))
         self.values = original.q_values(self.frames)
         self.actions = self.values.argmax(1)
 

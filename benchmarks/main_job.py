@@ -25,11 +25,11 @@ import torch
 from benchmarks.train_speed import products
 from sap_rl import Protocol, load_agent
 from sap_rl.atari.fleet import make_fleet
-from sap_rl.evaluation.arms import METER_EVERY
 from sap_rl.evaluation.results import Row, read_evaluation
 from sap_rl.machine import single_threaded
 from sap_rl.networks.precision import PRECISIONS
-from sap_rl.training.crew import Crew
+from sap_rl.play.arms import PROBE_EVERY
+from sap_rl.training.threads import BatchThreads
 
 GAME, LAM, NUM_ENVS = "BankHeist", "4", 32
 JOB = ["eval", "--game", GAME, "--lambda", LAM]
@@ -60,20 +60,20 @@ def multiplications(row: Row, layers: dict[str, int]) -> float:
     def passes(count: float) -> float:
         return first * min(count, 1) + rest * (min(count, 1) if row.arm == "matched" else count)
 
-    looks = passes(2) / METER_EVERY if row.arm != "original" else 0.0
+    looks = passes(2) / PROBE_EVERY if row.arm != "original" else 0.0
     attack = passes(row.forward_passes or 0) + passes(row.backward_passes or 0)
     return sum(row.lengths) * (passes(row.policy_samples) + looks + attack)
 
 
 def at_once(work: Callable[[int], None], threads: int) -> float:
     """Seconds until all threads have done their work, after each has done it once before."""
-    crew = Crew(threads)
+    batch_threads = BatchThreads(threads)
     with single_threaded():
-        crew.run(work, range(threads))
+        batch_threads.run(work, range(threads))
         began = time.perf_counter()
-        crew.run(work, range(threads))
+        batch_threads.run(work, range(threads))
         seconds = time.perf_counter() - began
-    crew.close()
+    batch_threads.close()
     return seconds
 
 

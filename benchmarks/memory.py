@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 
 from sap_rl import Protocol, load_agent
-from sap_rl.evaluation.rollout import Episode
+from sap_rl.evaluation.run import ArmPlayed, EvaluationRun
 from sap_rl.evaluation.settings import Settings
-from sap_rl.evaluation.stage import ArmPlayed, Stage
+from sap_rl.play.rollout import Episode
 
 
 def resident_mib() -> float:
@@ -36,9 +36,9 @@ def main() -> None:
         episodes=args.episodes, num_envs=16,
         protocol=Protocol(max_frames=args.max_frames, grad_samples=1),
     )  # fmt: skip
-    for event in Stage(load_agent("BankHeist"), settings).play():
+    for event in EvaluationRun(load_agent("BankHeist"), settings).play():
         if isinstance(event, ArmPlayed) and isinstance(event.what, Episode):
-            ended = len(event.tally.episodes)
+            ended = len(event.arm_stats.episodes)
             if ended % (args.episodes // 5) == 0:
                 where = f"{event.arm.title} at lambda {event.arm.lam:g}"
                 print(f"{where}: {ended} episodes, {resident_mib():.0f} MiB", flush=True)

@@ -35,8 +35,8 @@ WARM = 8
 
 def ours(game: str, steps: int) -> dict[str, float]:
     """Steps per second of the loop once updates have begun, and seconds by part."""
-    from sap_rl.training.loop import Training
-    from sap_rl.training.settings import TrainSettings
+    from sap_rl.training.dqn.run import Training
+    from sap_rl.training.dqn.settings import TrainSettings
 
     warmup = 1_000
     settings = TrainSettings(
@@ -103,8 +103,8 @@ def stable_baselines(game: str, steps: int) -> dict[str, float]:
 def bound(game: str, steps: int) -> dict[str, float]:
     """Emulation and bare passes, measured apart and added."""
     from sap_rl.machine import keep_freed_memory, single_threaded
-    from sap_rl.training.crew import Crew
     from sap_rl.training.replay import Batch
+    from sap_rl.training.threads import BatchThreads
 
     keep_freed_memory()
     emulation = emulation_seconds(game, steps)
@@ -114,14 +114,14 @@ def bound(game: str, steps: int) -> dict[str, float]:
     batch = Batch(pixels[0], torch.zeros(BATCH, dtype=torch.int64), ones, ones, pixels[1])
 
     def passes() -> None:
-        learner.crew.run(
-            lambda part: learner._passes(part, 0, BATCH), batch.split(learner.crew.size)
+        learner.batch_threads.run(
+            lambda part: learner._passes(part, 0, BATCH), batch.split(learner.batch_threads.size)
         )
 
     with single_threaded():
         sliced = seconds_of(passes)
         act = seconds_of(lambda: learner.values(pixels[0, :NUM_ENVS]))
-    learner.crew = Crew(1)
+    learner.batch_threads = BatchThreads(1)
     whole = seconds_of(passes)
     update = min(sliced, whole)
     per_step = [
@@ -186,8 +186,8 @@ def emulation_seconds(game: str, steps: int) -> tuple[float, float]:
 
 def make_learner() -> Any:
     from sap_rl.networks.nature import nature_network
-    from sap_rl.training.learner import Learner
-    from sap_rl.training.settings import TrainSettings
+    from sap_rl.training.dqn.learner import Learner
+    from sap_rl.training.dqn.settings import TrainSettings
 
     return Learner(nature_network(18), TrainSettings())
 
@@ -199,7 +199,9 @@ def optimizer_seconds() -> tuple[float, float]:
     learner = make_learner()
     gradient = [torch.zeros_like(p) for p in learner.online.parameters]
     with single_threaded():
-        return seconds_of(lambda: learner.optimizer.step([gradient] * learner.crew.size, 1e-4))
+        return seconds_of(
+            lambda: learner.optimizer.step([gradient] * learner.batch_threads.size, 1e-4)
+        )
 
 
 def seconds_of(work: Callable[[], Any], repeats: int = 60) -> tuple[float, float]:

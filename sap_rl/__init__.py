@@ -11,6 +11,7 @@ if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 from sap_rl.agents import Agent, load_agent
+from sap_rl.api import evaluate, harden
 from sap_rl.atari.env import make_atari
 from sap_rl.atari.protocol import Preprocess, Protocol
 from sap_rl.attacks import ATTACKS
@@ -19,10 +20,8 @@ from sap_rl.attacks.threat import Threat, ThreatViolation
 from sap_rl.defenses import DEFENSES
 from sap_rl.defenses.sap import SAP, sap
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.evaluate import evaluate
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.networks.loaders import LOADERS
-from sap_rl.training.harden import harden
 from sap_rl.wrappers import AdversarialObservation, AdversarialVectorObservation
 
 __version__ = "0.1.0"

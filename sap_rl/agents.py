@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from sap_rl.atari.games import canonical_game
-from sap_rl.atari.pixels import to_unit
 from sap_rl.atari.protocol import Preprocess, Protocol
 from sap_rl.attacks.gradients import mean_values
 from sap_rl.defenses import DEFENSES, parse_defense
@@ -26,6 +25,7 @@ from sap_rl.networks.loaders import LOADERS, load_checkpoint
 from sap_rl.networks.loaders.request import Request
 from sap_rl.networks.lookup import find_agent, shipped_agents
 from sap_rl.networks.precision import PRECISIONS, half_precision
+from sap_rl.pixels import to_unit
 from sap_rl.seeds import numpy_stream
 from sap_rl.types import ActionArray, QValues
 

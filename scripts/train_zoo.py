@@ -30,21 +30,22 @@ from sap_rl.agents import Agent, load_agent
 from sap_rl.atari.games import FACTS, canonical_game, game_facts
 from sap_rl.cli.terminal import INTERRUPTED_STATUS, USAGE_STATUS, set_threads
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.results import Row, check_folder, replace_folder, write_atomically
-from sap_rl.evaluation.score import CAPS, RIVAL_SEED, stated_score
-from sap_rl.evaluation.statistics import difference_interval
-from sap_rl.options import read_number, read_whole, read_yaml
-from sap_rl.reporting.progress import ExportBar, TrainingBar
-from sap_rl.reporting.tables import console
+from sap_rl.evaluation.results import Row
+from sap_rl.files import check_folder, replace_folder, write_atomically
+from sap_rl.reporting.live.bars import ExportBar, TrainingBar
+from sap_rl.reporting.tables.evaluation import console
 from sap_rl.seeds import numpy_stream
+from sap_rl.settings.options import read_number, read_whole, read_yaml
+from sap_rl.statistics.intervals import difference_interval
 from sap_rl.training.checkpoint import latest_checkpoint, read_checkpoint
 from sap_rl.training.curve import CurveWriter
-from sap_rl.training.export import Export, ExportEvent
-from sap_rl.training.learner import Diverged
-from sap_rl.training.loop import Training
+from sap_rl.training.dqn.learner import Diverged
+from sap_rl.training.dqn.run import Training
+from sap_rl.training.dqn.settings import TrainSettings, train_settings
 from sap_rl.training.parentage import stated_number
-from sap_rl.training.scoring import Scoring
-from sap_rl.training.settings import TrainSettings, train_settings
+from sap_rl.zoo.publish import Export, ExportEvent
+from sap_rl.zoo.score import CAPS, RIVAL_SEED, stated_score
+from sap_rl.zoo.scoring import Scoring
 
 RECIPE = Path(__file__).parent.parent / "configs" / "train" / "ddqn.yaml"
 STEPS = 10_000_000

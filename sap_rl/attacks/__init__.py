@@ -14,7 +14,6 @@ from typing import Any, cast
 
 import torch
 
-from sap_rl.atari.pixels import lam_to_eps
 from sap_rl.attacks.apgd import Course, apgd
 from sap_rl.attacks.noise import noise, uniform
 from sap_rl.attacks.objectives import OBJECTIVES, flat_at_clean, make_objective
@@ -24,6 +23,7 @@ from sap_rl.attacks.square import square
 from sap_rl.attacks.threat import Threat
 from sap_rl.attacks.universal import Universal
 from sap_rl.errors import UsageError, require_positive, unknown
+from sap_rl.pixels import lam_to_eps
 from sap_rl.types import Actions, Attack, QFunction, UnitFrames
 
 

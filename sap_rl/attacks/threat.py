@@ -9,9 +9,9 @@ from typing import NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from sap_rl.atari.pixels import PIXEL_MAX, lam_to_eps, to_pixels
 from sap_rl.atari.protocol import Frames, Observation
 from sap_rl.errors import UsageError, unknown
+from sap_rl.pixels import PIXEL_MAX, lam_to_eps, to_pixels
 from sap_rl.types import PerExample, Pixels, UnitFrames
 
 TOLERANCE = 1e-3

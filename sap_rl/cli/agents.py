@@ -8,7 +8,16 @@ from pathlib import Path
 from sap_rl.agents import load_agent, read_checkpoint, shipped_agents
 from sap_rl.cli.terminal import FAILED_STATUS, add_loading, given_loading, listen, set_threads
 from sap_rl.errors import UsageError, require_at_least
-from sap_rl.evaluation.score import (
+from sap_rl.evaluation.run import EvaluationRun
+from sap_rl.reporting.live.bars import ExportBar, ProgressBar
+from sap_rl.reporting.tables.checkpoints import checkpoint_report
+from sap_rl.reporting.tables.evaluation import agents_table, check_report, console
+from sap_rl.reporting.tables.flags import BAR
+from sap_rl.settings.options import EVAL_OPTIONS, read_number, read_option, read_whole
+from sap_rl.zoo.publish import Export
+from sap_rl.zoo.publish_hardened import HardenExport, is_hardening
+from sap_rl.zoo.publish_imported import Import
+from sap_rl.zoo.score import (
     CAPS,
     CHECK_SEED,
     check_mean,
@@ -16,15 +25,6 @@ from sap_rl.evaluation.score import (
     score_settings,
     stated_score,
 )
-from sap_rl.evaluation.stage import Stage
-from sap_rl.options import EVAL_OPTIONS, read_number, read_option, read_whole
-from sap_rl.reporting.checkpoints import checkpoint_report
-from sap_rl.reporting.flags import BAR
-from sap_rl.reporting.progress import ExportBar, ProgressBar
-from sap_rl.reporting.tables import agents_table, check_report, console
-from sap_rl.training.export import Export
-from sap_rl.training.harden_export import HardenExport, is_hardening
-from sap_rl.training.importing import Import
 
 
 def add_agents(parser: argparse.ArgumentParser) -> None:
@@ -168,11 +168,11 @@ def run_check(args: argparse.Namespace) -> int:
     bare = agent.facts.get("stated_mean") if args.stated is None else args.stated
     mean = None if bare is None else read_number("stated", bare)
     stated = None if mean is not None else stated_score(agent.facts, settings.protocol.max_frames)
-    stage = Stage(agent, settings)
-    bar = ProgressBar(stage.arms, settings.episodes, console(stderr=True))
+    run = EvaluationRun(agent, settings)
+    bar = ProgressBar(run.arms, settings.episodes, console(stderr=True))
     with bar:
-        listen(stage.play(), [bar])
-    row = stage.rows[0]
+        listen(run.play(), [bar])
+    row = run.rows[0]
     if stated is not None:
         check = check_score(stated, row)
     else:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from sap_rl.agents import load_agent
+from sap_rl.audit.run import Audit
 from sap_rl.cli.terminal import (
     INTERRUPTED_STATUS,
     add_loading,
@@ -13,13 +14,12 @@ from sap_rl.cli.terminal import (
     given_loading,
     set_threads,
 )
-from sap_rl.config import audit_settings
-from sap_rl.evaluation.audit import Audit
-from sap_rl.evaluation.results import check_writable, write_atomically
-from sap_rl.options import AUDIT_OPTIONS
-from sap_rl.reporting.card import audit_report
-from sap_rl.reporting.progress import CellLines
-from sap_rl.reporting.tables import console
+from sap_rl.files import check_writable, write_atomically
+from sap_rl.reporting.live.bars import CellLines
+from sap_rl.reporting.tables.audit import audit_report
+from sap_rl.reporting.tables.evaluation import console
+from sap_rl.settings.options import AUDIT_OPTIONS
+from sap_rl.settings.requests import audit_settings
 
 
 def add_audit(parser: argparse.ArgumentParser) -> None:

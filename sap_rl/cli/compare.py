@@ -6,16 +6,16 @@ import argparse
 from pathlib import Path
 
 from sap_rl.cli.terminal import FAILED_STATUS
+from sap_rl.compare.matrix import matrix_games, matrix_games_json
+from sap_rl.compare.pairs import Comparison, compare
+from sap_rl.compare.paper import PaperComparison, against_paper
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.against_paper import PaperComparison, against_paper
-from sap_rl.evaluation.contest import contests, contests_json
-from sap_rl.evaluation.results import check_writable, write_atomically
-from sap_rl.evaluation.store import load_evaluations
-from sap_rl.evaluation.store_comparison import Comparison, compare
-from sap_rl.options import read_option
-from sap_rl.reporting.comparisons import comparison_report, paper_report
-from sap_rl.reporting.contest_tables import contests_report
-from sap_rl.reporting.tables import console
+from sap_rl.files import check_writable, write_atomically
+from sap_rl.reporting.tables.comparisons import comparison_report, paper_report
+from sap_rl.reporting.tables.evaluation import console
+from sap_rl.reporting.tables.matrix_game import matrix_games_report
+from sap_rl.settings.options import read_option
+from sap_rl.store.store import load_evaluations
 
 STORE = "a store of `sap-rl sweep`, or the file of `sap-rl eval --json`"
 
@@ -63,8 +63,8 @@ def run_game(args: argparse.Namespace) -> int:
     """Print the payoffs and both sides' mixtures of every game and lambda."""
     if args.json:
         check_writable(args.json)
-    found = contests(load_evaluations(args.stores), seed=read_option("seed", args.seed))
+    found = matrix_games(load_evaluations(args.stores), seed=read_option("seed", args.seed))
     if args.json:
-        write_atomically(args.json, contests_json(found))
-    console().print(contests_report(found))
+        write_atomically(args.json, matrix_games_json(found))
+    console().print(matrix_games_report(found))
     return 0

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from sap_rl.cli.terminal import INTERRUPTED_STATUS, add_option, listen, load_players, set_threads
-from sap_rl.config import EvalRequest, eval_request
 from sap_rl.evaluation.assembly import Origin
-from sap_rl.evaluation.results import check_folder, check_writable, write_atomically
-from sap_rl.evaluation.stage import Event, Stage
-from sap_rl.options import EVAL_OPTIONS, read_yaml
-from sap_rl.reporting.progress import ProgressBar
-from sap_rl.reporting.tables import console, evaluation_report
-from sap_rl.reporting.tensorboard import TensorBoardWriter
+from sap_rl.evaluation.run import EvaluationRun, Event
+from sap_rl.files import check_folder, check_writable, write_atomically
+from sap_rl.reporting.live.bars import ProgressBar
+from sap_rl.reporting.live.tensorboard import TensorBoardWriter
+from sap_rl.reporting.tables.evaluation import console, evaluation_report
+from sap_rl.settings.options import EVAL_OPTIONS, read_yaml
+from sap_rl.settings.requests import EvalRequest, eval_request
 
 
 def add_eval(parser: argparse.ArgumentParser) -> None:
@@ -43,11 +43,11 @@ def run_eval(args: argparse.Namespace) -> int:
     request = eval_request(options)
     agent, other = load_players(request)
     origin = Origin.of(request.agent, request.loading, request.other)
-    stage = Stage(agent, request.settings, other, origin=origin)
-    return _play(stage, request, args)
+    run = EvaluationRun(agent, request.settings, other, origin=origin)
+    return _play(run, request, args)
 
 
-def _play(stage: Stage, request: EvalRequest, args: argparse.Namespace) -> int:
+def _play(run: EvaluationRun, request: EvalRequest, args: argparse.Namespace) -> int:
     if args.json:
         check_writable(args.json)
     listeners: list[Callable[[Event], Any]] = []
@@ -57,16 +57,16 @@ def _play(stage: Stage, request: EvalRequest, args: argparse.Namespace) -> int:
         board = TensorBoardWriter(args.tensorboard)
         listeners.append(board)
     interrupted = False
-    bar = ProgressBar(stage.arms, request.settings.episodes, console(stderr=True))
+    bar = ProgressBar(run.arms, request.settings.episodes, console(stderr=True))
     try:
         if args.quiet:
-            listen(stage.play(), listeners)
+            listen(run.play(), listeners)
         else:
             with bar:
-                listen(stage.play(), [*listeners, bar])
+                listen(run.play(), [*listeners, bar])
     except KeyboardInterrupt:
         interrupted = True
-    evaluation = stage.result()
+    evaluation = run.result()
     if args.json and any(row.episodes for row in evaluation.rows):
         write_atomically(args.json, evaluation.to_json())
     if board is not None:

@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 
 from sap_rl.cli.terminal import add_option, listen, load_players, say, set_threads
-from sap_rl.config import FILM_KEYS, film_request, read_seconds
-from sap_rl.evaluation.film_stage import FilmStage, Scene
-from sap_rl.evaluation.results import check_writable, write_atomically
-from sap_rl.options import EVAL_OPTIONS, read_whole, read_yaml
-from sap_rl.reporting.film import check_film_path, film_bytes, film_caption, film_steps
-from sap_rl.reporting.progress import FilmBar
-from sap_rl.reporting.tables import console
+from sap_rl.files import check_writable, write_atomically
+from sap_rl.film.file import check_film_path, film_bytes, film_caption, film_steps
+from sap_rl.film.games import FilmedGames, Scene
+from sap_rl.reporting.live.bars import FilmBar
+from sap_rl.reporting.tables.evaluation import console
+from sap_rl.settings.options import EVAL_OPTIONS, read_whole, read_yaml
+from sap_rl.settings.requests import FILM_KEYS, film_request, read_seconds
 
 
 def add_film(parser: argparse.ArgumentParser) -> None:
@@ -40,12 +40,12 @@ def run_film(args: argparse.Namespace) -> int:
     request = film_request(options)
     agent, other = load_players(request)
     steps = film_steps(seconds, agent.preprocess.frameskip / 60)
-    stage = FilmStage(agent, request.settings, steps, read_whole("episode", args.episode), other)
+    filmed = FilmedGames(agent, request.settings, steps, read_whole("episode", args.episode), other)
     scenes: list[Scene] = []
     bar = FilmBar(steps, console(stderr=True, quiet=args.quiet))
     with bar:
-        listen(stage.play(), [scenes.append, bar])
-    write_atomically(args.out, film_bytes(scenes, stage.facts, args.out.suffix))
-    console().print(film_caption(scenes, stage.facts))
+        listen(filmed.play(), [scenes.append, bar])
+    write_atomically(args.out, film_bytes(scenes, filmed.facts, args.out.suffix))
+    console().print(film_caption(scenes, filmed.facts))
     say(f"{args.out}: {args.out.stat().st_size:,} bytes")
     return 0

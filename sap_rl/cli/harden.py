@@ -18,15 +18,15 @@ from sap_rl.cli.terminal import (
     set_threads,
     stopped_by_signals,
 )
-from sap_rl.evaluation.results import check_folder
-from sap_rl.options import read_option, read_yaml
-from sap_rl.reporting.harden import HardenBar, HardenWriter
-from sap_rl.reporting.tables import console
+from sap_rl.files import check_folder
+from sap_rl.reporting.live.harden import HardenBar, HardenWriter
+from sap_rl.reporting.tables.evaluation import console
+from sap_rl.settings.options import read_option, read_yaml
 from sap_rl.training.curve import HardenCurve
-from sap_rl.training.harden import Hardening
-from sap_rl.training.harden_events import HardenEvent, HardenFinished
-from sap_rl.training.harden_export import write_agent
-from sap_rl.training.harden_settings import asked, harden_settings
+from sap_rl.training.harden.events import HardenEvent, HardenFinished
+from sap_rl.training.harden.run import Hardening
+from sap_rl.training.harden.settings import asked, harden_settings
+from sap_rl.zoo.publish_hardened import write_agent
 
 
 def add_harden(parser: argparse.ArgumentParser) -> None:

@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 
 from sap_rl.cli.terminal import say
-from sap_rl.evaluation.results import check_folder
-from sap_rl.evaluation.store import load_evaluations
-from sap_rl.reporting.extra import FIGURES, require
-from sap_rl.reporting.figure_files import paper_figures, save_figures
+from sap_rl.extras import FIGURES, require
+from sap_rl.files import check_folder
+from sap_rl.reporting.figures.files import paper_figures, save_figures
+from sap_rl.store.store import load_evaluations
 
 
 def add_plot(parser: argparse.ArgumentParser) -> None:

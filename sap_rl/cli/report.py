@@ -6,15 +6,15 @@ import argparse
 from pathlib import Path
 
 from sap_rl.cli.terminal import say, set_threads
-from sap_rl.config import read_seconds
-from sap_rl.evaluation.results import check_writable, write_atomically
-from sap_rl.evaluation.store import load_evaluations
-from sap_rl.reporting.curves import panels
-from sap_rl.reporting.exhibits import collect
-from sap_rl.reporting.extra import FILMS, PAGES, require
-from sap_rl.reporting.progress import FilmsBar
-from sap_rl.reporting.report import report_page
-from sap_rl.reporting.tables import console
+from sap_rl.extras import FILMS, PAGES, require
+from sap_rl.files import check_writable, write_atomically
+from sap_rl.reporting.figures.curves import panels
+from sap_rl.reporting.live.bars import FilmsBar
+from sap_rl.reporting.page.extras import collect
+from sap_rl.reporting.page.page import report_page
+from sap_rl.reporting.tables.evaluation import console
+from sap_rl.settings.requests import read_seconds
+from sap_rl.store.store import load_evaluations
 
 
 def add_report(parser: argparse.ArgumentParser) -> None:

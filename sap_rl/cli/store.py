@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 
 from sap_rl.cli.terminal import say
-from sap_rl.evaluation.export import WRITERS, export
-from sap_rl.evaluation.store import Store
-from sap_rl.reporting.store_list import store_list
-from sap_rl.reporting.tables import console
+from sap_rl.reporting.tables.evaluation import console
+from sap_rl.reporting.tables.store import store_list
+from sap_rl.store.export import WRITERS, export
+from sap_rl.store.store import Store
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:

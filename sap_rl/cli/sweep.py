@@ -11,19 +11,19 @@ from typing import Any
 
 from sap_rl.cli.terminal import INTERRUPTED_STATUS, listen, say
 from sap_rl.errors import UsageError, require_positive, unknown
-from sap_rl.evaluation.engine_local import LocalEngine
-from sap_rl.evaluation.engine_ray import RayEngine
-from sap_rl.evaluation.engines import ENGINES, Engine
-from sap_rl.evaluation.results import check_folder
-from sap_rl.evaluation.store import Store
-from sap_rl.evaluation.sweep import Sweep
+from sap_rl.files import check_folder
 from sap_rl.machine import usable_cores
-from sap_rl.options import read_number, read_whole, read_yaml
-from sap_rl.reporting.across_tables import across_report
-from sap_rl.reporting.sweep_progress import SweepBars, estimate_lines
-from sap_rl.reporting.tables import console, evaluation_report
-from sap_rl.reporting.tensorboard import SweepWriter
-from sap_rl.sweep_config import sweep_request
+from sap_rl.reporting.live.sweep import SweepBars, estimate_lines
+from sap_rl.reporting.live.tensorboard import SweepWriter
+from sap_rl.reporting.tables.across_games import across_report
+from sap_rl.reporting.tables.evaluation import console, evaluation_report
+from sap_rl.settings.options import read_number, read_whole, read_yaml
+from sap_rl.settings.sweep import sweep_request
+from sap_rl.store.store import Store
+from sap_rl.sweep.engines import ENGINES, Engine
+from sap_rl.sweep.engines.local import LocalEngine
+from sap_rl.sweep.engines.ray import RayEngine
+from sap_rl.sweep.run import Sweep
 
 GIVEN = ("episodes", "max_frames", "missing")
 """Options of the command line that win over the file's."""

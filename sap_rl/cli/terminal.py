@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 import torch
 
 from sap_rl.agents import Agent, load_agent
-from sap_rl.config import LOADING_KEYS, EvalRequest
 from sap_rl.errors import UsageError, require_positive
-from sap_rl.options import EVAL_OPTIONS, read_option
-from sap_rl.reporting.tables import console
+from sap_rl.reporting.tables.evaluation import console
+from sap_rl.settings.options import EVAL_OPTIONS, read_option
+from sap_rl.settings.requests import LOADING_KEYS, EvalRequest
 
 MAX_THREADS = 1024
 FAILED_STATUS = 1
@@ -58,7 +58,7 @@ def add_option(
     default: Any = argparse.SUPPRESS,
     required: bool = False,
 ) -> None:
-    """An option of `sap_rl.options` by its name, `--` before it; text: its help."""
+    """An option of `sap_rl.settings.options` by its name, `--` before it; text: its help."""
     nargs = "+" if name in ("lambda", "preprocess") else None
     flag = f"--{name.replace('_', '-')}"
     parser.add_argument(flag, dest=name, nargs=nargs, default=default, required=required, help=text)

@@ -10,15 +10,15 @@ from typing import Any
 from sap_rl.agents import find_agent, load_agent
 from sap_rl.atari.games import canonical_game
 from sap_rl.cli.terminal import INTERRUPTED_STATUS, listen, set_threads, stopped_by_signals
-from sap_rl.evaluation.results import check_folder
-from sap_rl.options import read_option, read_yaml
-from sap_rl.reporting.progress import TrainingBar
-from sap_rl.reporting.tables import console
-from sap_rl.reporting.tensorboard import TrainingWriter
+from sap_rl.files import check_folder
+from sap_rl.reporting.live.bars import TrainingBar
+from sap_rl.reporting.live.tensorboard import TrainingWriter
+from sap_rl.reporting.tables.evaluation import console
+from sap_rl.settings.options import read_option, read_yaml
 from sap_rl.training.curve import CurveWriter
-from sap_rl.training.events import Finished, TrainEvent
-from sap_rl.training.loop import Training
-from sap_rl.training.settings import train_settings
+from sap_rl.training.dqn.events import Finished, TrainEvent
+from sap_rl.training.dqn.run import Training
+from sap_rl.training.dqn.settings import train_settings
 
 FLAGS = ("steps", "adversarial_lambda", "adversarial_share")
 """Training options that are flags too and win over the YAML."""

@@ -10,13 +10,13 @@ from pathlib import Path
 
 PACKAGE = "sap_rl"
 PLAYS = (
-    "sap_rl.evaluation.arm_games",
-    "sap_rl.evaluation.frames",
-    "sap_rl.evaluation.contenders",
+    "sap_rl.play.arm_games",
+    "sap_rl.play.frames",
+    "sap_rl.play.defended_player",
 )
 """What plays an arm, records frames for `universal` and casts the defended player; everything that
 these import decides what is played."""
-AUDITS = (*PLAYS, "sap_rl.evaluation.audit_workshop")
+AUDITS = (*PLAYS, "sap_rl.audit.workshop")
 """What makes the cells of an audit; those hold intervals, so their modules count here."""
 
 

@@ -11,10 +11,10 @@ from sap_rl.attacks.schedule import EVERY, Schedule
 from sap_rl.attacks.threat import Threat
 from sap_rl.defenses.sap import BACKWARDS, Backward
 from sap_rl.errors import UsageError, require_positive, unknown
-from sap_rl.evaluation.arms import Victim
-from sap_rl.evaluation.contenders import parse_contender
 from sap_rl.evaluation.results import LEVEL
 from sap_rl.networks.precision import PRECISIONS
+from sap_rl.play.arms import Victim
+from sap_rl.play.defended_player import parse_defended_player
 
 MAX_ENVS = 32
 """Environments by default: from there on a larger batch hardly costs less per frame."""
@@ -73,7 +73,7 @@ class Settings:
         if self.attack_backward is not None and self.attack_backward not in BACKWARDS:
             raise unknown("backward mode", self.attack_backward, BACKWARDS)
         if self.defense is not None:
-            parse_contender(self.defense)
+            parse_defended_player(self.defense)
         if self.precision not in PRECISIONS:
             raise unknown("precision", self.precision, PRECISIONS)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sap_rl.evaluation.results import Evaluation
-from sap_rl.evaluation.sequential import StoppingRule, look
+from sap_rl.statistics.sequential import StoppingRule, look
 
 
 def has_ended(evaluation: Evaluation, rule: StoppingRule) -> bool:

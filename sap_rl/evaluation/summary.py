@@ -7,12 +7,13 @@ import numpy as np
 from sap_rl.atari.games import game_facts
 from sap_rl.attacks.schedule import EVERY
 from sap_rl.defenses import parse_defense
-from sap_rl.evaluation.arms import Arm
-from sap_rl.evaluation.contenders import parse_contender
 from sap_rl.evaluation.results import LEVEL, Change, Row
-from sap_rl.evaluation.sequential import skewed_interval
 from sap_rl.evaluation.settings import Settings
-from sap_rl.evaluation.statistics import (
+from sap_rl.play.arm_stats import ArmFacts, ArmStats
+from sap_rl.play.arms import Arm
+from sap_rl.play.defended_player import parse_defended_player
+from sap_rl.seeds import numpy_stream
+from sap_rl.statistics.intervals import (
     Interval,
     difference_interval,
     mean_interval,
@@ -20,13 +21,12 @@ from sap_rl.evaluation.statistics import (
     reaches,
     relative_change,
 )
-from sap_rl.evaluation.tally import ArmFacts, Tally
-from sap_rl.seeds import numpy_stream
+from sap_rl.statistics.sequential import skewed_interval
 
 
-def make_row(settings: Settings, arm: Arm, facts: ArmFacts, tally: Tally) -> Row:
+def make_row(settings: Settings, arm: Arm, facts: ArmFacts, arm_stats: ArmStats) -> Row:
     """The row of an arm from what was counted; incomplete arms get no interval."""
-    episodes = sorted(tally.episodes, key=lambda episode: episode.index)
+    episodes = sorted(arm_stats.episodes, key=lambda episode: episode.index)
     returns = tuple(episode.ret for episode in episodes)
     complete = len(returns) == settings.episodes
     interval = Interval(float(np.mean(returns)), None, None) if returns else None
@@ -51,18 +51,18 @@ def make_row(settings: Settings, arm: Arm, facts: ArmFacts, tally: Tally) -> Row
         ci_low=interval.low if interval else None,
         ci_high=interval.high if interval else None,
         normalised=score,
-        flip_rate=tally.flipped.average,
-        self_flip_rate=tally.self_flipped.average,
-        linf_max=tally.linf_max,
-        linf_mean=tally.linf.average,
-        change_mean=tally.mean.average,
+        flip_rate=arm_stats.flipped.average,
+        self_flip_rate=arm_stats.self_flipped.average,
+        linf_max=arm_stats.linf_max,
+        linf_mean=arm_stats.linf.average,
+        change_mean=arm_stats.mean.average,
         flags=interval.flags if interval else (),
-        seconds=tally.seconds,
-        steps_per_second=tally.steps / tally.seconds if tally.seconds else 0.0,
-        struck=tally.struck.average,
-        idle=tally.idle.average,
-        forward_passes=tally.forward.average,
-        backward_passes=tally.backward.average,
+        seconds=arm_stats.seconds,
+        steps_per_second=arm_stats.steps / arm_stats.seconds if arm_stats.seconds else 0.0,
+        struck=arm_stats.struck.average,
+        idle=arm_stats.idle.average,
+        forward_passes=arm_stats.forward.average,
+        backward_passes=arm_stats.backward.average,
     )
 
 
@@ -125,7 +125,7 @@ def _change(
 def _as_in_paper(settings: Settings, lam: float, victim: str | None) -> bool:
     """Whether the paper's number belongs beside this change: its protocol, as far as published."""
     assert settings.defense is not None
-    other, spelled = parse_contender(settings.defense)
+    other, spelled = parse_defended_player(settings.defense)
     if other is not None or spelled is None:
         return False
     name, options = parse_defense(spelled)

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from sap_rl.atari.pixels import to_pixels
 from sap_rl.atari.preprocess import Preprocess
 from sap_rl.errors import UsageError
+from sap_rl.pixels import to_pixels
 from sap_rl.types import QValues, UnitFrames
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.results import write_atomically
-from sap_rl.training.events import Evaluated, Started, TrainEvent, Updated
-from sap_rl.training.harden_events import (
+from sap_rl.files import write_atomically
+from sap_rl.training.dqn.events import Evaluated, Started, TrainEvent, Updated
+from sap_rl.training.harden.events import (
     HardenEvaluated,
     HardenEvent,
     HardenStarted,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
-from sap_rl.training.crew import Crew
+from sap_rl.training.threads import BatchThreads
 
 RMSPROP_DECAY = 0.95
 """Of the squared gradient and of the gradient's mean (Mnih et al. 2015, extended table 1)."""
@@ -78,11 +78,11 @@ class ClippedOptimizer:
         masters: dict[str, Tensor],
         copies: list[Tensor],
         settings: OptimizerSettings,
-        crew: Crew,
+        batch_threads: BatchThreads,
     ) -> None:
-        self.names, self.settings, self.crew = list(masters), settings, crew
-        split_masters = _split(list(masters.values()), crew.size)
-        split_copies = _split(copies, crew.size)
+        self.names, self.settings, self.batch_threads = list(masters), settings, batch_threads
+        split_masters = _split(list(masters.values()), batch_threads.size)
+        split_copies = _split(copies, batch_threads.size)
         self.shares = [
             Share(mine, theirs, settings)
             for mine, theirs in zip(split_masters, split_copies, strict=True)
@@ -92,11 +92,11 @@ class ClippedOptimizer:
         """Add up gradients, clip, step; the norm before clipping."""
         rows = [_split(gradient, len(self.shares)) for gradient in slices]
         work = [(share, [row[i] for row in rows]) for i, share in enumerate(self.shares)]
-        norms = self.crew.run(lambda item: item[0].gather(item[1]), work)
+        norms = self.batch_threads.run(lambda item: item[0].gather(item[1]), work)
         norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
         limit = float(self.settings.max_grad_norm)
         divisor = (norm / limit).clamp_(min=1.0) if limit else None
-        self.crew.run(lambda share: share.step(divisor, rate), self.shares)
+        self.batch_threads.run(lambda share: share.step(divisor, rate), self.shares)
         return norm
 
     def gradients(self) -> list[Tensor]:

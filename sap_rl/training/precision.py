@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from sap_rl.atari.pixels import lam_to_eps, to_unit
-from sap_rl.training.settings import Precision
+from sap_rl.pixels import lam_to_eps, to_unit
+from sap_rl.training.dqn.settings import Precision
 from sap_rl.types import Pixels, UnitFrames
 
 

@@ -10,7 +10,6 @@ from gymnasium import spaces
 from torch import nn
 
 from sap_rl.agents import Agent
-from sap_rl.atari.pixels import PIXEL_MAX
 from sap_rl.atari.protocol import Frames, Observation, Preprocess
 from sap_rl.attacks import attack_options, make_attack
 from sap_rl.attacks.adversary import Adversary, Attacked
@@ -18,6 +17,7 @@ from sap_rl.attacks.gradients import default_grad_samples
 from sap_rl.attacks.schedule import parse_schedule
 from sap_rl.attacks.threat import Threat
 from sap_rl.errors import UsageError
+from sap_rl.pixels import PIXEL_MAX
 from sap_rl.seeds import stream_seed, torch_stream
 from sap_rl.types import QFunction
 

@@ -8,7 +8,7 @@ import pytest
 from sap_rl.atari.env import make_atari
 from sap_rl.atari.fleet import GROUP, Fleet, make_fleet
 from sap_rl.atari.protocol import Preprocess, Protocol
-from tests.evaluation.toy import Counting
+from tests.play.toy import Counting
 
 PROTOCOL = Protocol(max_frames=400)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sap_rl import Preprocess, Protocol, UsageError
-from sap_rl.atari.pixels import lam_to_eps, to_pixels, to_unit
+from sap_rl.pixels import lam_to_eps, to_pixels, to_unit
 
 
 def test_units() -> None:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sap_rl.evaluation.arms import Arm
 from sap_rl.evaluation.results import Evaluation
-from sap_rl.evaluation.rollout import Episode
 from sap_rl.evaluation.settings import Settings
-from sap_rl.evaluation.summary import ArmFacts, Tally, make_changes, make_row
+from sap_rl.evaluation.summary import ArmFacts, ArmStats, make_changes, make_row
+from sap_rl.play.arms import Arm
+from sap_rl.play.rollout import Episode
 
 Given = Mapping[tuple[str, float, str | None], Sequence[float]]
 """(arm, lambda, victim) -> returns by episode."""
@@ -36,7 +36,7 @@ def made_up(
             defense=settings.defense if arm == "defended" else None,
             grad_samples=(10 if arm == "defended" and victim == "self" else 1) if victim else None,
         )
-        rows.append(make_row(settings, Arm(arm, lam, victim), facts, Tally(played, seconds=1.0)))  # type: ignore[arg-type]
+        rows.append(make_row(settings, Arm(arm, lam, victim), facts, ArmStats(played, seconds=1.0)))  # type: ignore[arg-type]
     config = asdict(settings) | {
         "num_envs": 8, "agent": agent, "agent_sha256": "0" * 64, "device": "cpu", "threads": 1,
         "arms": len(rows),

@@ -13,11 +13,11 @@ import torch
 from torch import nn
 
 from sap_rl import Evaluation, Protocol, UsageError, evaluate, load_agent, make_atari
-from sap_rl.evaluation.arm_games import cast_matched, matched_sigma
+from sap_rl.evaluation.run import ArmEnded, ArmPlayed, ArmStarted, EvaluationRun
 from sap_rl.evaluation.settings import Settings
-from sap_rl.evaluation.stage import ArmEnded, ArmPlayed, ArmStarted, Stage
 from sap_rl.networks.nature import nature_network
-from sap_rl.reporting.tables import console, evaluation_report
+from sap_rl.play.arm_games import add_noise_control, matched_sigma
+from sap_rl.reporting.tables.evaluation import console, evaluation_report
 
 SHORT = Protocol(max_frames=240, grad_samples=2)
 
@@ -106,25 +106,25 @@ def test_the_matched_noise_is_set_for_the_mean_over_passes(passes: int) -> None:
     """On the very frames that set it, the control flips as often as it was told to."""
     protocol = replace(SHORT, policy_samples=passes)
     settings = Settings("BankHeist", (0.0,), defense="sap-100", protocol=protocol)
-    stage = Stage(load_agent("BankHeist"), settings)
+    run = EvaluationRun(load_agent("BankHeist"), settings)
     envs = make_atari("BankHeist", 64)
     pixels, _ = envs.reset(seed=0)
     envs.close()
     pixels = np.concatenate([pixels] * 16)
-    values = stage.cast.original.q_values(pixels).numpy()
-    cast_matched(stage.cast, matched_sigma(stage.cast, values, 0.4))
-    looks = [stage.cast.agent("matched").act(pixels) for _ in range(2)]
+    values = run.players.original.q_values(pixels).numpy()
+    add_noise_control(run.players, matched_sigma(run.players, values, 0.4))
+    looks = [run.players.agent("matched").act(pixels) for _ in range(2)]
     # 1,024 frames: a standard error of 0.015; without the correction 4 passes flip 0.3
     assert (looks[0] != looks[1]).mean() == pytest.approx(0.4, abs=0.06)
 
 
 def test_an_evaluation_abandoned_at_the_start_of_an_attacked_arm_can_be_shown() -> None:
     settings = Settings("BankHeist", (4.0,), episodes=1, controls=False, protocol=SHORT)
-    stage = Stage(load_agent("BankHeist"), settings)
-    for event in stage.play():
+    run = EvaluationRun(load_agent("BankHeist"), settings)
+    for event in run.play():
         if isinstance(event, ArmStarted) and event.arm.victim:
             break
-    found = stage.result()
+    found = run.result()
     assert (found.rows[-1].victim, found.rows[-1].mean) == ("self", None)
     screen = console(force_terminal=False)
     with screen.capture() as shown:
@@ -181,13 +181,17 @@ def test_an_abandoned_evaluation_keeps_what_was_finished() -> None:
     settings = Settings(
         "BankHeist", (4.0,), defense="sap-100", episodes=3, num_envs=2, protocol=SHORT
     )
-    stage = Stage(load_agent("BankHeist"), settings)
+    run = EvaluationRun(load_agent("BankHeist"), settings)
     seen = []
-    for event in stage.play():
+    for event in run.play():
         seen.append(type(event))
-        if isinstance(event, ArmPlayed) and event.arm.name == "defended" and event.tally.episodes:
+        if (
+            isinstance(event, ArmPlayed)
+            and event.arm.name == "defended"
+            and event.arm_stats.episodes
+        ):
             break
-    found = stage.result()
+    found = run.result()
     assert [(r.arm, r.complete) for r in found.rows] == [
         ("random", True),
         ("original", True),
@@ -278,17 +282,17 @@ def test_abandoned_arms_side_by_side_are_rows_in_their_order() -> None:
     )
     torch.set_num_threads(3)
     try:
-        stage = Stage(load_agent("BankHeist"), settings)
-        for event in stage.play():
-            if isinstance(event, ArmPlayed) and len(stage._open) > 1:
+        run = EvaluationRun(load_agent("BankHeist"), settings)
+        for event in run.play():
+            if isinstance(event, ArmPlayed) and len(run._open) > 1:
                 break
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(1)
-    found = stage.result()
+    found = run.result()
     names = [(r.arm, r.lam, r.victim) for r in found.rows]
     assert len(names) > 1
-    assert names == [w for arm in stage.arms if (w := (arm.name, arm.lam, arm.victim)) in names]
+    assert names == [w for arm in run.arms if (w := (arm.name, arm.lam, arm.victim)) in names]
     assert not found.complete
 
 

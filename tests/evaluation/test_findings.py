@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from sap_rl.atari.protocol import Protocol
-from sap_rl.evaluation.arms import Arm
 from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.findings import evaluation_findings
 from sap_rl.evaluation.results import Row
-from sap_rl.evaluation.rollout import Episode
 from sap_rl.evaluation.settings import Settings
-from sap_rl.evaluation.summary import ArmFacts, Tally, make_changes, make_row
+from sap_rl.evaluation.summary import ArmFacts, ArmStats, make_changes, make_row
+from sap_rl.play.arms import Arm
+from sap_rl.play.rollout import Episode
 
 SETTINGS = Settings("BankHeist", (1.0, 4.0), defense="sap-100", episodes=30)
 SPREAD = np.random.default_rng(0).normal(0, 1, 30)
@@ -23,9 +23,11 @@ SPREAD = np.random.default_rng(0).normal(0, 1, 30)
 
 def row(arm: str, mean: float, lam: float, victim: str | None, **measured: Any) -> Row:
     returns = mean + SPREAD * (1 if arm == "original" else -1)
-    tally = Tally([Episode(i, float(r), 10, False) for i, r in enumerate(returns)], seconds=1.0)
+    arm_stats = ArmStats(
+        [Episode(i, float(r), 10, False) for i, r in enumerate(returns)], seconds=1.0
+    )
     defense = "sap-100" if arm == "defended" else None
-    made = make_row(SETTINGS, Arm(arm, lam, victim), ArmFacts(defense=defense), tally)  # type: ignore[arg-type]
+    made = make_row(SETTINGS, Arm(arm, lam, victim), ArmFacts(defense=defense), arm_stats)  # type: ignore[arg-type]
     return replace(made, **measured)
 
 

@@ -9,14 +9,8 @@ import pytest
 
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.comparison import Finding
-from sap_rl.evaluation.results import (
-    Change,
-    Evaluation,
-    check_writable,
-    evaluation_from_json,
-    read_evaluation,
-    write_atomically,
-)
+from sap_rl.evaluation.results import Change, Evaluation, evaluation_from_json, read_evaluation
+from sap_rl.files import check_writable, write_atomically
 
 
 def test_a_failed_write_leaves_the_old_file_whole(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reporting.made import evaluation
-
 from sap_rl.atari.protocol import Protocol
 from sap_rl.evaluation.rules import rules_apart, rules_of
+from tests.reporting.made import evaluation
 
 
 def test_only_the_rules_that_differ_are_said() -> None:

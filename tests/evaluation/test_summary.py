@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from sap_rl.atari.protocol import Protocol
-from sap_rl.evaluation.arms import Arm
 from sap_rl.evaluation.results import Change, Row
-from sap_rl.evaluation.rollout import Decision, Episode, Step
 from sap_rl.evaluation.settings import Settings
-from sap_rl.evaluation.summary import ArmFacts, Tally, make_changes, make_row
+from sap_rl.evaluation.summary import ArmFacts, ArmStats, make_changes, make_row
+from sap_rl.play.arms import Arm
+from sap_rl.play.rollout import Decision, Episode, Step
 
 SETTINGS = Settings("BankHeist", (1.0,), defense="sap-100", episodes=30)
 RNG = np.random.default_rng(0)
@@ -20,8 +20,10 @@ SPREAD = RNG.normal(0, 1, 30)
 
 
 def row(arm: str, returns: np.ndarray, *, lam: float = 1.0, victim: str | None = "self") -> Row:
-    tally = Tally([Episode(i, float(r), 10, False) for i, r in enumerate(returns)], seconds=1.0)
-    made = make_row(SETTINGS, Arm(arm, lam, victim), ArmFacts(), tally)  # type: ignore[arg-type]
+    arm_stats = ArmStats(
+        [Episode(i, float(r), 10, False) for i, r in enumerate(returns)], seconds=1.0
+    )
+    made = make_row(SETTINGS, Arm(arm, lam, victim), ArmFacts(), arm_stats)  # type: ignore[arg-type]
     assert made.complete
     return made
 
@@ -123,9 +125,9 @@ def test_incomplete_arms_enter_no_change() -> None:
 
 
 def test_pairing_is_by_episode_index() -> None:
-    tally = Tally([Episode(i, float(10 * i), 5, False) for i in (3, 0, 2, 1)])
+    arm_stats = ArmStats([Episode(i, float(10 * i), 5, False) for i in (3, 0, 2, 1)])
     settings = replace(SETTINGS, episodes=4)
-    made = make_row(settings, Arm("original"), ArmFacts(), tally)
+    made = make_row(settings, Arm("original"), ArmFacts(), arm_stats)
     assert made.returns == (0.0, 10.0, 20.0, 30.0)
 
 
@@ -153,11 +155,11 @@ def test_row_of_equal_returns_has_no_interval_and_says_why() -> None:
 
 
 def test_incomplete_row_keeps_what_was_played_without_an_interval() -> None:
-    tally = Tally([Episode(0, 5.0, 9, False), Episode(1, 9.0, 9, True)])
-    made = make_row(SETTINGS, Arm("original"), ArmFacts(), tally)
+    arm_stats = ArmStats([Episode(0, 5.0, 9, False), Episode(1, 9.0, 9, True)])
+    made = make_row(SETTINGS, Arm("original"), ArmFacts(), arm_stats)
     assert (made.complete, made.episodes, made.mean, made.ci_low) == (False, 2, 7.0, None)
     assert made.truncated == 1
-    empty = make_row(SETTINGS, Arm("original"), ArmFacts(), Tally())
+    empty = make_row(SETTINGS, Arm("original"), ArmFacts(), ArmStats())
     assert (empty.complete, empty.mean, empty.flip_rate) == (False, None, None)
 
 
@@ -168,30 +170,36 @@ def test_normalised_by_hand() -> None:
 
 
 def test_tally_counts_shares_of_steps() -> None:
-    tally = Tally(seconds=2.0)
+    arm_stats = ArmStats(seconds=2.0)
     pixels = np.zeros((2, 4, 84, 84), np.uint8)
     actions = np.zeros(2, dtype=np.int64)
     yes, no = np.array([True, True]), np.array([True, False])
-    tally.add(Step(pixels, Decision(actions, yes, no, np.array([1.0, 4.0]), np.array([0.5, 1.5]))))
-    tally.add(Step(pixels, Decision(actions, no, no, np.array([2.0, 3.0]), np.array([1.0, 1.0]))))
-    made = make_row(replace(SETTINGS, episodes=1), Arm("original", 4.0, "self"), ArmFacts(), tally)
+    arm_stats.add(
+        Step(pixels, Decision(actions, yes, no, np.array([1.0, 4.0]), np.array([0.5, 1.5])))
+    )
+    arm_stats.add(
+        Step(pixels, Decision(actions, no, no, np.array([2.0, 3.0]), np.array([1.0, 1.0])))
+    )
+    made = make_row(
+        replace(SETTINGS, episodes=1), Arm("original", 4.0, "self"), ArmFacts(), arm_stats
+    )
     assert (made.flip_rate, made.self_flip_rate) == (0.75, 0.5)
     assert (made.linf_max, made.linf_mean, made.change_mean) == (4.0, 2.5, 1.0)
     assert made.steps_per_second == 2.0
 
 
 def test_steps_without_a_measurement_are_no_part_of_the_share() -> None:
-    tally = Tally(seconds=1.0)
+    arm_stats = ArmStats(seconds=1.0)
     pixels, actions = np.zeros((2, 4, 84, 84), np.uint8), np.zeros(2, dtype=np.int64)
     both = np.array([True, True])
     for flipped in (both, None, None, None, ~both):
-        tally.add(Step(pixels, Decision(actions, flipped, flipped)))
-    made = make_row(SETTINGS, Arm("defended", 4.0, "self"), ArmFacts(), tally)
+        arm_stats.add(Step(pixels, Decision(actions, flipped, flipped)))
+    made = make_row(SETTINGS, Arm("defended", 4.0, "self"), ArmFacts(), arm_stats)
     assert (made.flip_rate, made.self_flip_rate) == (0.5, 0.5)
 
 
 def test_what_was_not_measured_is_none() -> None:
-    tally = Tally(seconds=1.0)
-    tally.add(Step(np.zeros((1, 4, 84, 84), np.uint8), Decision(np.zeros(1, dtype=np.int64))))
-    made = make_row(SETTINGS, Arm("random"), ArmFacts(), tally)
+    arm_stats = ArmStats(seconds=1.0)
+    arm_stats.add(Step(np.zeros((1, 4, 84, 84), np.uint8), Decision(np.zeros(1, dtype=np.int64))))
+    made = make_row(SETTINGS, Arm("random"), ArmFacts(), arm_stats)
     assert (made.flip_rate, made.self_flip_rate, made.linf_max, made.linf_mean) == (None,) * 4

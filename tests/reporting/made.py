@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from sap_rl.atari.protocol import Preprocess
-from sap_rl.evaluation.arms import Arm, plan
 from sap_rl.evaluation.assembly import AgentFacts, assemble
 from sap_rl.evaluation.results import Evaluation
-from sap_rl.evaluation.rollout import Decision, Episode, Step
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.summary import make_row
-from sap_rl.evaluation.tally import ArmFacts, Tally
+from sap_rl.play.arm_stats import ArmFacts, ArmStats
+from sap_rl.play.arms import Arm, plan
+from sap_rl.play.rollout import Decision, Episode, Step
 
 VERSIONS = {"python": "3.11.7", "sap-rl": "0.1.0"}
 BASE = {"random": 10.0, "original": 500.0, "defended": 400.0, "matched": 380.0}
@@ -57,10 +57,10 @@ def _facts(s: Settings, arm: Arm) -> ArmFacts:
     return ArmFacts(attack=s.attack if arm.victim else None, defense=defense)
 
 
-def _tally(s: Settings, arm: Arm, brought: Mapping[Arm, list[float]]) -> Tally:
-    tally = Tally(seconds=1.0)
+def _tally(s: Settings, arm: Arm, brought: Mapping[Arm, list[float]]) -> ArmStats:
+    arm_stats = ArmStats(seconds=1.0)
     for i, ret in enumerate(brought.get(arm, returns(arm, s.episodes))):
-        tally.add(Episode(i, ret, 100, truncated=False))
+        arm_stats.add(Episode(i, ret, 100, truncated=False))
     four = np.arange(4)
     attacked = {
         "flipped": four < 3,
@@ -70,5 +70,5 @@ def _tally(s: Settings, arm: Arm, brought: Mapping[Arm, list[float]]) -> Tally:
     self_flipped = four < (arm.name != "original")
     if arm.name != "random":
         decision = Decision(four, self_flipped=self_flipped, **(attacked if arm.victim else {}))
-        tally.add(Step(np.zeros((4, 4, 84, 84), np.uint8), decision))
-    return tally
+        arm_stats.add(Step(np.zeros((4, 4, 84, 84), np.uint8), decision))
+    return arm_stats

@@ -17,26 +17,26 @@ import pytest
 from sap_rl.agents import Agent, load_agent
 from sap_rl.atari.games import FACTS
 from sap_rl.atari.protocol import Preprocess
-from sap_rl.evaluation.arms import Arm
 from sap_rl.evaluation.results import Row
-from sap_rl.evaluation.rollout import Episode
-from sap_rl.evaluation.score import RIVAL_SEED, score_settings
 from sap_rl.evaluation.settings import Settings
-from sap_rl.evaluation.summary import ArmFacts, Tally, make_row
+from sap_rl.evaluation.summary import ArmFacts, ArmStats, make_row
 from sap_rl.networks.loaders.native import write_native
 from sap_rl.networks.nature import nature_network
-from sap_rl.training import export
+from sap_rl.play.arms import Arm
+from sap_rl.play.rollout import Episode
 from sap_rl.training.checkpoint import (
     Progress,
     latest_checkpoint,
     read_checkpoint,
     write_checkpoint,
 )
-from sap_rl.training.events import TrainEvent
-from sap_rl.training.export import ExportEvent, GamePlayed
-from sap_rl.training.learner import Diverged
-from sap_rl.training.scoring import Scoring
-from sap_rl.training.settings import TrainSettings
+from sap_rl.training.dqn.events import TrainEvent
+from sap_rl.training.dqn.learner import Diverged
+from sap_rl.training.dqn.settings import TrainSettings
+from sap_rl.zoo import publish as export
+from sap_rl.zoo.publish import ExportEvent, GamePlayed
+from sap_rl.zoo.score import RIVAL_SEED, score_settings
+from sap_rl.zoo.scoring import Scoring
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train_zoo.py"
 TINY = """
@@ -207,10 +207,10 @@ def slight(zoo: ModuleType, monkeypatch: pytest.MonkeyPatch, signals: None) -> t
 
 def row(*returns: float) -> Row:
     settings = score_settings("BankHeist", episodes=len(returns), seed=7, max_frames=18_000)
-    tally = Tally(seconds=1.0, steps=10)
+    arm_stats = ArmStats(seconds=1.0, steps=10)
     for index, value in enumerate(returns):
-        tally.add(Episode(index, value, 7, truncated=False))
-    return make_row(settings, Arm("original", 0.0, None), ArmFacts(), tally)
+        arm_stats.add(Episode(index, value, 7, truncated=False))
+    return make_row(settings, Arm("original", 0.0, None), ArmFacts(), arm_stats)
 
 
 def let_play(

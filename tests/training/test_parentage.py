@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sap_rl import Agent, Preprocess
-from sap_rl.reporting.tables import agents_table, console
+from sap_rl.reporting.tables.evaluation import agents_table, console
 from sap_rl.training.parentage import licence_of, parent_entries, parent_facts
 
 

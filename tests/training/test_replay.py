@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from training.corridor import Corridor
 
 from sap_rl import Protocol, make_atari
-from sap_rl.training.collect import Collector, Explorer
+from sap_rl.training.dqn.collect import Collector, Explorer
 from sap_rl.training.replay import CUT, ENDED, ONWARD, VOID, Replay
+from tests.training.dqn.corridor import Corridor
 
 SHAPE = (4, 2, 2)
 

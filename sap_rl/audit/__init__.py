@@ -1,0 +1,1 @@
+"""Whether the attack was strong enough: the suite on frames, then in games."""

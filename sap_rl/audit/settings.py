@@ -1,0 +1,105 @@
+"""What an audit is asked to do, and how large each budget makes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from sap_rl.atari.protocol import Protocol
+from sap_rl.errors import UsageError, require_positive, unknown
+from sap_rl.evaluation.settings import MAX_ENVS, Settings
+from sap_rl.play.frames import EVERY
+
+Budget = Literal["quick", "standard", "thorough"]
+
+LAMBDAS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+QUICK_LAMBDA = (0.25,)
+"""Sub-pixel: where undefended agents keep part of their reward, so that agents differ."""
+
+FRAMES = 512
+FRAMES_IN_ALL = {"quick": 512, "standard": 768, "thorough": None}
+"""Frames times lambdas at most, so that stage 1 takes 10 minutes on two cores; None: no bound."""
+LEAST_FRAMES = 64
+
+EPISODES = {"quick": 10, "standard": 30, "thorough": 100}
+EPISODES_IN_ALL = {"quick": 10, "standard": 60, "thorough": None}
+"""Episodes per cell times lambdas at most, but LEAST_EPISODES each."""
+LEAST_EPISODES = 10
+
+
+@dataclass(frozen=True)
+class AuditSettings:
+    """One audit.
+
+    game: canonical name; lams: budgets in pixel units, empty for the budget's own; defense,
+    defense_options: as in `Settings`, None audits the agent alone; episodes, frames: per cell,
+    None for what the budget gives; strongest: how many attacks of stage 1 go on to play, per
+    lambda and player; every: steps between recorded frames.
+    """
+
+    game: str
+    lams: tuple[float, ...] = ()
+    defense: str | None = "sap-100"
+    defense_options: dict[str, Any] = field(default_factory=dict)
+    budget: Budget = "standard"
+    episodes: int | None = None
+    frames: int | None = None
+    strongest: int = 3
+    every: int = EVERY
+    seed: int = 0
+    precision: str = "float32"
+    protocol: Protocol = field(default_factory=Protocol)
+
+    def __post_init__(self) -> None:
+        if self.budget not in get_args(Budget):
+            raise unknown("budget", self.budget, get_args(Budget))
+        for name in ("episodes", "frames", "every"):
+            if getattr(self, name) is not None:
+                require_positive(name, getattr(self, name))
+        require_positive("strongest", self.strongest)
+        if any(lam == 0 for lam in self.lams):
+            raise UsageError("lambda 0 is always played; name the lambdas to attack with")
+        if self.budget == "quick" and len(self.lams) > 1:
+            given = ", ".join(f"{lam:g}" for lam in self.lams)
+            raise UsageError(f"budget quick has one lambda, got {given}; choose standard")
+        if self.protocol.grad_samples is not None:
+            raise UsageError("an audit sets the gradient samples of each attack itself")
+        self.games()  # refuses what an evaluation would refuse
+
+    @property
+    def budgets(self) -> tuple[float, ...]:
+        """The lambdas, ascending."""
+        default = QUICK_LAMBDA if self.budget == "quick" else LAMBDAS
+        return tuple(sorted(self.lams or default))
+
+    @property
+    def frames_each(self) -> int:
+        """Recorded frames on which each lambda is measured."""
+        if self.frames is not None:
+            return self.frames
+        bound = FRAMES_IN_ALL[self.budget]
+        share = FRAMES if bound is None else bound // len(self.budgets)
+        return max(LEAST_FRAMES, min(FRAMES, share))
+
+    @property
+    def episodes_each(self) -> int:
+        """Episodes of each cell."""
+        if self.episodes is not None:
+            return self.episodes
+        most, bound = EPISODES[self.budget], EPISODES_IN_ALL[self.budget]
+        share = most if bound is None else bound // len(self.budgets)
+        return max(LEAST_EPISODES, min(most, share))
+
+    def games(self) -> Settings:
+        """The settings under which its games are played and its rows are made."""
+        return Settings(
+            game=self.game,
+            lams=self.budgets,
+            defense=self.defense,
+            defense_options=self.defense_options,
+            episodes=self.episodes_each,
+            num_envs=MAX_ENVS,
+            seed=self.seed,
+            precision=self.precision,
+            protocol=self.protocol,
+        )

@@ -1,0 +1,1 @@
+"""Bounds on action values: what no attack inside the budget can change."""

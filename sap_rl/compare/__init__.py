@@ -1,0 +1,1 @@
+"""Evaluations beside each other and beside the paper; nothing is played here."""

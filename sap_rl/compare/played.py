@@ -1,0 +1,209 @@
+"""What was played: the cells of evaluations under names by which two collections can be matched."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sap_rl.errors import UsageError
+from sap_rl.evaluation.results import Evaluation, Row
+from sap_rl.play.defended_player import ANOTHER
+
+DIGITS = 8
+"""Of a file's sha256, where a name alone would be two agents'."""
+
+
+@dataclass(frozen=True, order=True)
+class CellName:
+    """What a cell is: who plays which game how defended, and who attacks it how strongly.
+
+    agent: empty for the random policy; victim, attack, defense: empty where there is none; attack
+    and defense: spelled with their options. The `matched` control is named by the defence whose
+    flips it matches. Names that several files bear carry the first digits of their hashes; see
+    `lookalikes`.
+    """
+
+    game: str
+    agent: str
+    arm: str
+    lam: float
+    victim: str = ""
+    attack: str = ""
+    defense: str = ""
+
+    @property
+    def player(self) -> str:
+        """Who plays: random, original, sap-100, or what matches sap-100."""
+        named = {"defended": self.defense, "matched": f"matched to {self.defense}"}
+        return named.get(self.arm, self.arm)
+
+    @property
+    def text(self) -> str:
+        """The whole name in words."""
+        who = " ".join(part for part in (self.game, self.agent, self.player) if part)
+        if not self.attack:
+            return f"{who}, clean"
+        return f"{who}, {self.attack} at lambda {self.lam:g} on {self.victim} gradient"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A name that stands for a file; kind: the part of a `CellName` that it is."""
+
+    kind: Literal["agent", "defense", "victim"]
+    game: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Played:
+    """A complete cell: its row, the seed of its episodes, and the facts of the evaluation.
+
+    protocol: every rule that its returns depend on; said: what may differ between cells of one
+    name and is worth saying.
+    """
+
+    name: CellName
+    row: Row
+    seed: int
+    protocol: dict[str, Any]
+    said: dict[str, str]
+
+
+def played_cells(
+    evaluations: Iterable[Evaluation], where: str, alike: Collection[Weights] = ()
+) -> dict[CellName, dict[int, Played]]:
+    """Complete cells by name and seed; of repeated ones that with the most episodes.
+
+    where: what the evaluations are called in an error; alike: further names that several files
+    bear, besides those among these evaluations. UsageError where cells of one name were played
+    under different protocols, with what differs.
+    """
+    given = tuple(evaluations)
+    several = {*alike, *lookalikes(given)}
+    found: dict[CellName, dict[int, Played]] = {}
+    for evaluation in given:
+        for cell in _cells(evaluation, several):
+            seeds = found.setdefault(cell.name, {})
+            other = next(iter(seeds.values()), cell)
+            if apart := differences(other.protocol, cell.protocol):
+                raise UsageError(
+                    f"{where} holds two protocols for {cell.name.text}: {'; '.join(apart)}"
+                )
+            kept = seeds.get(cell.seed)
+            if kept is None or kept.row.episodes < cell.row.episodes:
+                seeds[cell.seed] = cell
+    return found
+
+
+def lookalikes(evaluations: Iterable[Evaluation]) -> frozenset[Weights]:
+    """Names under which these evaluations played different files.
+
+    `runs/seed0/final` and `runs/seed1/final` are two agents, neither of which may stand for both.
+    """
+    files: dict[Weights, set[str]] = {}
+    for evaluation in evaluations:
+        if any(row.complete for row in evaluation.rows):
+            for name, sha256 in _weights(evaluation.config):
+                files.setdefault(name, set()).add(sha256)
+    return frozenset(name for name, hashes in files.items() if len(hashes) > 1)
+
+
+def agent_name(evaluation: Evaluation, alike: Collection[Weights]) -> str:
+    """The agent's name, with the first digits of its hash where several files bear it."""
+    return str(evaluation.config["agent"]) + _marks(evaluation.config, alike).get("agent", "")
+
+
+def _marks(config: Mapping[str, Any], alike: Collection[Weights]) -> dict[str, str]:
+    return {w.kind: f"@{sha[:DIGITS]}" for w, sha in _weights(config) if w in alike}
+
+
+def _weights(config: Mapping[str, Any]) -> Iterator[tuple[Weights, str]]:
+    """Whose files an evaluation's cells rest on, each with its hash."""
+    game = str(config["game"])
+    yield Weights("agent", game, str(config["agent"])), _digits(config, "agent_sha256")
+    if str(config["defense"]).startswith(ANOTHER):
+        yield Weights("defense", game, defense_name(config)), _digits(config, "defended_sha256")
+    if config.get("other_sha256") or config.get("other"):
+        yield Weights("victim", game, "other"), _digits(config, "other_sha256")
+
+
+def _digits(config: Mapping[str, Any], name: str) -> str:
+    return str(config.get(name) or "unsaid")
+
+
+def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    """The entries in which two mappings differ, one text each: `max_frames 3000 against 18000`."""
+    keys = [*a, *(key for key in b if key not in a)]
+    apart = [key for key in keys if a.get(key) != b.get(key)]
+    return [f"{key} {a.get(key, 'unsaid')} against {b.get(key, 'unsaid')}" for key in apart]
+
+
+def attack_name(config: Mapping[str, Any]) -> str:
+    """An attack with its options, schedule and backward mode: `pgd steps=4 rate-0.25`."""
+    options = [f"{key}={value}" for key, value in sorted(config["attack_options"].items())]
+    schedule = config.get("schedule") or {"when": "every"}
+    if schedule["when"] != "every":
+        options.append(f"{schedule['when']}-{schedule['level']:g}")
+    if config.get("attack_backward"):
+        options.append(f"backward={config['attack_backward']}")
+    return " ".join([config["attack"], *options])
+
+
+def defense_name(config: Mapping[str, Any]) -> str:
+    """A defence with its options, empty without one: `sap-100 sampler=bernoulli`."""
+    if config["defense"] is None:
+        return ""
+    options = sorted(config["defense_options"].items())
+    return " ".join([config["defense"], *(f"{key}={value}" for key, value in options)])
+
+
+def _cells(evaluation: Evaluation, alike: Collection[Weights]) -> Iterator[Played]:
+    config = evaluation.config
+    marks = _marks(config, alike)
+    protocol = {key: v for key, v in evaluation.protocol.items() if key != "grad_samples"}
+    sees = protocol.pop("preprocess", {})
+    for row in evaluation.rows:
+        if not row.complete:
+            continue
+        attacked = row.victim is not None
+        defended = row.arm in ("defended", "matched")
+        played = row.arm != "random"
+        yield Played(
+            CellName(
+                row.game,
+                agent_name(evaluation, alike) if played else "",
+                row.arm,
+                row.lam,
+                (row.victim or "") + (marks.get("victim", "") if row.victim == "other" else ""),
+                attack_name(config) if attacked else "",
+                defense_name(config) + marks.get("defense", "") if defended else "",
+            ),
+            row,
+            int(config["seed"]),
+            protocol | (_seen(sees) if played else {}) | _looks(row),
+            _said(evaluation, row),
+        )
+
+
+def _seen(preprocess: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"preprocess {key}": value for key, value in preprocess.items()}
+
+
+def _looks(row: Row) -> dict[str, Any]:
+    """Passes per gradient as they really were: the protocol may leave them to the default."""
+    return {} if row.grad_samples is None else {"grad_samples": row.grad_samples}
+
+
+def _said(evaluation: Evaluation, row: Row) -> dict[str, str]:
+    config = evaluation.config
+    facts = {"precision": row.precision, "sampler": row.sampler, "num_envs": config["num_envs"]}
+    if row.arm != "random":
+        facts["agent sha256"] = str(config.get("agent_sha256"))[:12]
+    if row.arm in ("defended", "matched") and str(config["defense"]).startswith(ANOTHER):
+        facts["defended sha256"] = _digits(config, "defended_sha256")[:12]
+    if row.victim == "other":
+        facts["other sha256"] = _digits(config, "other_sha256")[:12]
+    facts |= {"device": config.get("device"), **evaluation.versions}
+    return {key: str(value) for key, value in facts.items() if value is not None}

@@ -1,0 +1,183 @@
+"""One evaluation as it is played: its arms, what happens in them, and what is known by then."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+
+import torch
+
+from sap_rl.agents import Agent
+from sap_rl.atari.env import num_actions
+from sap_rl.atari.fleet import Fleet, make_fleet
+from sap_rl.errors import UsageError
+from sap_rl.evaluation.assembly import AgentFacts, Origin, assemble
+from sap_rl.evaluation.code_version import code_version
+from sap_rl.evaluation.results import Evaluation, Row
+from sap_rl.evaluation.settings import Settings
+from sap_rl.evaluation.summary import make_row
+from sap_rl.machine import commit, keep_freed_memory
+from sap_rl.play.arm_games import ArmGames, add_noise_control, arm_facts
+from sap_rl.play.arm_stats import ArmFacts, ArmStats
+from sap_rl.play.arms import Arm, Players, plan
+from sap_rl.play.defended_player import defended_by, require_actions
+from sap_rl.play.frames import fitting_frames
+from sap_rl.play.rollout import Episode, Step
+from sap_rl.play.threads import Job, side_by_side
+
+
+@dataclass(frozen=True)
+class ArmStarted:
+    """An arm begins; facts: what is fixed about it."""
+
+    arm: Arm
+    facts: ArmFacts
+
+
+@dataclass(frozen=True)
+class ArmPlayed:
+    """One event of an arm's games; arm_stats: everything so far (the same object grows)."""
+
+    arm: Arm
+    what: Step | Episode
+    arm_stats: ArmStats
+
+
+@dataclass(frozen=True)
+class ArmEnded:
+    """An arm is complete."""
+
+    arm: Arm
+    row: Row
+
+
+Event = ArmStarted | ArmPlayed | ArmEnded
+
+
+@dataclass
+class EvaluationRun:
+    """One evaluation in progress: `play` it, and ask for the `result` at any moment.
+
+    agent: the original; settings: what to do; other: the agent behind victim `other`; origin: from
+    where they were loaded, for the result to say. Raises UsageError at once if they do not fit.
+    at_once: how many arms are played side by side, one per thread that torch had at the start.
+    """
+
+    agent: Agent
+    settings: Settings
+    other: Agent | None = None
+    origin: Origin | None = field(default=None, kw_only=True)
+    _rows: dict[Arm, Row] = field(default_factory=dict)
+    _open: dict[Arm, tuple[ArmFacts, ArmStats]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        s = self.settings
+        samples = s.protocol.policy_samples
+        original = replace(self.agent.in_precision(s.precision), policy_samples=samples)
+        self.players = Players(
+            original,
+            s.protocol,
+            s.seed,
+            s.attack,
+            s.attack_options,
+            other=self.other,
+            backward=s.attack_backward,
+            schedule=s.schedule,
+        )
+        if "other" in s.victims and self.other is None:
+            raise UsageError("victim 'other' needs another agent")
+        if s.defense is not None:
+            self.players.defended, self.players.bare = defended_by(
+                original, s.defense, seed=s.seed, precision=s.precision, **s.defense_options
+            )
+        for name in ("original", *(["defended"] if s.defense else [])):
+            agent = self.players.agent(name)  # type: ignore[arg-type]
+            require_actions(agent, s.game, num_actions(s.game, agent.preprocess))
+        self.arms = plan(
+            s.lams,
+            defended=s.defense is not None,
+            victims=s.victims,
+            controls=s.controls,
+            noisy=s.defense is None or self.players.random("defended"),
+        )
+        self.threads = torch.get_num_threads()
+        self.at_once = max(1, min(self.threads, len(self.arms)))
+
+    @property
+    def rows(self) -> list[Row]:
+        """Of the arms that are complete, in the order of `arms`."""
+        return [self._rows[arm] for arm in self.arms if arm in self._rows]
+
+    def play(self) -> Iterator[Event]:
+        """Play all arms, yielding what happens; may be abandoned at any moment.
+
+        Side by side, a thread for each, so that events of different arms mingle; see `at_once`.
+        """
+        s = self.settings
+        keep_freed_memory()
+        if s.attack == "universal" and self.players.recorded is None:
+            self.players.recorded = fitting_frames(self.players, s.game)
+        with ExitStack() as stack:
+            fleets = [
+                make_fleet(
+                    s.game, s.parallel, protocol=s.protocol, preprocess=self.agent.preprocess
+                )
+                for _ in range(self.at_once)
+            ]
+            for fleet in fleets:
+                stack.callback(fleet.close)
+            jobs = [
+                Job(
+                    lambda place, arm=arm: self._play_arm(arm, fleets[place]),  # type: ignore[misc]
+                    lambda arm=arm: arm.name != "matched" or self.players.matched is not None,  # type: ignore[misc]
+                )
+                for arm in self._starting_order()
+            ]
+            yield from side_by_side(jobs, self.at_once)
+
+    def _starting_order(self) -> list[Arm]:
+        """Costly arms of a lambda first where arms go side by side, lest one be left to the end."""
+        if self.at_once == 1:
+            return self.arms
+        return sorted(self.arms, key=lambda arm: (arm.lam, -arm.cost))
+
+    def result(self) -> Evaluation:
+        """What is known by now; an arm in progress is a row marked incomplete."""
+        known = self._rows | {
+            arm: make_row(self.settings, arm, facts, arm_stats)
+            for arm, (facts, arm_stats) in list(self._open.items())
+        }
+        rows = [known[arm] for arm in self.arms if arm in known]
+        about = AgentFacts.of(
+            self.agent, self.players.defended, self.other, threads=self.threads, origin=self.origin
+        )
+        made = {"commit": commit(), "code": code_version()}
+        return assemble(self.settings, about, rows, versions(), arms=len(self.arms), made=made)
+
+    def _play_arm(self, arm: Arm, fleet: Fleet) -> Iterator[Event]:
+        s = self.settings
+        players = self.players if self.at_once == 1 else self.players.apart()
+        facts = arm_facts(players, arm)
+        controlled = any(planned.name == "matched" for planned in self.arms)
+        calibrates = (arm.name, arm.lam) == ("defended", 0.0) and controlled
+        games = ArmGames(players, arm, facts, fleet, s.seed, s.episodes, calibrates=calibrates)
+        arm_stats = games.arm_stats
+        self._open[arm] = (facts, arm_stats)
+        yield ArmStarted(arm, facts)
+        for event in games.play():
+            yield ArmPlayed(arm, event, arm_stats)
+        row = make_row(s, arm, facts, arm_stats)
+        self._rows[arm] = row
+        del self._open[arm]
+        if games.calibrates:
+            add_noise_control(self.players, games.sigma(row.self_flip_rate))
+        yield ArmEnded(arm, row)
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that a result depends on."""
+    packages = ("sap-rl", "torch", "ale-py", "gymnasium", "numpy", "scipy")
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}

@@ -1,0 +1,75 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sap_rl.errors import UsageError
+
+
+def write_atomically(path: Path, text: str | bytes) -> None:
+    """Write beside the target, then rename: a file that was there stays whole until the end.
+
+    Raises UsageError if the disk refuses; nothing is left beside the target then.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(text.encode() if isinstance(text, str) else text)
+        os.replace(beside, path)  # noqa: PTH105
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise UsageError(f"cannot write '{path}': {error.strerror or error}") from error
+
+
+def check_writable(path: Path) -> None:
+    """Refuse, before games are played, a file that could not be written afterwards."""
+    folder = path.parent
+    if path.exists() and not path.is_file():
+        raise UsageError(f"cannot write '{path}': it is a folder or a device, not a file")
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise UsageError(f"cannot write '{path}': folder '{folder}' is missing or read-only")
+
+
+def check_folder(folder: Path) -> None:
+    """Make a folder and refuse one that cannot be written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write to '{folder}': {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"cannot write to '{folder}': read-only")
+
+
+@contextmanager
+def made_beside(place: Path) -> Iterator[Path]:
+    """A folder to be filled within the block, which takes its place whole at the end.
+
+    Whatever happens, nothing is left beside; UsageError where the disk refuses.
+    """
+    beside = place.with_name(f".{place.name}.export")
+    try:
+        yield beside
+        replace_folder(beside, place)
+    except OSError as error:
+        raise UsageError(f"cannot write '{place}': {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def replace_folder(new: Path, place: Path) -> None:
+    """Rename a folder to its place; what was there is deleted afterwards, or put back."""
+    old = place.with_name(f".{place.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if place.exists():
+        place.rename(old)
+    try:
+        new.rename(place)
+    except OSError:
+        if old.exists():
+            old.rename(place)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

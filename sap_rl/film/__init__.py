@@ -1,0 +1,1 @@
+"""Games side by side as a moving picture."""

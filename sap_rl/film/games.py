@@ -1,0 +1,228 @@
+"""Games under attack, step by step, as a film shows them: what was seen, valued and done.
+
+The two games of a film are two arms of an evaluation: the original's and the defended agent's,
+each playing its own game from the same start, each seeing its own frames tampered with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from sap_rl.agents import Agent
+from sap_rl.atari.env import action_names
+from sap_rl.atari.fleet import Fleet, make_fleet
+from sap_rl.errors import UsageError, require_at_least, require_positive
+from sap_rl.evaluation.run import EvaluationRun
+from sap_rl.evaluation.settings import Settings
+from sap_rl.play.arms import Arm, AttackedPlayer
+from sap_rl.play.episodes import env_seed, max_agent_steps
+from sap_rl.play.frames import fitting_frames
+from sap_rl.play.rollout import Decision, Position, Step, rollout
+from sap_rl.types import PixelArray
+
+
+@dataclass(frozen=True)
+class FilmFacts:
+    """What a film is of.
+
+    victims: whose gradient is used against each player; emulator_seed: the episode's; actions:
+    names of the game's actions; step_seconds: how long a step lasts on a console.
+    """
+
+    game: str
+    agent: str
+    players: tuple[str, ...]
+    victims: tuple[str, ...]
+    lam: float
+    attack: str
+    seed: int
+    episode: int
+    emulator_seed: int
+    actions: tuple[str, ...]
+    step_seconds: float
+
+
+@dataclass(frozen=True)
+class View:
+    """One player's game at one step.
+
+    clean, tampered [H, W]: the newest frame in pixels, before and after the attack; on_clean,
+    on_tampered [A]: the player's action values there; wanted, chosen: its greedy actions, played:
+    the one that epsilon left; score, steps, flips: until now, this step included; self_flips: on
+    how many of these two looks at the clean frame disagreed; ended: the game is over.
+    """
+
+    clean: np.ndarray
+    tampered: np.ndarray
+    on_clean: np.ndarray
+    on_tampered: np.ndarray
+    wanted: int
+    chosen: int
+    played: int
+    score: float
+    steps: int
+    flips: int
+    self_flips: int
+    ended: bool
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All games at one step; one that is over stays as it ended."""
+
+    step: int
+    views: tuple[View, ...]
+
+
+@dataclass
+class FilmedGames:
+    """Plays the games of a film; `play` yields its scenes.
+
+    agent: the original; settings: of the evaluation whose arms are filmed, with one lambda and one
+    victim; steps: how many agent steps at most; episode: which of the seed; other: the agent
+    behind victim `other`. Raises UsageError at once if they do not fit.
+    """
+
+    agent: Agent
+    settings: Settings
+    steps: int
+    episode: int = 0
+    other: Agent | None = None
+
+    def __post_init__(self) -> None:
+        s = self.settings
+        require_positive("steps", self.steps)
+        require_at_least("episode", self.episode, 0)
+        if len(s.lams) != 1 or s.lams[0] <= 0:
+            shown = ", ".join(f"{lam:g}" for lam in s.lams)
+            raise UsageError(f"a film shows one lambda above 0, got {shown}")
+        if len(s.victims) != 1:
+            raise UsageError(f"a film shows one victim, got {', '.join(s.victims)}")
+        self.players = EvaluationRun(self.agent, s, self.other).players
+        self.arms = [Arm("original", s.lams[0], "self")]
+        if s.defense is not None:
+            self.arms.append(Arm("defended", s.lams[0], s.victims[0]))
+        preprocess = self.agent.preprocess
+        self.facts = FilmFacts(
+            game=s.game,
+            agent=self.agent.name,
+            players=tuple(self.players.agent(arm.name).defense or arm.name for arm in self.arms),
+            victims=tuple(arm.victim or "" for arm in self.arms),
+            lam=s.lams[0],
+            attack=s.attack,
+            seed=s.seed,
+            episode=self.episode,
+            emulator_seed=env_seed(s.seed, self.episode),
+            actions=action_names(s.game, preprocess),
+            step_seconds=preprocess.frameskip / 60,
+        )
+
+    def play(self) -> Iterator[Scene]:
+        """The scenes, until every game is over or the steps are used up; may be abandoned."""
+        if self.settings.attack == "universal" and self.players.recorded is None:
+            self.players.recorded = fitting_frames(self.players, self.settings.game)
+        games = [self._game(arm) for arm in self.arms]
+        views: list[View | None] = [None] * len(games)
+        try:
+            for step in range(1, self.steps + 1):
+                views = [next(game, last) for game, last in zip(games, views, strict=True)]
+                shown = tuple(view for view in views if view is not None)
+                yield Scene(step, shown)
+                if all(view.ended for view in shown):
+                    return
+        finally:
+            for game in games:
+                game.close()  # type: ignore[attr-defined]
+
+    def _game(self, arm: Arm) -> Iterator[View]:
+        """One arm's episode; the last view says so if it ended."""
+        s, preprocess = self.settings, self.agent.preprocess
+        fleet = make_fleet(s.game, 1, protocol=s.protocol, preprocess=preprocess)
+        camera = Camera(fleet.groups)
+        filmed = Filmed(self.players.attacked_player(arm), camera)
+        games = rollout(
+            camera,
+            filmed,
+            episodes=self.episode + 1,
+            seed=s.seed,
+            epsilon=s.protocol.epsilon,
+            max_steps=max_agent_steps(s.protocol.max_frames, preprocess.frameskip),
+            position=Position(given=self.episode),
+        )
+        with closing(fleet), closing(games):  # type: ignore[type-var]
+            for event in games:
+                if isinstance(event, Step):
+                    yield filmed.view(event)
+
+
+class Camera(Fleet):
+    """A fleet that remembers what was played last, and what it earned."""
+
+    played, reward = -1, 0.0
+
+    def step(
+        self, rows: np.ndarray, actions: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As `Fleet.step`, of one environment."""
+        found = super().step(rows, actions)
+        self.played, self.reward = int(actions[0]), float(found[0][0])
+        return found
+
+
+@dataclass
+class Filmed:
+    """A contestant in a single game who remembers what it saw and valued; it decides as the
+    contestant does, from the same streams."""
+
+    attacked_player: AttackedPlayer
+    camera: Camera
+    score: float = 0.0
+    steps: int = 0
+    flips: int = 0
+    self_flips: int = 0
+    _tampered: np.ndarray | None = field(default=None, init=False)
+    _values: list[np.ndarray] = field(default_factory=list, init=False)
+
+    def decide(self, pixels: PixelArray, first: np.ndarray, rows: np.ndarray) -> Decision:
+        """Of one environment; looks at the clean frame with the meter, which moves nothing."""
+        player = self.attacked_player
+        assert player.adversary is not None, "a film shows attacked games"
+        assert len(pixels) == 1, "a film shows one game per player"
+        clean = torch.as_tensor(pixels).to(player.agent.device)
+        attacked = player.adversary.perturb(clean, torch.as_tensor(first), rows.tolist())
+        values = [player.agent.q_values(attacked.pixels)]
+        looker = player.agent if player.flip_probe is None else player.flip_probe
+        values.append(looker.q_values(clean))
+        values.append(values[-1] if player.flip_probe is None else looker.q_values(clean))
+        self._tampered = attacked.pixels[0, -1].float().cpu().numpy()
+        self._values = [found[0].float().cpu().numpy() for found in values]
+        return Decision(values[0].argmax(1).cpu().numpy())
+
+    def view(self, step: Step) -> View:
+        """What the last decision led to."""
+        assert self._tampered is not None
+        on_tampered, on_clean, again = self._values
+        chosen, wanted = int(on_tampered.argmax()), int(on_clean.argmax())
+        self.score += self.camera.reward
+        self.steps += 1
+        self.flips += chosen != wanted
+        self.self_flips += int(again.argmax()) != wanted
+        return View(
+            clean=step.pixels[0, -1],
+            tampered=self._tampered,
+            on_clean=on_clean,
+            on_tampered=on_tampered,
+            wanted=wanted,
+            chosen=chosen,
+            played=self.camera.played,
+            score=self.score,
+            steps=self.steps,
+            flips=self.flips,
+            self_flips=self.self_flips,
+            ended=bool(step.ended),
+        )

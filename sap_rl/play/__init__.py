@@ -1,0 +1,1 @@
+"""One arm's games: episodes, rollout, players, what is counted."""

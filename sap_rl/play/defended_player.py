@@ -1,0 +1,75 @@
+"""Who plays as `defended`: the original behind a defence, or another agent in its place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from sap_rl.agents import Agent, load_agent
+from sap_rl.defenses import parse_defense
+from sap_rl.errors import UsageError
+
+ANOTHER = "agent:"
+"""Before the name of an agent that plays instead of the original, e.g. a hardened one; a defence
+may follow it: `agent:BankHeist-hardened+sap-100`."""
+
+
+def parse_defended_player(text: str) -> tuple[str | None, str | None]:
+    """Name of the other agent and spelling of the defence, None for what is not there.
+
+    UsageError for an unknown defence or a missing name.
+    """
+    if not text.startswith(ANOTHER):
+        parse_defense(text)
+        return None, text
+    name, plus, defense = text.removeprefix(ANOTHER).partition("+")
+    if not name or (plus and not defense):
+        raise UsageError(f"defense '{text}': write {ANOTHER}NAME or {ANOTHER}NAME+sap-100")
+    if defense:
+        parse_defense(defense)
+    return name, defense or None
+
+
+def defended_by(
+    original: Agent, text: str, *, seed: int, precision: str, **options: Any
+) -> tuple[Agent, Agent | None]:
+    """The agent that plays as `defended`, in the original's place and world; and where that is
+    another agent behind a defence, this one without it.
+
+    text: as in `parse_defended_player`; precision: of the other agent's network; options: the
+    defence's.
+    """
+    name, defense = parse_defended_player(text)
+    if name is None:
+        return original.defend(text, seed=seed, **options), None
+    agent = load_agent(name, device=original.device, game=original.game)
+    if agent.preprocess != original.preprocess:
+        raise UsageError(
+            f"agent '{agent.name}' sees other frames than '{original.name}': they cannot play the "
+            "same games"
+        )
+    agent = replace(agent.in_precision(precision), policy_samples=original.policy_samples)
+    if defense is None:
+        if options:
+            raise UsageError(f"'{text}' has no defence that takes {', '.join(options)}")
+        return replace(agent, defense=text), None
+    return replace(agent.defend(defense, seed=seed, **options), defense=text), agent
+
+
+def require_actions(agent: Agent, game: str, wanted: int) -> None:
+    """UsageError for a network whose outputs are not the game's `wanted` actions."""
+    found = agent.q_values(np.zeros((1, *agent.preprocess.shape), np.uint8)).shape[1]
+    if found != wanted:
+        raise UsageError(
+            f"agent '{agent.name}' has {found} actions but {game} has {wanted}; "
+            "it was trained on another game or action set"
+        )
+
+
+def defended_name(text: str, game: str) -> str:
+    """Short, for tables of one game: `agent:agents/BankHeist-hardened` is `hardened`."""
+    if not text.startswith(ANOTHER):
+        return text
+    return text.removeprefix(ANOTHER).rpartition("/")[2].removeprefix(f"{game}-")

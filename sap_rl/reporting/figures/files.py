@@ -1,0 +1,86 @@
+"""Figures as files for a paper and as SVG for a page."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sap_rl.evaluation.results import Evaluation
+from sap_rl.files import write_atomically
+from sap_rl.reporting.figures.curves import change_curves, panels
+from sap_rl.reporting.figures.plots import change_figure, flip_figure, return_figure
+from sap_rl.reporting.figures.style import (
+    AGENT_COLOURS,
+    FAINT,
+    INK,
+    style,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FORMATS = ("pdf", "png")
+
+PAGE_COLOURS = {INK: "currentColor", FAINT: "var(--faint)"} | {
+    colour: f"var(--line-{i})" for i, colour in enumerate(AGENT_COLOURS)
+}
+"""What a figure's colours become in a page, which then decides them for light and dark."""
+
+
+def paper_figures(evaluations: Sequence[Evaluation]) -> dict[str, Figure]:
+    """Figures by name, each with a panel per game and attack."""
+    shown = panels(evaluations)
+    figures = {"return": return_figure(shown)}
+    if any(change_curves(panel) for panel in shown):
+        figures["change"] = change_figure(shown)
+    if any(row.flip_rate is not None for e in evaluations for row in e.rows):
+        figures["flips"] = flip_figure(shown)
+    return figures
+
+
+def save_figures(figures: dict[str, Figure], folder: Path) -> list[Path]:
+    """PDF and PNG of each in a folder that exists; the paths in order."""
+    written = []
+    for name, figure in figures.items():
+        for kind in FORMATS:
+            path = folder / f"{name}.{kind}"
+            write_atomically(path, _saved(figure, kind))
+            written.append(path)
+    return written
+
+
+def inline_svg(figure: Figure, name: str, alt: str) -> str:
+    """A figure for the inside of a page: its text as text, its colours the page's own.
+
+    name: unique in the page, for ids; alt: what it shows, in words.
+    """
+    text = _saved(figure, "svg").decode()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"\bid=\"", f'id="{name}-', text)
+    text = re.sub(r"(xlink:href=\"#|url\(#)", rf"\g<1>{name}-", text)
+    for colour, variable in PAGE_COLOURS.items():
+        text = text.replace(colour, variable)
+    opening, rest = text.split(">", 1)
+    opening = re.sub(r' (width|height)="[^"]*"', "", opening)
+    return f'{opening} role="img" aria-label="{_attribute(alt)}">{rest}'
+
+
+def _saved(figure: Figure, kind: str) -> bytes:
+    """The same bytes for the same figure: no dates."""
+    metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind, {})
+    file = io.BytesIO()
+    with style():
+        figure.savefig(
+            file, format=kind, metadata=metadata, transparent=kind == "svg"
+        )  # fmt: skip
+    return file.getvalue()
+
+
+def _attribute(text: str) -> str:
+    return (
+        text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
+    )

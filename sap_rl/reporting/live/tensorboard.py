@@ -1,0 +1,142 @@
+"""Evaluations and training runs in TensorBoard; needs the extra `tensorboard`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sap_rl.errors import UsageError
+from sap_rl.evaluation.results import Evaluation, Row
+from sap_rl.evaluation.run import ArmEnded, Event
+from sap_rl.reporting.figures.plots import return_lambda_figure
+from sap_rl.sweep.experiments import CellTask
+from sap_rl.sweep.run import CellEnded, SweepEvent
+from sap_rl.sweep.worker import CellProgress
+from sap_rl.training.dqn.events import EpisodeEnded, Evaluated, Finished, TrainEvent, Updated
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+
+class TensorBoardWriter:
+    """Listens to an evaluation's events.
+
+    Scalars `eval/<game>/<arm>/lambda_<x>/return` with the episode's index as step (arms that differ
+    by victim are `defended-self`, `defended-original`); at the end the figure
+    `eval/<game>/return_lambda`. Raises UsageError where the package is missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.writer = summary_writer(folder)
+
+    def __call__(self, event: Event) -> None:
+        """Write the episodes of a finished arm."""
+        if isinstance(event, ArmEnded):
+            row = event.row
+            tag = f"eval/{row.game}/{event.arm.title}/lambda_{row.lam:g}/return"
+            for index, value in enumerate(row.returns):
+                self.writer.add_scalar(tag, value, index)
+
+    def close(self, evaluation: Evaluation) -> None:
+        """Write the figure and flush."""
+        if any(row.victim for row in evaluation.rows):
+            tag = f"eval/{evaluation.config['game']}/return_lambda"
+            self.writer.add_figure(tag, return_lambda_figure(evaluation))
+        self.writer.close()
+
+
+class SweepWriter:
+    """Listens to a sweep's events, to be followed while it plays.
+
+    Scalars `eval/<game>/<arm>/lambda_<x>/return` as the engine tells of episodes, the rest of a
+    cell's when it is complete, a run for each experiment; each complete cell is a row of the
+    hparams page: what was played against mean return and flip rate.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.writers: dict[str, SummaryWriter] = {"": summary_writer(folder)}
+        self.written: set[tuple[str, str, int]] = set()
+
+    def __call__(self, event: SweepEvent) -> None:
+        """Write one event."""
+        if isinstance(event, CellProgress):
+            for episode in event.ended:
+                self._returns(event.task, [(episode.index, episode.ret)])
+        elif isinstance(event, CellEnded):
+            # Not all were told of: those from before a resume, the last ones, none under Ray.
+            self._returns(event.task, list(enumerate(event.row.returns, event.task.first)))
+            self._hparams(event.task, event.row)
+        for writer in self.writers.values():
+            writer.flush()
+
+    def close(self) -> None:
+        """Flush and close everything."""
+        for writer in self.writers.values():
+            writer.close()
+
+    def _returns(self, task: CellTask, returns: list[tuple[int, float]]) -> None:
+        run = task.experiment.title.replace(" ", "_")
+        writer = self._writer(run)
+        tag = (
+            f"eval/{task.experiment.settings.game}/{task.arm.title}/lambda_{task.arm.lam:g}/return"
+        )
+        for index, value in returns:
+            if (run, tag, index) not in self.written:
+                self.written.add((run, tag, index))
+                writer.add_scalar(tag, value, index)
+
+    def _hparams(self, task: CellTask, row: Row) -> None:
+        asked = {
+            "game": row.game, "agent": task.experiment.agent, "arm": task.arm.title,
+            "lambda": row.lam, "attack": row.attack or "none", "defense": row.defense or "none",
+            "victim": row.victim or "none", "seed": task.experiment.settings.seed,
+        }  # fmt: skip
+        known = {"return": row.mean, "flip_rate": row.flip_rate, "normalised": row.normalised}
+        found = {f"cell/{name}": value for name, value in known.items() if value is not None}
+        self.writers[""].add_hparams(asked, found, run_name=f"cells/{task.key}")
+
+    def _writer(self, name: str) -> SummaryWriter:
+        if name not in self.writers:
+            self.writers[name] = summary_writer(self.folder / name)
+        return self.writers[name]
+
+
+class TrainingWriter:
+    """Listens to a training run; Stable-Baselines3's tag names where the concept is the same.
+
+    `rollout/ep_rew_mean`, `rollout/ep_len_mean`, `rollout/exploration_rate`, `train/loss`,
+    `train/learning_rate`, `train/q_mean`, `train/grad_norm`, `time/fps`, `eval/lambda_<x>/return`,
+    all against agent steps.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.writer = summary_writer(folder)
+
+    def __call__(self, event: TrainEvent) -> None:
+        """Write one event."""
+        if isinstance(event, EpisodeEnded):
+            self._add("rollout/ep_rew_mean", event.mean_return, event.steps)
+            self._add("rollout/ep_len_mean", event.mean_length, event.steps)
+        elif isinstance(event, Updated):
+            self._add("rollout/exploration_rate", event.epsilon, event.steps)
+            self._add("time/fps", event.fps, event.steps)
+            for name in ("loss", "learning_rate", "q_mean", "grad_norm"):
+                self._add(f"train/{name}", getattr(event, name), event.steps)
+        elif isinstance(event, Evaluated):
+            self._add(f"eval/lambda_{event.lam:g}/return", event.mean, event.steps)
+        elif isinstance(event, Finished):
+            self.writer.close()
+
+    def _add(self, tag: str, value: float, step: int) -> None:
+        self.writer.add_scalar(tag, value, step)
+
+
+def summary_writer(folder: Path) -> SummaryWriter:
+    """TensorBoard's writer to a folder; UsageError where the package is missing."""
+    try:
+        import matplotlib.figure  # noqa: F401  (needed at the end: missed here, not then)
+        from torch.utils.tensorboard.writer import SummaryWriter
+    except ImportError as error:
+        raise UsageError("--tensorboard needs: pip install 'sap-rl[tensorboard]'") from error
+    return SummaryWriter(str(folder))

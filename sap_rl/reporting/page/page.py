@@ -1,0 +1,176 @@
+"""One self-contained page about evaluations; needs the extra `report`."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.resources import files
+from typing import Any
+
+from sap_rl.compare.across_games import summarise_games
+from sap_rl.errors import UsageError
+from sap_rl.evaluation.results import Evaluation
+from sap_rl.extras import PAGES, require
+from sap_rl.reporting.figures.curves import Panel, change_curves
+from sap_rl.reporting.figures.files import inline_svg
+from sap_rl.reporting.figures.plots import (
+    change_figure,
+    flip_figure,
+    learning_figure,
+    return_figure,
+)
+from sap_rl.reporting.page.extras import PageExtras
+from sap_rl.reporting.page.rows import (
+    change_row,
+    distrust,
+    evaluation_name,
+    headline,
+    provenance_rows,
+    return_row,
+)
+from sap_rl.reporting.tables.across_games import across_notes, across_tables, profile_words
+from sap_rl.reporting.tables.evaluation import interval_notes
+from sap_rl.reporting.tables.flags import FLAGS
+
+MAX_BYTES = 5_000_000
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of a page: its SVG, and what stands below it."""
+
+    svg: str
+    caption: str
+
+
+def report_page(shown: Sequence[Panel], exhibits: Sequence[PageExtras]) -> str:
+    """The page: headline, reasons for distrust, a section per game, provenance.
+
+    Raises UsageError where it would be larger than MAX_BYTES.
+    """
+    require(PAGES, "reports")
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["base64"] = lambda data: b64encode(data).decode()
+    environment.filters["svg"] = Markup  # made by inline_svg, which escapes
+    page = files("sap_rl.reporting") / "page"
+    template = environment.from_string((page / "report.html").read_text(encoding="utf-8"))
+    evaluations = [evaluation for panel in shown for evaluation in panel.evaluations]
+    together = summarise_games(evaluations)
+    text: str = template.render(
+        css=Markup((page / "report.css").read_text(encoding="utf-8")),
+        title=_title(shown),
+        version=version("sap-rl"),
+        headline=[headline(e, panel.attack) for panel in shown for e in panel.evaluations],
+        across=across_tables(together),
+        across_notes=across_notes(together),
+        profile=profile_words(),
+        counts=_counts(evaluations),
+        incomplete=[
+            evaluation_name(evaluation) for evaluation in evaluations if not evaluation.complete
+        ],
+        distrust=distrust(evaluations),
+        findings=sum(len(evaluation.checks) for evaluation in evaluations),
+        flags=_flags(evaluations),
+        sections=[_section(i, *pair) for i, pair in enumerate(zip(shown, exhibits, strict=True))],
+        provenance=[provenance_rows(evaluation) for evaluation in evaluations],
+        notes=interval_notes(evaluations),
+    )
+    size = len(text.encode())
+    if size > MAX_BYTES:
+        raise UsageError(
+            f"the report would have {size:,} bytes, more than {MAX_BYTES:,}: take fewer results or "
+            "--no-film"
+        )
+    return text
+
+
+def _title(shown: Sequence[Panel]) -> str:
+    games = list(dict.fromkeys(panel.game for panel in shown))
+    named = ", ".join(games[:4]) + (f" and {len(games) - 4} more" if len(games) > 4 else "")
+    return f"Reward under attack: {named}"
+
+
+def _counts(evaluations: Sequence[Evaluation]) -> dict[str, int]:
+    """How many headline changes under attack have which verdict."""
+    verdicts = [
+        c.verdict for e in evaluations for c in e.changes if c.headline and c.victim is not None
+    ]
+    return {verdict: verdicts.count(verdict) for verdict in ("helps", "harms", "unclear")}
+
+
+def _flags(evaluations: Sequence[Evaluation]) -> list[tuple[str, str]]:
+    found = {flag for e in evaluations for row in e.rows for flag in row.flags}
+    found |= {flag for e in evaluations for change in e.changes for flag in change.flags}
+    return [(flag.replace("_", " "), text) for flag, text in FLAGS.items() if flag in found]
+
+
+def _section(place: int, panel: Panel, exhibits: PageExtras) -> dict[str, Any]:
+    """Everything about one game and attack."""
+    return {
+        "id": f"part{place}",
+        "title": f"{panel.game}, {panel.attack}",
+        "pictures": list(_pictures(place, panel, exhibits)),
+        "film": exhibits.film,
+        "notes": exhibits.notes,
+        "tables": [
+            {
+                "name": evaluation_name(evaluation),
+                "rows": [return_row(row) for row in evaluation.rows],
+                "changes": [change_row(change) for change in evaluation.changes],
+            }
+            for evaluation in panel.evaluations
+        ],
+    }
+
+
+def _pictures(place: int, panel: Panel, exhibits: PageExtras) -> Iterator[Picture]:
+    where = f"{panel.game} under {panel.attack}"
+    ends = _ends(panel)
+    svg = inline_svg(
+        return_figure([panel]), f"return{place}", f"Mean return against lambda, {where}. {ends}"
+    )
+    yield Picture(
+        svg,
+        "Mean return with 95% intervals (bands; bars where a point stands alone). Lambda on a "
+        "logarithmic axis, clean play apart at the left. Dotted: the random policy.",
+    )
+    if change_curves(panel):
+        alt = f"Change in return of the defended agent in percent against lambda, {where}."
+        yield Picture(
+            inline_svg(change_figure([panel]), f"change{place}", alt),
+            "Change of the defended against the original, with 95% intervals. Crosses: too little "
+            "is left for a percentage. Diamonds: published for other agents; arrows: off the axis.",
+        )
+    if any(row.flip_rate is not None for e in panel.evaluations for row in e.rows):
+        alt = f"Share of actions that the attack changes against lambda, {where}."
+        yield Picture(
+            inline_svg(flip_figure([panel]), f"flips{place}", alt),
+            "Actions changed against the clean frame. Thin: how often two looks of a random player "
+            "at the same clean frame differ.",
+        )
+    for number, (agent, curve) in enumerate(exhibits.curves.items()):
+        alt = f"Learning curve of agent {agent}: return against agent steps."
+        yield Picture(
+            inline_svg(learning_figure(curve), f"learning{place}-{number}", alt),
+            f"How agent {agent} learned.",
+        )
+
+
+def _ends(panel: Panel) -> str:
+    """The return figure's first and last means, in words."""
+    rows = [row for e in panel.evaluations for row in e.rows if row.arm == "original"]
+    known = [row for row in rows if row.complete and row.mean is not None]
+    if not known:
+        return ""
+    first, last = known[0], known[-1]
+    return (
+        f"The original agent has {first.mean:.1f} at lambda {first.lam:g} and {last.mean:.1f} at "
+        f"lambda {last.lam:g}."
+    )

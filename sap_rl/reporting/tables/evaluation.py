@@ -1,0 +1,267 @@
+"""Results as terminal tables that fit 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sap_rl.agents import Agent
+from sap_rl.atari.games import game_facts
+from sap_rl.evaluation.comparison import Finding
+from sap_rl.evaluation.results import Change, Evaluation, Row
+from sap_rl.evaluation.settings import Settings
+from sap_rl.play.arms import PROBE_EVERY
+from sap_rl.play.defended_player import defended_name
+from sap_rl.reporting.tables.flags import CHECK_FAILED, COVERAGE, FLAGS, ONE_NETWORK, SEVERAL_LOOKS
+from sap_rl.zoo.score import Check, likely_causes
+
+WIDTH = 80
+
+
+def console(**options: Any) -> Console:
+    """A console that is 80 columns wide where nothing says how wide it is."""
+    found = Console(highlight=False, **options)
+    return found if found.is_terminal else Console(highlight=False, width=WIDTH, **options)
+
+
+def evaluation_report(evaluation: Evaluation) -> RenderableType:
+    """Returns, changes, the meaning of their flags, and what the numbers rest on."""
+    parts: list[RenderableType] = [Text(_headline(evaluation)), _returns(evaluation.rows)]
+    marks = {flag: chr(ord("a") + i) for i, flag in enumerate(_flags(evaluation))}
+    if evaluation.changes:
+        config = evaluation.config
+        defense = defended_name(config["defense"], config["game"])
+        parts += [_changes(evaluation.changes, defense, marks)]
+    parts += [Text(f"{mark} {flag}: {FLAGS[flag]}.") for flag, mark in marks.items()]
+    parts += [Text(line) for line in _notes(evaluation)]
+    parts += [Text(line) for line in check_lines(evaluation.checks)]
+    return Group(*parts)
+
+
+def check_lines(findings: Sequence[Finding]) -> Iterator[str]:
+    """Findings of one check together, each with its number, then what to do about them."""
+    if findings:
+        yield f"Reasons for distrust: {len(findings)} (docs/audit.md)."
+    for check in dict.fromkeys(finding.check for finding in findings):
+        same = [finding for finding in findings if finding.check == check]
+        for finding in same:
+            yield f"! {check}, {finding.where}: {finding.text}."
+        for advice in dict.fromkeys(finding.advice for finding in same):
+            yield f"  What to do: {advice}."
+
+
+def agents_table(agents: Iterable[tuple[Agent, Path]]) -> RenderableType:
+    """What can be played by name: stated scores beside the bar for short training, steps (of a
+    hardened agent its lambda; + ? where its parent's are unknown), and what hardware made it."""
+    table = plain_table(
+        "agent", "5 min", "30 min", "bar", "steps", "hardware", left=("agent", "hardware")
+    )  # fmt: skip
+    for agent, _ in agents:
+        scores = agent.facts.get("score", {})
+        short, long = scores.get("cap_5_minutes", {}), scores.get("cap_30_minutes", {})
+        hardening = agent.facts.get("hardening", {})
+        training = hardening or agent.facts.get("training", {})
+        steps = f"{training.get('agent_steps', 0):,}"
+        if training.get("parent_steps") == "unknown":
+            steps += " + ?"
+        table.add_row(
+            agent.name if (agent.game or "") in agent.name else f"{agent.name} ({agent.game})",
+            number_text(short.get("mean")),
+            number_text(long.get("mean")),
+            number_text(game_facts(agent.game or "").dqn_2_5m),
+            f"lambda {hardening['lambda']:g}" if hardening else steps,
+            str(training.get("hardware", "-")).partition(";")[0],
+        )
+    return table
+
+
+def check_report(agent: Agent, check: Check, settings: Settings) -> RenderableType:
+    """A stated score beside one measured anew, the verdict, and what may be wrong."""
+    minutes = settings.protocol.max_frames / 3600
+    table = _table("score", "return", "sd", "episodes")
+    for label, sample in (("stated", check.stated), ("measured", check.measured)):
+        bare = label == "stated" and check.slack > 0
+        table.add_row(
+            label,
+            number_text(sample.mean),
+            "-" if bare else number_text(sample.sd),
+            "-" if bare else str(sample.count),
+        )
+    found = check.difference
+    verdict = "contains 0: passed" if check.passed else "does not contain 0: FAILED"
+    if check.slack:
+        reach = f"comes within {check.slack:.1f} (a quarter of the way from random play) of 0"
+        verdict = f"{reach}: passed" if check.passed else f"never {reach}: FAILED"
+    lines = [
+        f"difference {_signed(found.mean, found.low, found.high, unit='')} "
+        f"(99% Welch interval), which {verdict}."
+    ]
+    if not check.passed:
+        lines.append(CHECK_FAILED + "; ".join(likely_causes(check, agent)) + ".")
+    return Group(
+        Text(f"{agent.name}: at most {minutes:.3g} minutes per episode, seed {settings.seed}"),
+        table,
+        *(Text(line) for line in lines),
+    )
+
+
+def _headline(evaluation: Evaluation) -> str:
+    config, protocol = evaluation.config, evaluation.protocol
+    minutes = protocol["max_frames"] / 3600
+    state = "" if evaluation.complete else "  INCOMPLETE"
+    return (
+        f"{config['game']}: agent {config['agent']}, {config['attack']} on "
+        f"{protocol['frames']} frames ({protocol['observation']}), {config['episodes']} episodes "
+        f"of at most {minutes:.3g} minutes, epsilon {protocol['epsilon']:g}, "
+        f"seed {config['seed']}{state}\n"
+    )
+
+
+def _returns(rows: Iterable[Row]) -> Table:
+    table = _table(
+        "lambda", "player", "gradient", "return", "95% interval", "norm", "flips", "self", "s",
+        "steps/s",
+    )  # fmt: skip
+    for row in rows:
+        short = "" if row.complete else f" ({row.episodes} ep.)"
+        table.add_row(
+            f"{row.lam:g}",
+            player_name(row),
+            "-" if row.victim is None else "own" if row.victim == "self" else row.victim,
+            number_text(row.mean) + short,
+            interval_text(row.ci_low, row.ci_high),
+            "-" if row.normalised is None else f"{row.normalised:.2f}",
+            percent_text(row.flip_rate),
+            percent_text(row.self_flip_rate),
+            f"{row.seconds:.0f}",
+            f"{row.steps_per_second:.0f}",
+        )
+    return table
+
+
+def _changes(changes: Iterable[Change], defense: str, marks: dict[str, str]) -> Table:
+    table = _table("lambda", "gradient", f"{defense} against original", "paper", "verdict", "flags")
+    for change in changes:
+        if change.percent is not None:
+            shown = _signed(change.percent, change.ci_low, change.ci_high, unit="%")
+        else:
+            bounds = change.difference_low, change.difference_high
+            shown = _signed(change.difference, *bounds, unit=" points")
+        victim = {None: "-", "self": "own"}.get(change.victim, change.victim)
+        table.add_row(
+            f"{change.lam:g}",
+            f"{victim}{' *' if change.headline and change.victim else ''}",
+            shown,
+            "-" if change.paper_percent is None else f"{change.paper_percent:+.1f}%",
+            change.verdict,
+            "".join(sorted(marks[flag] for flag in change.flags)) or "-",
+        )
+    return table
+
+
+def player_name(row: Row) -> str:
+    """How a table calls the player of a row."""
+    if row.arm == "matched":
+        return f"noise {float((row.defense or '').removeprefix('q-noise-')):.3g}"
+    return defended_name(row.defense, row.game) if row.defense else row.arm
+
+
+def _flags(evaluation: Evaluation) -> list[str]:
+    shown = {flag for row in evaluation.rows for flag in row.flags}
+    shown |= {flag for change in evaluation.changes for flag in change.flags}
+    return [flag for flag in FLAGS if flag in shown]
+
+
+def _notes(evaluation: Evaluation) -> Iterable[str]:
+    rows = evaluation.rows
+    if any(change.headline and change.victim for change in evaluation.changes):
+        several = len(evaluation.config["victims"]) > 1
+        yield "* the headline: " + (
+            "the stronger of the attacks on the defended player."
+            if several
+            else "the only attack played on the defended player; others may be stronger."
+        )
+    if any(change.paper_percent is not None for change in evaluation.changes):
+        yield "paper: beside the row that follows its protocol, as far as it is published."
+    if any(row.victim for row in rows):
+        yield (
+            "gradient: whose gradient the attacker uses. flips: actions changed against the clean "
+            "frame; self: two looks of the same player at the same clean frame disagree (random "
+            f"players: measured on every {PROBE_EVERY}th step)."
+        )
+        largest = max(row.linf_max or 0.0 for row in rows)
+        change = [row.change_mean for row in rows if row.change_mean is not None]
+        if change:
+            yield (
+                f"Perturbation as the referee measured it: at most {largest:.4g} pixels, "
+                f"{min(change):.2f} to {max(change):.2f} per pixel on average."
+            )
+    if any(row.arm == "matched" for row in rows):
+        yield "noise: the original with Gaussian noise on Q that flips as often in clean play."
+    samples = {row.grad_samples for row in rows if row.grad_samples}
+    if samples:
+        yield f"Gradients average {' or '.join(map(str, sorted(samples)))} pass(es) per step."
+    played = sum(row.episodes for row in rows)
+    cut = sum(row.truncated for row in rows)
+    yield "norm: (return - random) / (human - random), both as published."
+    yield f"{cut} of {played} episodes were cut short."
+    if any(row.arm == "original" for row in rows):
+        yield from interval_notes([evaluation])
+    if not evaluation.complete:
+        yield (
+            "INCOMPLETE: interrupted. Rows with an episode count hold the first episodes to end, "
+            "which favours short ones; no interval and no change is taken from them."
+        )
+
+
+def interval_notes(evaluations: Sequence[Evaluation]) -> list[str]:
+    """What the intervals are, and what they leave out."""
+    looked = [evaluation.looked for evaluation in evaluations]
+    notes = [] if all(looked) else [ONE_NETWORK, COVERAGE]
+    where = "Where a stopping rule played on: " if notes else ""
+    return [*notes, *([where + SEVERAL_LOOKS] if any(looked) else [])]
+
+
+def _table(*columns: str) -> Table:
+    words = ("score", "player", "gradient", "agent", "game", "verdict", "flags")
+    return plain_table(*columns, left=words)
+
+
+def plain_table(*columns: str, left: tuple[str, ...]) -> Table:
+    """An empty table without lines; columns in `left` are words, the others numbers.
+
+    Where the screen is too narrow words go on in the next line; numbers and keys are never cut.
+    """
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for name in columns:
+        words = name in left
+        whole = not words or name == "key"
+        table.add_column(name, justify="left" if words else "right", no_wrap=whole, overflow="fold")
+    return table
+
+
+def number_text(value: float | None) -> str:
+    """A return to one decimal, large ones to none; a dash for None."""
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if abs(value) >= 10_000 else f"{value:.1f}"
+
+
+def interval_text(low: float | None, high: float | None) -> str:
+    """An interval's bounds; a dash where there is none."""
+    return "-" if low is None or high is None else f"{number_text(low)}..{number_text(high)}"
+
+
+def _signed(value: float, low: float | None, high: float | None, *, unit: str) -> str:
+    interval = "" if low is None or high is None else f" [{low:+.1f}, {high:+.1f}]"
+    return f"{value:+.1f}{unit}{interval}"
+
+
+def percent_text(share: float | None) -> str:
+    """A share in whole percent; a dash for None."""
+    return "-" if share is None else f"{100 * share:.0f}%"

@@ -1,0 +1,36 @@
+"""A store's experiments as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from sap_rl.reporting.tables.evaluation import plain_table
+from sap_rl.store.listing import Listed
+
+
+def store_list(experiments: Iterable[Listed]) -> RenderableType:
+    """A row per experiment; one that is not read is marked."""
+    table = plain_table(
+        "key", "agent", "defense", "attack", "lambda", "seed", "episodes", "cap", "cells", "",
+        left=("key", "agent", "defense", "attack", "lambda", ""),
+    )  # fmt: skip
+    hidden = False
+    for one in experiments:
+        hidden |= not one.read
+        table.add_row(
+            one.key,
+            one.agent if one.agent == one.game else f"{one.game} {one.agent}",
+            one.defense or "-",
+            one.attack,
+            " ".join(f"{lam:g}" for lam in one.lams),
+            str(one.seed),
+            str(one.episodes),
+            str(one.max_frames),
+            f"{one.complete}/{one.cells}",
+            "" if one.read else "not read",
+        )
+    note = "not read: another answer to the same question is, the latest complete one if any."
+    return Group(table, *([Text(note)] if hidden else []))

@@ -1,0 +1,116 @@
+"""Options by name, from the command line or the YAML of `configs/`, into the stages' settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sap_rl.atari.protocol import Protocol
+from sap_rl.audit.settings import AuditSettings
+from sap_rl.errors import UsageError
+from sap_rl.evaluation.settings import Settings
+from sap_rl.settings.options import AUDIT_OPTIONS, BOTH, read_number, read_option, require_option
+
+ATTACK_KEYS = (
+    "objective", "temperature", "steps", "step_size", "momentum", "restarts", "directions",
+)  # fmt: skip
+LOADING_KEYS = ("format", "preprocess")
+DEFENSE_KEYS = ("sampler", "backward")
+PROTOCOL_KEYS = (
+    "grad_samples", "policy_samples", "frames", "observation", "max_frames", "epsilon",
+)  # fmt: skip
+PLAIN_KEYS = (
+    "game", "attack", "attack_backward", "schedule", "episodes", "num_envs", "seed", "controls",
+    "precision",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class EvalRequest:
+    """An evaluation and whom to load for it.
+
+    loading: options of `load_agent`; other: the agent behind victim `other`.
+    """
+
+    agent: str
+    device: str
+    settings: Settings
+    loading: dict[str, Any] = field(default_factory=dict)
+    other: str | None = None
+
+
+def eval_request(options: Mapping[str, Any]) -> EvalRequest:
+    """An evaluation from options by name; what is missing takes its default."""
+    found = {name: read_option(name, value) for name, value in options.items()}
+    for name in ("game", "lambda"):
+        if name not in found:
+            raise UsageError(f"{name} is missing: say for example --game BankHeist --lambda 4")
+    defense = found.get("defense", "sap-100")
+    named = found.get("victim", BOTH)
+    others = [victim for victim in named if victim not in BOTH]
+    if len(others) > 1:
+        raise UsageError(f"one other agent can lend its gradient, got {', '.join(others)}")
+    settings = Settings(
+        lams=found["lambda"],
+        defense=None if defense == "none" else defense,
+        victims=tuple(victim if victim in BOTH else "other" for victim in named),
+        attack_options=_pick(found, ATTACK_KEYS),
+        defense_options=_pick(found, DEFENSE_KEYS),
+        protocol=Protocol(**_pick(found, PROTOCOL_KEYS)),
+        **_pick(found, PLAIN_KEYS),
+    )
+    return EvalRequest(
+        found.get("agent", settings.game),
+        found.get("device", "cpu"),
+        settings,
+        _pick(found, LOADING_KEYS) | {"game": settings.game},
+        others[0] if others else None,
+    )
+
+
+FILM_KEYS = (
+    "game", "agent", *LOADING_KEYS, "lambda", "attack", *ATTACK_KEYS, *PROTOCOL_KEYS, "defense",
+    *DEFENSE_KEYS, "victim", "attack_backward", "schedule", "seed", "precision", "device",
+)  # fmt: skip
+
+
+def film_request(options: Mapping[str, Any]) -> EvalRequest:
+    """The evaluation whose games are filmed, from options by name; the victim is the defended agent
+    itself by default, and what says how many games are played is ignored."""
+    for name in options:
+        require_option(name)
+    return eval_request(
+        {"victim": "self"} | _pick(options, FILM_KEYS) | {"episodes": 1, "controls": False}
+    )
+
+
+MAX_SECONDS = 600.0
+
+
+def read_seconds(value: Any) -> float:
+    """The length of a film; UsageError names a value that is none."""
+    found = read_number("seconds", value)
+    if not 0 < found <= MAX_SECONDS:
+        raise UsageError(f"seconds must lie above 0 and up to {MAX_SECONDS:g}, got {found:g}")
+    return found
+
+
+def audit_settings(options: Mapping[str, Any]) -> AuditSettings:
+    """An audit from options by name, others ignored; what is missing takes its default."""
+    found = {
+        name: read_option(name, value, AUDIT_OPTIONS)
+        for name, value in _pick(options, tuple(AUDIT_OPTIONS)).items()
+    }
+    defense = found.pop("defense", "sap-100")
+    protocol = Protocol(**_pick(found, ("max_frames",)))
+    return AuditSettings(
+        lams=found.get("lambda", ()),
+        defense=None if defense == "none" else defense,
+        protocol=protocol,
+        **_pick(found, ("game", "budget", "episodes", "frames", "seed")),
+    )
+
+
+def _pick(found: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: found[name] for name in names if name in found}

@@ -1,0 +1,1 @@
+"""Intervals, significance, aggregates and matrix games: numbers in, numbers out."""

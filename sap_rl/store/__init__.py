@@ -1,0 +1,1 @@
+"""Cells and episodes in SQLite: kept, listed, exported."""

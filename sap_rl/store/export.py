@@ -1,0 +1,141 @@
+"""A store as a table for other programs: a row per episode, CSV or Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sap_rl.errors import UsageError, unknown
+from sap_rl.files import check_writable, write_atomically
+from sap_rl.play.arms import Arm
+from sap_rl.store.store import Store
+
+COLUMNS = (
+    "experiment", "game", "agent", "agent_sha256", "attack", "defense", "lambda", "arm", "victim",
+    "seed", "episode", "return", "length", "truncated", "cell_complete", "epsilon", "grad_samples",
+    "policy_samples", "precision", "sampler", "cell", "code", "commit", "attack_options",
+    "attack_backward", "schedule", "experiment_defense", "defense_options", "frames", "observation",
+    "max_frames", "noop_max", "sticky_actions", "num_envs", "first_episode", "preprocess", "device",
+    "defended_sha256", "other", "other_sha256", "until", "packages",
+)  # fmt: skip
+"""What differs between two rows stands in one of them; options and other mappings as JSON.
+
+attack_options, attack_backward, schedule, frames, observation: of attacked rows; defense: as it
+played, noise of the matched control too; experiment_defense, defense_options, defended_sha256: of
+the one that plays as `defended`, in matched rows the one whose flips are matched; other,
+other_sha256: who lends the gradient of victim `other`; num_envs, first_episode: of the cell, a
+block of episodes that are played together; until: when the play was to end, empty for a fixed
+number of episodes.
+"""
+
+
+def export(store: Store, path: Path) -> int:
+    """Write every episode of every experiment; the suffix decides how. Returns the rows' number.
+
+    A cell that several experiments share appears once for each. UsageError for another suffix, and
+    where Parquet needs a package that is missing.
+    """
+    if path.suffix not in WRITERS:
+        raise unknown("suffix", path.suffix or path.name, WRITERS)
+    check_writable(path)
+    rows = episode_rows(store)
+    WRITERS[path.suffix](path, rows)
+    return len(rows)
+
+
+def episode_rows(store: Store) -> list[dict[str, Any]]:
+    """The table, ordered by experiment, arm and episode."""
+    found = []
+    for experiment in store.experiments():
+        settings, agent = experiment.manifest["settings"], experiment.manifest["agent"]
+        for arm, keys in experiment.arms:
+            for key in keys:
+                if (cell := store.cell(key)) is None:
+                    continue
+                fixed = {
+                    "experiment": experiment.key, "game": settings["game"], "agent": agent["name"],
+                    "agent_sha256": agent["sha256"], "seed": settings["seed"], "lambda": arm.lam,
+                    "arm": arm.name, "victim": arm.victim, "cell": key,
+                    "cell_complete": cell.complete, "code": cell.manifest["code"],
+                    "commit": cell.manifest["commit"],
+                }  # fmt: skip
+                fixed |= {name: v for name, v in vars(cell.facts).items() if name in COLUMNS}
+                fixed |= _asked(experiment.manifest, arm) | _cell_facts(cell.manifest, settings)
+                for e in cell.arm_stats.episodes:
+                    own = {"episode": e.index, "return": e.ret, "length": e.length}
+                    row = fixed | own | {"truncated": e.truncated}
+                    found.append({name: row[name] for name in COLUMNS})
+    return found
+
+
+def _asked(manifest: Mapping[str, Any], arm: Arm) -> dict[str, Any]:
+    """What an experiment asked of an arm; None for what does not concern it."""
+    s, agent, protocol = manifest["settings"], manifest["agent"], manifest["settings"]["protocol"]
+    attacked, other = arm.victim is not None, arm.victim == "other"
+    behind, played = arm.name in ("defended", "matched"), arm.name != "random"
+    return {
+        "attack_options": _json(s["attack_options"]) if attacked else None,
+        "attack_backward": s["attack_backward"] if attacked else None,
+        "schedule": _json(s["schedule"]) if attacked else None,
+        "frames": protocol["frames"] if attacked else None,
+        "observation": protocol["observation"] if attacked else None,
+        "experiment_defense": s["defense"] if behind else None,
+        "defense_options": _json(s["defense_options"]) if behind else None,
+        "defended_sha256": agent.get("defended_sha256") if behind else None,
+        "other": agent.get("other") if other else None,
+        "other_sha256": agent.get("other_sha256") if other else None,
+        "preprocess": _json(agent["preprocess"]) if played else None,
+        "device": agent["device"],
+        "until": _json(manifest.get("until")),
+        **{name: protocol[name] for name in ("max_frames", "noop_max", "sticky_actions")},
+    }
+
+
+def _cell_facts(manifest: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a cell's own manifest, which earlier versions wrote without some."""
+    return {
+        "num_envs": manifest.get("num_envs", settings["num_envs"]),
+        "first_episode": manifest.get("first", 0),
+        "packages": _json(manifest.get("packages")),
+    }
+
+
+def _json(plain: Mapping[str, Any] | None) -> str | None:
+    return None if plain is None else json.dumps(plain, sort_keys=True)
+
+
+def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue())
+
+
+def _write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise UsageError("Parquet needs: pip install 'sap-rl[parquet]'") from error
+    text, whole, real, truth = pyarrow.string(), pyarrow.int64(), pyarrow.float64(), pyarrow.bool_()
+    types = {
+        "lambda": real, "seed": whole, "episode": whole, "return": real, "length": whole,
+        "truncated": truth, "cell_complete": truth, "epsilon": real, "grad_samples": whole,
+        "policy_samples": whole, "max_frames": whole, "noop_max": whole, "num_envs": whole,
+        "first_episode": whole, "sticky_actions": real,
+    }  # fmt: skip
+    schema = pyarrow.schema([(name, types.get(name, text)) for name in COLUMNS])
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+WRITERS: dict[str, Callable[[Path, list[dict[str, Any]]], None]] = {
+    ".csv": _write_csv,
+    ".parquet": _write_parquet,
+}

@@ -1,0 +1,260 @@
+"""The results store: a row per episode, a manifest per cell, and evaluations made of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from sap_rl.errors import UsageError, unknown
+from sap_rl.evaluation.assembly import AgentFacts, assemble, settings_from_json
+from sap_rl.evaluation.code_version import code_version
+from sap_rl.evaluation.results import Evaluation, read_evaluation
+from sap_rl.evaluation.summary import make_row
+from sap_rl.play.arm_stats import ArmFacts, ArmStats
+from sap_rl.play.rollout import Episode
+from sap_rl.store.file import MAGIC, StoreFile
+from sap_rl.store.listing import (
+    Listed,
+    answers,
+    listed,
+    read_experiments,
+    write_experiment,
+)
+from sap_rl.store.records import (
+    CellRecord,
+    ExperimentRecord,
+    cell_row,
+    episode_from_row,
+    episode_row,
+    plain_json,
+    progress_row,
+)
+
+
+class Store:
+    """A results file that several processes may write to at once; use as a context.
+
+    Every method is one transaction: a process that dies at any moment leaves it whole.
+    """
+
+    def __init__(self, path: Path | str, *, make: bool = True) -> None:
+        self.path = Path(path)
+        self.file = StoreFile(self.path, make=make)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+    def put_experiment(self, record: ExperimentRecord) -> None:
+        """Keep what was asked for, in its old place where it is the latest answer already."""
+        with self.file.writing() as file:
+            write_experiment(file, record)
+
+    def experiments(self) -> list[ExperimentRecord]:
+        """All of them, the earliest first."""
+        with self.file.reading() as file:
+            return [record for _, record in read_experiments(file)]
+
+    def listed(self) -> list[Listed]:
+        """All of them in a few facts, the earliest first."""
+        with self.file.reading() as file:
+            return listed(file)
+
+    def drop(self, keys: Sequence[str]) -> None:
+        """Forget experiments by their keys; cells stay, so that a sweep which asks for one again
+        plays nothing. UsageError for an unknown key, and none is forgotten then."""
+        known = [record.key for record in self.experiments()]
+        for key in keys:
+            if key not in known:
+                raise unknown("experiment", key, known)
+        with self.file.writing() as file:
+            file.executemany("DELETE FROM experiment WHERE key = ?", [(key,) for key in keys])
+
+    def cell(self, key: str) -> CellRecord | None:
+        """A cell, perhaps incomplete; None where nothing was kept."""
+        with self.file.reading() as file:
+            found = file.execute(
+                "SELECT manifest, facts, tally, sigma, complete FROM cell WHERE key = ?", (key,)
+            ).fetchone()
+            rows = file.execute(
+                "SELECT number, return, length, truncated FROM episode WHERE cell = ? "
+                "ORDER BY number",
+                (key,),
+            ).fetchall()
+        if found is None:
+            return None
+        text, facts, arm_stats, sigma, complete = found
+        episodes, manifest = [episode_from_row(row) for row in rows], json.loads(text)
+        with self._understood(f"cell {key}", manifest):
+            played = ArmStats.from_json(json.loads(arm_stats), episodes)
+            its = ArmFacts(**json.loads(facts))
+        return CellRecord(key, manifest, its, played, bool(complete), sigma)
+
+    def cell_keys(self) -> dict[str, bool]:
+        """Every cell's key, and whether it is complete."""
+        with self.file.reading() as file:
+            rows = file.execute("SELECT key, complete FROM cell ORDER BY changed, key").fetchall()
+        return {key: bool(complete) for key, complete in rows}
+
+    def begin(self, record: CellRecord) -> None:
+        """Make room for a cell that is played from its start."""
+        with self.file.writing() as file:
+            if not _complete(file, record.key):
+                file.execute("DELETE FROM episode WHERE cell = ?", (record.key,))
+            file.execute(_CELL.replace("REPLACE", "IGNORE"), cell_row(record))
+
+    def add_episodes(self, key: str, episodes: Iterable[Episode]) -> None:
+        """Keep finished episodes of an incomplete cell."""
+        with self.file.writing() as file:
+            if not _complete(file, key):
+                file.executemany(_EPISODE, [(key, *episode_row(e)) for e in episodes])
+
+    def keep_progress(self, key: str, arm_stats: ArmStats, snapshot: bytes) -> None:
+        """Keep where an incomplete cell stands, and the episodes that it has by then."""
+        rows = [episode_row(episode) for episode in arm_stats.episodes]
+        counted = plain_json(arm_stats.to_json())
+        with self.file.writing() as file:
+            if _complete(file, key):
+                return
+            file.executemany(_EPISODE, [(key, *row) for row in rows])
+            file.execute("UPDATE cell SET tally = ? WHERE key = ?", (counted, key))
+            file.execute(_PROGRESS, progress_row(key, arm_stats, snapshot))
+
+    def progress(self, key: str) -> tuple[ArmStats, bytes] | None:
+        """What `keep_progress` kept last: exactly the episodes of that moment."""
+        with self.file.reading() as file:
+            found = file.execute(
+                "SELECT tally, snapshot FROM progress WHERE cell = ?", (key,)
+            ).fetchone()
+        if found is None:
+            return None
+        kept = json.loads(found[0])
+        arm_stats = ArmStats.from_json(
+            kept["tally"], [episode_from_row(row) for row in kept["episodes"]]
+        )
+        return arm_stats, found[1]
+
+    def put(self, record: CellRecord, *, progress: tuple[ArmStats, bytes] | None = None) -> bool:
+        """Keep a cell whole, unless a complete one is there already; whether it was kept.
+
+        progress: of an incomplete one, from which it can be played on; see `progress`.
+        """
+        with self.file.writing() as file:
+            if _complete(file, record.key):
+                return False
+            file.execute("DELETE FROM episode WHERE cell = ?", (record.key,))
+            file.execute("DELETE FROM progress WHERE cell = ?", (record.key,))
+            file.execute(_CELL, cell_row(record))
+            rows = [(record.key, *episode_row(e)) for e in record.arm_stats.episodes]
+            file.executemany(_EPISODE, rows)
+            if progress is not None:
+                file.execute(_PROGRESS, progress_row(record.key, *progress))
+        return True
+
+    def merge(self, other: Store) -> int:
+        """Take over what another store has and this one lacks; how many cells. Again: none.
+
+        Of an experiment that both have the one with more blocks; answers stay in the order in which
+        they were given, whatever is merged first.
+        """
+        mine, taken = self.cell_keys(), 0
+        for key, complete in other.cell_keys().items():
+            if complete or key not in mine:
+                progress = other.progress(key)
+                record = other.cell(key)
+                if record is not None:
+                    progress = None if record.complete else progress
+                    taken += self.put(record, progress=progress)
+        with other.file.reading() as file:
+            asked = read_experiments(file)
+        with self.file.writing() as file:
+            for when, experiment in asked:
+                write_experiment(file, experiment, when)
+        return taken
+
+    def evaluations(self) -> list[Evaluation]:
+        """Every experiment as an evaluation, in the order in which they were asked for.
+
+        Of one that several versions of the code have answered, the latest complete answer, else
+        the latest that was begun.
+        """
+        with self.file.reading() as file:
+            records = answers(file)
+        return [self.evaluation(record) for record in records]
+
+    def evaluation(self, record: ExperimentRecord) -> Evaluation:
+        """One experiment as far as it was played, intervals, changes and checks computed anew."""
+        manifest = record.manifest
+        with self._understood(f"experiment {record.key}", manifest):
+            settings = settings_from_json(manifest["settings"])
+            about = AgentFacts.from_json(manifest["agent"])
+        rows = []
+        for arm, keys in record.arms:
+            cells = [cell for key in keys if (cell := self.cell(key)) is not None]
+            if cells:
+                arm_stats = sum((cell.arm_stats for cell in cells[1:]), cells[0].arm_stats)
+                rows.append(make_row(settings, arm, cells[0].facts, arm_stats))
+        versions, arms = manifest["versions"], len(record.arms)
+        return assemble(settings, about, rows, versions, arms=arms, made=manifest)
+
+    @contextmanager
+    def _understood(self, what: str, manifest: Mapping[str, Any]) -> Iterator[None]:
+        """One line instead of a traceback where another version wrote what this one has not."""
+        try:
+            yield
+        except (TypeError, KeyError, ValueError) as error:
+            made = manifest.get("versions", {}).get("sap-rl", "unsaid")
+            raise UsageError(
+                f"store '{self.path}': {what} was made by another version of sap_rl ({made}, code "
+                f"{manifest.get('code', 'unsaid')}; this is {version('sap-rl')}, code "
+                f"{code_version()}): {error}"
+            ) from error
+
+
+def load_evaluations(path: Path | str | Sequence[Path | str]) -> list[Evaluation]:
+    """The evaluations in a store, or in one or several files of `sap-rl eval --json`.
+
+    An experiment of which nothing was played yet is left out. UsageError in one line for a file
+    that is neither, or holds none.
+    """
+    paths = [Path(path)] if isinstance(path, str | Path) else [Path(part) for part in path]
+    found = [evaluation for part in paths for evaluation in _load(part)]
+    if not found:
+        names = ", ".join(f"'{part}'" for part in paths)
+        raise UsageError(f"nothing was played yet in {names or 'no file at all'}")
+    return found
+
+
+def _load(path: Path) -> Iterator[Evaluation]:
+    if not is_store(path):
+        yield read_evaluation(path)
+        return
+    with Store(path, make=False) as store:
+        for evaluation in store.evaluations():
+            if any(row.episodes for row in evaluation.rows):
+                yield evaluation
+
+
+def is_store(path: Path) -> bool:
+    """Whether a file is SQLite's, by its first bytes."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
+
+
+_CELL = "INSERT OR REPLACE INTO cell VALUES (?, ?, ?, ?, ?, ?, ?)"
+_PROGRESS = "INSERT OR REPLACE INTO progress VALUES (?, ?, ?)"
+_EPISODE = "INSERT OR REPLACE INTO episode VALUES (?, ?, ?, ?, ?)"
+
+
+def _complete(file: Any, key: str) -> bool:
+    found = file.execute("SELECT complete FROM cell WHERE key = ?", (key,)).fetchone()
+    return bool(found and found[0])

@@ -1,0 +1,1 @@
+"""Many evaluations, cell by cell, resumable, on one machine or several."""

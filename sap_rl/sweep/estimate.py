@@ -1,0 +1,123 @@
+"""How long a sweep will take, from a short look at every kind of cell."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from sap_rl.atari.fleet import Fleet, make_fleet
+from sap_rl.evaluation.run import EvaluationRun
+from sap_rl.machine import single_threaded
+from sap_rl.play.arm_games import ArmGames, add_noise_control, arm_facts
+from sap_rl.play.arms import Arm
+from sap_rl.play.episodes import max_agent_steps
+from sap_rl.play.frames import fitting_frames
+from sap_rl.play.rollout import Episode, Step
+from sap_rl.sweep.experiments import CellTask, PlannedExperiment
+
+LOOK_SECONDS = 2.0
+"""For how long a kind of cell is played, from its second step on."""
+LENGTH_SECONDS = 5.0
+"""For how long an agent's clean play is watched to learn the length of its episodes."""
+SOME_NOISE = 0.01
+"""Of the matched control, whose cost does not depend on it."""
+
+
+@dataclass(frozen=True)
+class CellEstimate:
+    """seconds: on one core; None where the cell is complete already; most, episodes: the same if a
+    stopping rule plays the arm on to its last episode; None without a rule."""
+
+    task: CellTask
+    seconds: float | None
+    most: float | None = None
+    episodes: int | None = None
+
+
+def estimates(planned: Sequence[PlannedExperiment], done: set[str]) -> Iterator[CellEstimate]:
+    """An estimate for every cell, each once; done: keys of complete ones.
+
+    Steps per second as measured here at the cell's own batch, on one core, times the length of the
+    clean original's episodes: under attack they may be shorter or longer. The calibration plays
+    clean games for 5 s per experiment and 2 s per kind of cell. What is done once per cell (frames
+    for a universal pattern and its fit) is not in it.
+    """
+    seen: set[str] = set()
+    for plan in planned:
+        tasks = [task for task in plan.tasks if task.key not in seen]
+        seen |= {task.key for task in tasks}
+        if plan.experiment.until is None and all(task.key in done for task in tasks):
+            yield from (CellEstimate(task, None) for task in tasks)
+            continue
+        with single_threaded():
+            yield from _estimate(plan, tasks, done)
+
+
+def _estimate(
+    plan: PlannedExperiment, tasks: Sequence[CellTask], done: set[str]
+) -> Iterator[CellEstimate]:
+    run = plan.experiment.run()
+    s = run.settings
+    add_noise_control(run.players, SOME_NOISE)
+    fleet = make_fleet(s.game, s.parallel, protocol=s.protocol, preprocess=run.agent.preprocess)
+    rates: dict[tuple[str, str | None], float] = {}
+    attacked = any(task.arm.victim for task in tasks)
+    if s.attack == "universal" and attacked and run.players.recorded is None:
+        run.players.recorded = fitting_frames(run.players, s.game)
+    until = plan.experiment.until
+    with closing(fleet):
+        length = _episode_length(run, fleet)
+        for task in tasks:
+            if task.key in done and until is None:
+                yield CellEstimate(task, None)
+                continue
+            kind = (task.arm.name, task.arm.victim)
+            if kind not in rates:
+                rates[kind] = _rate(run, task.arm, fleet)
+            each = length / rates[kind]
+            now = None if task.key in done else (task.end - task.first) * each
+            if until is None:
+                yield CellEstimate(task, now)
+                continue
+            played = task.end if task.key in done else task.first
+            yield CellEstimate(task, now, (until.most - played) * each, until.most)
+
+
+def _rate(run: EvaluationRun, arm: Arm, fleet: Fleet) -> float:
+    """Steps per second; the first, in which much is done for the first time, does not count."""
+    started = steps = passed = 0.0
+    with closing(_games(run, arm, fleet).play()) as events:  # type: ignore[type-var]
+        for event in events:
+            if not isinstance(event, Step):
+                continue
+            if not started:
+                started = time.perf_counter()
+                continue
+            steps += len(event.pixels)
+            passed = time.perf_counter() - started
+            if passed > LOOK_SECONDS:
+                break
+    return steps / max(passed, 1e-6) if steps else 1.0
+
+
+def _episode_length(run: EvaluationRun, fleet: Fleet) -> float:
+    """Steps over ended episodes, which is right on average whenever one looks; the cap where none
+    ended."""
+    steps = ended = 0
+    began = time.perf_counter()
+    with closing(_games(run, Arm("original"), fleet).play()) as events:  # type: ignore[type-var]
+        for event in events:
+            ended += isinstance(event, Episode)
+            steps += len(event.pixels) if isinstance(event, Step) else 0
+            if time.perf_counter() - began > LENGTH_SECONDS:
+                break
+    cap = max_agent_steps(run.settings.protocol.max_frames, run.agent.preprocess.frameskip)
+    return min(steps / ended, cap) if ended else float(cap)
+
+
+def _games(run: EvaluationRun, arm: Arm, fleet: Fleet) -> ArmGames:
+    s = run.settings
+    facts = arm_facts(run.players, arm)
+    return ArmGames(run.players, arm, facts, fleet, s.seed, s.episodes)

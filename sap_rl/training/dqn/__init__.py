@@ -1,0 +1,1 @@
+"""The Double-DQN trainer."""

@@ -1,0 +1,217 @@
+"""Double DQN's update: targets, loss, gradient, step."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sap_rl.attacks.pgd import Steps, pgd
+from sap_rl.attacks.threat import Threat
+from sap_rl.errors import UsageError
+from sap_rl.networks.precision import half_precision
+from sap_rl.training.dqn.schedules import warmup
+from sap_rl.training.dqn.settings import TrainSettings
+from sap_rl.training.dqn.targets import (
+    TARGETS,
+    Loss,
+    action_values,
+    huber_loss,
+    quantile_huber_loss,
+    take,
+)
+from sap_rl.training.optimizer import ClippedOptimizer
+from sap_rl.training.precision import (
+    WorkingCopy,
+    choose_dtype,
+    network_input,
+    rounded_copy,
+)
+from sap_rl.training.replay import Batch
+from sap_rl.training.threads import BatchThreads
+from sap_rl.training.weights import kept, kept_weights, take_weights
+
+
+class Diverged(UsageError):  # noqa: N818
+    """A loss, a gradient or a weight is NaN or infinite."""
+
+
+class Learner:
+    """An online network, its target network and an optimiser.
+
+    network: unit frames [B, K, H, W] -> [B, A], or quantiles [B, A, N] where settings.network says
+    so; float32, is trained in place. threads: slices of a batch, torch's thread count by default.
+    updates counts `update` calls; lr_origin: the count at which the learning rate starts to rise,
+    None for never.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        settings: TrainSettings,
+        device: torch.device | str = "cpu",
+        *,
+        threads: int | None = None,
+    ) -> None:
+        self.settings, self.device = settings, torch.device(device)
+        self.dtype = choose_dtype(settings.precision, self.device)
+        self.network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.threat = Threat(float(settings.adversarial_lambda))
+        # Perturbations are below half precision's step at bright pixels: not the first layer then.
+        attacked = self.threat.lam > 0
+        round_to = half_precision if attacked else rounded_copy
+        self.online = WorkingCopy(self.network, self.dtype, round_to)
+        self.input_dtype = torch.float32 if attacked else self.dtype
+        self.target = _frozen(self.online.module)
+        self.target_rule = TARGETS[settings.target]
+        quantiles = settings.network == "quantile"
+        self.loss: Loss = quantile_huber_loss if quantiles else huber_loss
+        self.batch_threads = BatchThreads(
+            threads or (torch.get_num_threads() if self.device.type == "cpu" else 1)
+        )
+        masters = {name: value.detach() for name, value in self.network.named_parameters()}
+        self.optimizer = ClippedOptimizer(masters, self.online.copies, settings, self.batch_threads)
+        self.updates = 0
+        self.lr_origin: int | None = None
+        self._unused = torch.Generator(self.device)  # FGSM draws nothing
+        self._sums = torch.zeros(3, device=self.device)
+        self._counted = 0
+
+    def values(self, pixels: Tensor) -> Tensor:
+        """The online network's action values [B, A], float32, of uint8 frames [B, K, H, W]."""
+        return torch.cat(
+            self.batch_threads.run(self._values, pixels.chunk(self.batch_threads.size))
+        )
+
+    @torch.inference_mode()
+    def _values(self, pixels: Tensor) -> Tensor:
+        obs = network_input(pixels.to(self.device), self.input_dtype)
+        return action_values(self.online.module(obs).float())
+
+    def update(self, batch: Batch) -> None:
+        """One gradient step, and the target network's copy every `target_period` updates."""
+        count = len(batch.reward_t)
+        parts = batch.split(self.batch_threads.size)
+        dealt = deal(self._attacked(count), [len(part.reward_t) for part in parts])
+        slices = self.batch_threads.run(
+            lambda work: self._passes(*work, count), list(zip(parts, dealt, strict=True))
+        )
+        norm = self.optimizer.step([gradient for gradient, _ in slices], self.learning_rate)
+        self._sums[:2] += torch.stack([facts for _, facts in slices]).sum(0)
+        self._sums[2] += norm
+        self._counted += 1
+        self.updates += 1
+        if self.updates % self.settings.target_period == 0:
+            self.sync_target()
+        if self.device.type == "cpu":  # elsewhere reading a number would make the host wait
+            self.check()
+
+    def _attacked(self, count: int) -> int:
+        """Of the observations of an update, how many are tampered with."""
+        if not self.threat.lam or not self.settings.adversarial_share:
+            return 0
+        return max(round(self.settings.adversarial_share * count), 1)
+
+    def _passes(self, part: Batch, attacked: int, count: int) -> tuple[list[Tensor], Tensor]:
+        """A slice's share of the gradient of the mean loss over `count`, of loss and value;
+        attacked: of its observations, how many are tampered with."""
+        share = len(part.reward_t) / count
+        action = part.action_tm1.to(self.device)
+        target = self._targets(part)
+        q_tm1 = self.online.module(self._tampered(self._input(part.obs_tm1), attacked)).float()
+        loss = self.loss(q_tm1, action, target) * share
+        q_mean = take(q_tm1.detach(), action).mean() * share
+        return self.online.gradient(loss), torch.stack([loss.detach(), q_mean])
+
+    def _tampered(self, obs: Tensor, count: int) -> Tensor:
+        """The first `count` of them under FGSM on the online network."""
+        if not count:
+            return obs
+        step = Steps(1)
+
+        def q(frames: Tensor) -> Tensor:
+            return action_values(self.online.module(frames).float())
+
+        adv = pgd(q, obs[:count], self.threat, generator=self._unused, steps=step)
+        return torch.cat([adv.detach(), obs[count:]])
+
+    def _targets(self, batch: Batch) -> Tensor:
+        with torch.no_grad():
+            obs_t = self._input(batch.obs_t)
+            return self.target_rule(
+                batch.reward_t.to(self.device),
+                batch.discount_t.to(self.device),
+                self.target(obs_t).float(),
+                self.online.module(obs_t).float(),
+            )
+
+    def _input(self, pixels: Tensor) -> Tensor:
+        return network_input(pixels.to(self.device, non_blocking=True), self.input_dtype)
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the next update."""
+        rate = float(self.settings.learning_rate)
+        if self.lr_origin is None:
+            return rate
+        return rate * warmup(self.settings.restart_lr_updates, self.updates - self.lr_origin)
+
+    @torch.no_grad()
+    def sync_target(self) -> None:
+        """Copy the online network to the target network."""
+        copies: list[Tensor] = list(self.target.parameters())
+        torch._foreach_copy_(copies, self.online.parameters)
+
+    def check(self) -> None:
+        """Raise Diverged if a loss, value or gradient since the last `metrics` was not finite."""
+        if not bool(torch.isfinite(self._sums).all()):
+            loss, q_mean, norm = self._sums.tolist()
+            raise Diverged(
+                f"training diverged by update {self.updates}: sums of loss {loss:g}, "
+                f"value {q_mean:g}, gradient norm {norm:g}"
+            )
+
+    def check_weights(self) -> None:
+        """Raise Diverged if a weight is not finite."""
+        self.check()
+        for name, parameter in self.network.named_parameters():
+            if not bool(torch.isfinite(parameter).all()):
+                raise Diverged(f"training diverged by update {self.updates}: weight '{name}'")
+
+    def metrics(self) -> tuple[float, float, float]:
+        """Mean loss, chosen value and gradient norm since the last call."""
+        self.check()
+        loss, q_mean, norm = (self._sums / max(self._counted, 1)).tolist()
+        self._sums.zero_()
+        self._counted = 0
+        return loss, q_mean, norm
+
+    def parts(self) -> dict[str, dict[str, Tensor]]:
+        """Tensors to keep, by part and name: weights, target, and each moment of the optimiser.
+
+        Before the first update the optimiser has none.
+        """
+        moments = {kind: kept(tensors) for kind, tensors in self.optimizer.moments().items()}
+        weights = {"weights": kept_weights(self.network), "target": kept_weights(self.target)}
+        return weights | moments
+
+    def load_parts(self, parts: dict[str, dict[str, Tensor]]) -> None:
+        """Become the learner whose `parts` these are; without a target it is the weights."""
+        take_weights(self.network, parts["weights"])
+        take_weights(self.target, parts.get("target", parts["weights"]))
+        kinds = parts.keys() - {"weights", "target"}
+        self.optimizer.load_moments({kind: parts[kind] for kind in sorted(kinds)})
+        self.online.refresh()
+
+
+def deal(total: int, sizes: Sequence[int]) -> list[int]:
+    """`total` over slices of these sizes, each as near to its part as whole numbers allow."""
+    ends = np.cumsum([0, *sizes])
+    return np.diff(total * ends // max(int(ends[-1]), 1)).tolist()  # type: ignore[no-any-return]
+
+
+def _frozen(module: nn.Module) -> nn.Module:
+    return copy.deepcopy(module).requires_grad_(False)

@@ -1,0 +1,1 @@
+"""Adversarial distillation of a pretrained agent."""

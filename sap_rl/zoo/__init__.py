@@ -1,0 +1,1 @@
+"""Agents as they are scored and published."""

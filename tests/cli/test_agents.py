@@ -1,0 +1,72 @@
+"""`sap-rl agents export` and `check` as people type them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sap_rl.cli import main
+from sap_rl.zoo import publish as export
+
+TINY = """
+steps: 320
+num_envs: 4
+warmup_steps: 100
+replay_frames: 2000
+update_period: 16
+checkpoint_steps: 160
+log_updates: 5
+eval_steps: 0
+"""
+CAPS = {"cap_30_minutes": 600, "cap_5_minutes": 300}
+
+
+def test_export_then_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(export, "CAPS", CAPS)
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    argv = ["train", "--game", "BankHeist", "--config", str(tmp_path / "tiny.yaml"), "--quiet"]
+    assert main([*argv, "--out", str(tmp_path / "run"), "--threads", "1"]) == 0
+    agents = tmp_path / "agents"
+    argv = ["agents", "export", str(tmp_path / "run"), "--out", str(agents)]
+    assert main([*argv, "--newest", "2", "--choice-episodes", "2", "--episodes", "6"]) == 0
+    out, err = capsys.readouterr()
+    assert "checkpoint at 160 steps: return" in err
+    assert "chosen: " in err
+    assert "other episodes of at most 600 frames" in err
+    assert "BankHeist" in out.splitlines()[-1]
+    assert all(len(line) <= 80 for line in out.splitlines())
+
+    monkeypatch.setenv("SAP_RL_AGENTS", str(agents))
+    check = ["agents", "check", "BankHeist", "--episodes", "6", "--max-frames", "600"]
+    assert main(check) == 0
+    out = capsys.readouterr().out
+    assert "contains 0: passed" in out
+    assert "seed 4000000" in out
+
+    card = agents / "BankHeist" / "agent.toml"
+    lines = card.read_text().splitlines()
+    boasting = ["mean = 900.0" if line.startswith("mean = ") else line for line in lines]
+    card.write_text("\n".join(boasting))
+    assert main(check) == 1
+    out = capsys.readouterr().out
+    assert "FAILED" in out
+    assert "Likely causes" in out
+
+
+def test_what_cannot_be_done_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for argv, message in (
+        (["agents", "export", str(tmp_path)], "holds no run"),
+        (["agents", "export", str(tmp_path), "--newest", "many"], "newest: cannot use 'many'"),
+        (["agents", "check", "BankHeist", "--max-frames", "77"], "stated: 108000, 18000"),
+        (["agents", "check", "Nobody"], "unknown agent 'Nobody'"),
+        (["agents", "exprt"], "invalid choice"),
+    ):
+        assert main(argv) == 2
+        err = capsys.readouterr().err
+        assert message in err
+        assert err.count("\n") == 1

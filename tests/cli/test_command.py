@@ -1,0 +1,203 @@
+"""The command as people type it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sap_rl.cli import main
+from sap_rl.evaluation.code_version import code_version
+
+SHORT = ["eval", "--game", "BankHeist", "--episodes", "2", "--max-frames", "200", "--num-envs", "2"]
+FAST = [*SHORT, "--lambda", "4", "--grad-samples", "1"]
+
+
+def test_the_table_fits_80_columns_and_says_what_matters(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main([*FAST, "--quiet"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "…" not in out, "nothing is cut"
+    for text in (
+        "random",
+        "original",
+        "sap-100",
+        "noise",
+        "+1760.0%",
+        "own",
+        "One trained network",
+    ):
+        assert text in out
+    assert sum(line.lstrip().startswith("4 ") for line in lines) == 5 + 2
+
+
+def test_json_and_tensorboard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target, board = tmp_path / "out.json", tmp_path / "tb" / "run"
+    assert main([*FAST, "--no-controls", "--json", str(target), "--tensorboard", str(board)]) == 0
+    whole = json.loads(target.read_text())
+    assert [row["arm"] for row in whole["rows"]] == [
+        "original", "defended", "original", "defended", "defended"
+    ]  # fmt: skip
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["out.json"]
+    assert whole["config"]["agent_ref"] == "BankHeist"
+    assert whole["config"]["code"] == code_version()
+
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(board))
+    events.Reload()
+    assert set(events.Tags()["scalars"]) == {
+        "eval/BankHeist/original/lambda_0/return",
+        "eval/BankHeist/defended/lambda_0/return",
+        "eval/BankHeist/original/lambda_4/return",
+        "eval/BankHeist/defended-self/lambda_4/return",
+        "eval/BankHeist/defended-original/lambda_4/return",
+    }
+    scalars = events.Scalars("eval/BankHeist/original/lambda_4/return")
+    assert [(s.step, s.value) for s in scalars] == list(enumerate(whole["rows"][2]["returns"]))
+    assert events.Tags()["images"] == ["eval/BankHeist/return_lambda"]
+    assert "[5/5]" in capsys.readouterr().err
+
+
+def test_results_are_kept_where_the_table_cannot_be_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_evaluation: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr("sap_rl.cli.evaluate.evaluation_report", full)
+    target = tmp_path / "out.json"
+    with pytest.raises(OSError, match="no space left"):
+        main([*FAST, "--no-controls", "--json", str(target)])
+    assert json.loads(target.read_text())["complete"] is True
+
+
+def test_flags_go_before_the_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text("game: Pong\nlambda: 0\nepisodes: 1\nmax_frames: 80\ndefense: none\n")
+    argv = ["eval", "--config", str(config), "--game", "bank_heist", "--no-controls", "--quiet"]
+    assert main(argv) == 0
+    assert capsys.readouterr().out.startswith("BankHeist: agent BankHeist")
+
+
+def test_agents_are_listed_with_their_scores(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["agents"]) == 0
+    out = capsys.readouterr().out
+    assert "BankHeist" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["eval", "--game", "BankHiest", "--lambda", "4"], "choose from BankHeist"),
+        (["eval", "--game", "Pong", "--lambda", "4"], "no agent for Pong is shipped"),
+        (["eval", "--game", "BankHeist", "--agent", "BankHist", "--lambda", "4"], "unknown agent"),
+        (["eval", "--lambda", "4"], "game is missing"),
+        (["eval", "--game", "BankHeist"], "lambda is missing"),
+        ([*FAST, "--attack", "fsgm"], "unknown attack 'fsgm'; choose from fgsm"),
+        ([*FAST, "--defense", "spa"], "unknown defense 'spa'"),
+        ([*SHORT, "--lambda", "-1"], "got -1"),
+        ([*SHORT, "--lambda", "nan"], "got nan"),
+        ([*SHORT, "--lambda", "inf"], "got inf"),
+        ([*SHORT, "--lambda", "0.5", "--observation", "uint8"], "--observation float"),
+        ([*FAST, "--episodes", "0"], "episodes must be at least 1, got 0"),
+        ([*FAST, "--seed", "x"], "seed: cannot use 'x'"),
+        ([*FAST, "--steps", "5"], "attack 'fgsm' has no option 'steps'"),
+        ([*FAST, "--sampler", "exakt"], "unknown sampler 'exakt'; choose from exact"),
+        ([*FAST, "--device", "cuda:99"], "device 'cuda:99' cannot be used"),
+        ([*FAST, "--device", "gpu"], "device 'gpu' cannot be used"),
+        ([*FAST, "--threads", "0"], "threads must be at least 1, got 0"),
+        ([*FAST, "--json", "/no/such/folder/x.json"], "cannot write '/no/such/folder/x.json'"),
+        ([*FAST, "--tensorboard", "/proc/no"], "cannot write to '/proc/no'"),
+        ([*FAST, "--nonsense"], "unrecognized arguments: --nonsense"),
+        (["evil"], "invalid choice: 'evil'"),
+        ([], "required"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(
+    argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_corrupt_weights_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shipped = Path("agents/BankHeist")
+    (tmp_path / "mine").mkdir()
+    for file in shipped.iterdir():
+        (tmp_path / "mine" / file.name).write_bytes(file.read_bytes())
+    weights = tmp_path / "mine" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100_000])
+    assert main([*FAST, "--agent", str(tmp_path / "mine")]) == 2
+    err = capsys.readouterr().err
+    assert "sha256" in err
+    assert err.count("\n") == 1
+
+
+def test_unwritable_output_is_found_before_anything_is_played(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sap_rl.play.arm_games.rollout", lambda *_, **__: pytest.fail("played"))
+    assert main([*FAST, "--json", str(tmp_path)]) == 2
+    assert "it is a folder or a device" in capsys.readouterr().err
+
+
+PROGRAM = """
+import signal, sys
+from sap_rl.cli import main
+from sap_rl.evaluation.code_version import code_version
+# A shell's background jobs ignore Ctrl-C, and so would this.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main())
+"""
+
+
+def test_ctrl_c_shows_what_was_finished_and_spares_old_files(tmp_path: Path) -> None:
+    target = tmp_path / "out.json"
+    target.write_text("old")
+    argv = [
+        "eval",
+        "--game",
+        "BankHeist",
+        "--lambda",
+        "4",
+        "--episodes",
+        "4",
+        "--max-frames",
+        "2000",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *argv, "--json", str(target)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert process.stderr is not None
+    lines = [process.stderr.readline() for _ in range(2)]
+    assert lines[1].startswith("[2/9] original"), lines
+    assert target.read_text() == "old", "nothing is written before the end"
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=180)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "INCOMPLETE" in out
+    assert "original" in out
+    whole = json.loads(target.read_text())
+    assert whole["complete"] is False
+    assert [row["complete"] for row in whole["rows"]][:2] == [True, True]
+    assert len(whole["rows"]) < 9
+    assert [path.name for path in tmp_path.iterdir()] == ["out.json"]

@@ -1,0 +1,46 @@
+"""The live line, and what stands in for it where nobody watches."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from sap_rl.evaluation.run import ArmEnded, ArmPlayed, ArmStarted
+from sap_rl.evaluation.settings import Settings
+from sap_rl.evaluation.summary import ArmFacts, ArmStats, make_row
+from sap_rl.play.arms import Arm
+from sap_rl.play.rollout import Episode
+from sap_rl.reporting.live.bars import ProgressBar
+
+ARM = Arm("defended", 4.0, "self")
+SETTINGS = Settings("BankHeist", (4.0,), defense="sap-100", episodes=2)
+
+
+def listen(*, terminal: bool) -> str:
+    screen = Console(file=io.StringIO(), force_terminal=terminal, width=80)
+    arm_stats = ArmStats(seconds=2.0, steps=500)
+    with ProgressBar([ARM], 2, screen) as bar:
+        bar(ArmStarted(ARM, ArmFacts()))
+        for index in range(2):
+            episode = Episode(index, 10.0 * index, 7, False)
+            arm_stats.add(episode)
+            bar(ArmPlayed(ARM, episode, arm_stats))
+        if terminal:
+            assert bar.bar.tasks[0].finished
+            bar.bar.refresh()
+        bar(ArmEnded(ARM, make_row(SETTINGS, ARM, ArmFacts(), arm_stats)))
+    return screen.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
+def test_a_line_per_finished_arm_where_nobody_watches() -> None:
+    assert listen(terminal=False) == (
+        "[1/1] defended-self at lambda 4: return 5.0 over 2 episodes, 2 s\n"
+    )
+
+
+def test_a_live_bar_with_the_arm_and_its_speed_on_a_terminal() -> None:
+    shown = listen(terminal=True)
+    assert "defended-self at lambda 4" in shown
+    assert "250 steps/s" in shown
+    assert "[1/1]" not in shown

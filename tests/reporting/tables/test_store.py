@@ -1,0 +1,39 @@
+"""The table of a store's experiments: what is typed again is never cut."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sap_rl.reporting.tables.evaluation import console
+from sap_rl.reporting.tables.store import store_list
+from sap_rl.store.listing import Listed
+
+ONE = Listed(
+    key="0123456789abcdef",
+    game="BankHeist",
+    agent="BankHeist",
+    defense="sap-100",
+    attack="fgsm",
+    lams=(1.0,),
+    seed=0,
+    episodes=30,
+    max_frames=18_000,
+    code="c",
+    complete=24,
+    cells=24,
+    read=True,
+)
+
+
+def test_keys_and_numbers_are_whole_where_the_screen_is_narrow(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    wide = replace(ONE, lams=(0.25, 1.0, 2.0, 4.0, 8.0), agent="runs/of/another/agent", read=False)
+    console().print(store_list([ONE, wide]))
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    assert "…" not in out
+    assert out.count(ONE.key) == out.count("18000") == out.count("24/24") == 2
+    assert "not read: another answer" in " ".join(out.split())

@@ -1,0 +1,128 @@
+"""Where examples come from: clean frames, the teacher's values of them, two kinds of players."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sap_rl import Agent, Preprocess, make_atari
+from sap_rl.attacks import make_noise
+from sap_rl.attacks.adversary import Adversary
+from sap_rl.attacks.threat import Threat
+from sap_rl.training.harden.data import DistillationData
+from tests.training.dqn.corridor import LEFT, RIGHT, Corridor
+from tests.training.harden.small_harden import SETTINGS, teacher
+
+
+class Watched(Corridor):
+    """Remembers every observation it showed and every action it was sent."""
+
+    def __init__(self, num_envs: int) -> None:
+        super().__init__(num_envs)
+        self.shown: set[bytes] = set()
+        self.sent: list[np.ndarray] = []
+
+    def reset(self, *, seed: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
+        obs, info = super().reset(seed=seed)
+        self.shown |= {o.tobytes() for o in obs}
+        return obs, info
+
+    def send(self, actions: np.ndarray) -> None:
+        self.sent.append(actions.copy())
+        super().send(actions)
+
+    def recv(self) -> tuple[Any, ...]:
+        found = super().recv()
+        self.shown |= {o.tobytes() for o in found[0]}
+        return found
+
+
+def disturbed(victim: nn.Module, lam: float = 60.0) -> Adversary:
+    return Adversary(victim, make_noise(), Threat(lam), seed=0)
+
+
+def filled(envs: Any, agent: Agent, steps: int = 60) -> DistillationData:
+    room = DistillationData(envs, agent, SETTINGS)
+    room.reset(0, 0)
+    student = teacher(8)
+    room.play(steps, student, disturbed(student.module))
+    return room
+
+
+def test_every_example_is_a_clean_frame_with_the_teachers_values_of_it() -> None:
+    """The student's games are tampered with heavily; nothing of that is stored."""
+    envs, agent = Watched(SETTINGS.num_envs), teacher()
+    room = filled(envs, agent)
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        lesson = room.sample(32, rng)
+        assert all(stack.numpy().tobytes() in envs.shown for stack in lesson.pixels)
+        torch.testing.assert_close(lesson.values, agent.q_values(lesson.pixels))
+    assert room.ring.written > room.ring.rows, "the ring went round"
+    assert room.ring._frames.shape[0] <= SETTINGS.ring_frames + 1, "each frame is stored once"
+
+
+def test_a_swap_of_labels_would_be_seen() -> None:
+    """The comparison above can fail: values of tampered frames differ."""
+    agent = teacher()
+    lesson = filled(Corridor(SETTINGS.num_envs), agent).sample(32, np.random.default_rng(0))
+    first = torch.ones(32, dtype=torch.bool)
+    tampered = disturbed(agent.module).perturb(lesson.pixels, first).pixels
+    assert float((agent.q_values(tampered) - lesson.values).abs().max()) > 1e-2
+
+
+class Always(nn.Module):
+    """Likes one action."""
+
+    def __init__(self, action: int) -> None:
+        super().__init__()
+        self.action = action
+
+    def forward(self, obs: Tensor) -> Tensor:
+        return torch.eye(2)[self.action].expand(len(obs), 2)
+
+
+def test_the_last_games_are_the_students() -> None:
+    envs = Watched(4)
+    agent = Agent(Always(LEFT), Preprocess(), "left", num_actions=2)
+    room = DistillationData(envs, agent, replace(SETTINGS, student_envs=3, epsilon=0.0))
+    room.reset(0, 0)
+    student = Agent(Always(RIGHT), Preprocess(), "right", num_actions=2)
+    room.play(3, student, disturbed(student.module))
+    room.play(2, None, None)
+    rows = [sent.tolist() for sent in envs.sent]
+    assert rows == [[LEFT, RIGHT, RIGHT, RIGHT]] * 3 + [[LEFT] * 4] * 2
+    assert room.frames == 4 * 5 - sum(int(k) for k in room.ring._kind[:20] == 3)
+
+
+def test_a_state_is_a_classroom() -> None:
+    agent = teacher()
+    room = filled(Corridor(SETTINGS.num_envs), agent)
+    twin = DistillationData(Corridor(SETTINGS.num_envs), agent, SETTINGS)
+    twin.load({name: value.copy() for name, value in room.state().items()})
+    one, two = (r.sample(16, np.random.default_rng(3)) for r in (room, twin))
+    assert one.pixels.equal(two.pixels)
+    assert one.values.equal(two.values)
+
+
+@pytest.mark.parametrize("fill", ["zero", "repeat"])
+def test_stacks_begin_as_the_agent_knows_them(fill: Any) -> None:
+    """On a real game: every stack in the ring is one that the environment showed."""
+    sees = Preprocess(height=42, width=42, fill=fill)
+    envs = make_atari("Pong", 4, preprocess=sees)
+    module = nn.Sequential(nn.Flatten(), nn.Linear(4 * 42 * 42, 6))
+    agent = Agent(module, sees, "Toy", num_actions=6)
+    room = DistillationData(envs, agent, replace(SETTINGS, ring_frames=400))
+    room.reset(0, 0)
+    shown = {stack.tobytes() for stack in room.collector.obs}
+    for _ in range(12):
+        room.play(1, None, None)
+        shown |= {stack.tobytes() for stack in room.collector.obs}
+    lesson = room.sample(64, np.random.default_rng(0))
+    assert all(stack.numpy().tobytes() in shown for stack in lesson.pixels)
+    envs.close()
