@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+import tests.typecheck  # noqa: F401 (annotations are checked by it: known before sap_rl is)
 from sap_rl import Agent, Protocol, load_agent, make_atari
 from sap_rl.networks.nature import nature_network
 

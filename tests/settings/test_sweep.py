@@ -12,7 +12,7 @@ from sap_rl.errors import UsageError
 from sap_rl.settings.options import read_yaml
 from sap_rl.settings.sweep import sweep_request
 
-CONFIGS = Path(__file__).parent.parent / "configs"
+CONFIGS = Path(__file__).parents[2] / "configs"
 PAPER_GAMES = ["Assault", "Asterix", "BankHeist", "BattleZone", "BeamRider", "Bowling"]
 
 

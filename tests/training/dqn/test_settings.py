@@ -12,7 +12,7 @@ from sap_rl.errors import UsageError
 from sap_rl.training.dqn.settings import CHANGEABLE, TrainSettings, train_settings
 from sap_rl.training.harden.settings import HARDEN_CHANGEABLE, HardenSettings, harden_settings
 
-CONFIGS = Path(__file__).parents[2] / "configs" / "train"
+CONFIGS = Path(__file__).parents[3] / "configs" / "train"
 NAMES = [field.name for field in fields(TrainSettings)]
 
 HARDENING = CONFIGS.parent / "harden"

@@ -96,13 +96,13 @@ def test_a_killed_hardening_resumes(
 ) -> None:
     """SIGKILL at random moments; the end is the uninterrupted run's, bit for bit."""
     rng = random.Random(kills)
-    tests = str(Path(__file__).parents[1])
-    command = [sys.executable, "-m", "training.small_harden", str(tmp_path)]
-    environment = os.environ | {"PYTHONPATH": tests, "OMP_NUM_THREADS": "1"}
+    root = str(Path(__file__).parents[3])
+    command = [sys.executable, "-m", "tests.training.harden.small_harden", str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
     for _ in range(kills):
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as run:
             assert run.stdout is not None
-            run.stdout.readline()  # the first event: importing is over
+            assert run.stdout.readline(), "the first event: importing is over"
             time.sleep(rng.random() * 0.6)
             run.kill()
         for path in (tmp_path / "checkpoints").glob("[0-9]*"):
