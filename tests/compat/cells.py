@@ -25,7 +25,7 @@ class Spies:
 
     def __init__(self) -> None:
         self.seen: dict[str, Any] = {}
-        self.tampered: dict[int, Any] = {}
+        self.tampered: dict[Adversary, Any] = {}
 
     def act(self, agent: Agent, pixels: Any) -> Any:
         """As `Agent.act`."""
@@ -36,7 +36,7 @@ class Spies:
     def perturb(self, adversary: Adversary, *args: Any) -> Attacked:
         """As `Adversary.perturb`."""
         found = self.real_perturb(adversary, *args)
-        hashed = self.tampered.setdefault(id(adversary), hashlib.sha256())
+        hashed = self.tampered.setdefault(adversary, hashlib.sha256())
         hashed.update(found.pixels.numpy().tobytes())
         return found
 
