@@ -12,7 +12,10 @@ import sap_rl
 from sap_rl import Adversary, Agent, Attacked, Evaluation, Protocol
 
 GAMES = ("BankHeist", "Assault")
-MAIN_JOB = ("eval --game BankHeist --lambda 4 --episodes 4 --max-frames 1200 --threads 1").split()
+MAIN_JOB = (
+    "eval", "--game", "BankHeist", "--lambda", "4", "--episodes", "4", "--max-frames", "1200",
+    "--threads", "1",
+)  # fmt: skip
 ROW = (
     "arm", "lam", "victim", "returns", "lengths", "truncated", "flip_rate", "self_flip_rate",
     "linf_max", "linf_mean", "change_mean", "idle",

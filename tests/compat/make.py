@@ -25,6 +25,7 @@ from sap_rl.agents import find_agent
 from sap_rl.cli import main
 from sap_rl.evaluation import cell_play
 from sap_rl.evaluation.cell_play import CellPlayer, CellProgress
+from sap_rl.evaluation.engines import CellDone
 from sap_rl.evaluation.store import Store, load_evaluations
 from sap_rl.evaluation.sweep import Sweep
 from sap_rl.networks.loaders.native import write_native
@@ -37,9 +38,9 @@ from tests.compat.machine import machine
 
 FILES = Path(__file__).parent / "files"
 AUDIT = (
-    "audit --game BankHeist --defense none --lambda 1 --budget quick --episodes 1 --frames 2 "
-    "--max-frames 40 --threads 1 --quiet"
-).split()
+    "audit", "--game", "BankHeist", "--defense", "none", "--lambda", "1", "--budget", "quick",
+    "--episodes", "1", "--frames", "2", "--max-frames", "40", "--threads", "1", "--quiet",
+)  # fmt: skip
 INTERRUPTED_AT = 40
 """Batches of the sweep's last cell that were played."""
 
@@ -138,12 +139,8 @@ class _Here:
         self.player, self.store, self.interrupt = player, store, interrupt
 
     def run(self, draw: Any) -> Any:
-        from sap_rl.evaluation.engines import CellDone
-
         while (task := draw()) is not None:
-            batches = 0
-            for event in self.player.play(task, self.store):
-                batches += 1
+            for batches, event in enumerate(self.player.play(task, self.store)):
                 if not isinstance(event, CellProgress):
                     yield CellDone(task, event)
                 elif self.interrupt and task.arm.lam and batches == INTERRUPTED_AT:

@@ -43,9 +43,11 @@ def test_the_commands_read_it(
     whole = tmp_path / "whole.sqlite"
     assert main(["store", "merge", str(whole), str(store)]) == 0
     assert rows(whole) == rows(store)
+    for path in (store, whole):  # a comparison wants one protocol for a cell
+        assert main(["store", "drop", str(path), listed[2][0]]) == 0
     capsys.readouterr()
     assert main(["compare", str(store), str(whole)]) == 0
-    assert "0 of 8 cell(s) on both sides differ" in capsys.readouterr().out
+    assert "0 of 7 cell(s) on both sides differ" in capsys.readouterr().out
 
 
 def test_its_export_is_what_it_was(store: Path, tmp_path: Path) -> None:
