@@ -140,7 +140,7 @@ class _Here:
 
     def run(self, draw: Any) -> Any:
         while (task := draw()) is not None:
-            for batches, event in enumerate(self.player.play(task, self.store)):
+            for batches, event in enumerate(self.player.play(task, self.store), 1):
                 if not isinstance(event, CellProgress):
                     yield CellDone(task, event)
                 elif self.interrupt and task.arm.lam and batches == INTERRUPTED_AT:
