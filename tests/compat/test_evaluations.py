@@ -1,0 +1,66 @@
+"""An evaluation's object and table of an earlier version; the main job gives the same today."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from sap_rl.cli import main
+from sap_rl.evaluation.results import read_evaluation
+from sap_rl.reporting.tables import console, evaluation_report
+from tests.compat.cells import MAIN_JOB, rows_of
+from tests.compat.kept import FILES, assert_holds, read_json
+from tests.compat.machine import must_repeat
+
+KEPT = FILES / "main_job.json"
+CLOCKED = ("seconds", "steps_per_second")
+MADE = ("commit", "code")
+
+
+def masked(table: str) -> list[str]:
+    """Its lines in single spaces; those of returns without seconds and steps per second."""
+    lines = [" ".join(line.split()) for line in table.splitlines()]
+    first = next(i for i, line in enumerate(lines) if line.startswith("lambda player"))
+    last = next(i for i, line in enumerate(lines) if line.startswith("lambda gradient"))
+    cut = [re.sub(r" \S+ \S+$", "", line) for line in lines[first:last]]
+    return [*lines[:first], *cut, *lines[last:]]
+
+
+def test_the_object_is_read_whole_and_gives_its_table() -> None:
+    found = read_evaluation(KEPT)
+    assert_holds(json.loads(found.to_json()), read_json("main_job.json"))
+    with (screen := console(force_terminal=False)).capture() as capture:
+        screen.print(evaluation_report(found))
+    assert capture.get() == (FILES / "main_job.txt").read_text(encoding="utf-8")
+
+
+def test_it_can_be_compared_with_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", str(KEPT), str(KEPT)]) == 0
+    assert "0 of 9 cell(s) on both sides differ beyond noise" in capsys.readouterr().out
+
+
+def test_the_main_job_is_what_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = tmp_path / "made.json"
+    assert main([*MAIN_JOB, "--quiet", "--json", str(made)]) == 0
+    table = capsys.readouterr().out
+    before, now = read_evaluation(KEPT), read_evaluation(made)
+    assert now.complete
+    assert [(r.arm, r.lam, r.victim, r.episodes) for r in now.rows] == [
+        (r.arm, r.lam, r.victim, r.episodes) for r in before.rows
+    ]
+    if must_repeat(read_json("main_job_machine.json")):
+        assert rows_of(now) == rows_of(before)
+        assert masked(table) == masked((FILES / "main_job.txt").read_text(encoding="utf-8"))
+        plain = read_json("main_job.json")
+        for row in plain["rows"]:
+            row |= dict.fromkeys(CLOCKED)
+        found = json.loads(made.read_text(encoding="utf-8"))
+        for row in found["rows"]:
+            row |= dict.fromkeys(CLOCKED)
+        for part in (plain, found):
+            part.pop("versions")
+            part["config"] |= dict.fromkeys(MADE)
+        assert_holds(found, plain)
