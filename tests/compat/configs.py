@@ -7,11 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sap_rl.config import eval_request
-from sap_rl.options import read_yaml
-from sap_rl.sweep_config import sweep_request
-from sap_rl.training.harden_settings import harden_settings
-from sap_rl.training.settings import train_settings
+from sap_rl.settings.options import read_yaml
+from sap_rl.settings.requests import eval_request
+from sap_rl.settings.sweep import sweep_request
+from sap_rl.training.dqn.settings import train_settings
+from sap_rl.training.harden.settings import harden_settings
 
 
 def meaning(path: Path) -> dict[str, Any]:

@@ -7,17 +7,16 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from training.corridor import Corridor, small_network
-
 from sap_rl import Agent, Preprocess
 from sap_rl.training.checkpoint import latest_checkpoint, read_checkpoint
 from sap_rl.training.curve import CurveWriter, HardenCurve
-from sap_rl.training.events import CheckpointWritten
-from sap_rl.training.harden import Hardening
-from sap_rl.training.harden_events import HardenSaved
-from sap_rl.training.harden_settings import harden_settings
-from sap_rl.training.loop import Training
-from sap_rl.training.settings import train_settings
+from sap_rl.training.dqn.events import CheckpointWritten
+from sap_rl.training.dqn.run import Training
+from sap_rl.training.dqn.settings import train_settings
+from sap_rl.training.harden.events import HardenSaved
+from sap_rl.training.harden.run import Hardening
+from sap_rl.training.harden.settings import harden_settings
+from tests.training.dqn.corridor import Corridor, small_network
 
 TRAIN: dict[str, Any] = {
     "steps": 640, "num_envs": 4, "n_step": 2, "batch_size": 8, "update_period": 8,

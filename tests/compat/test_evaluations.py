@@ -10,7 +10,7 @@ import pytest
 
 from sap_rl.cli import main
 from sap_rl.evaluation.results import read_evaluation
-from sap_rl.reporting.tables import console, evaluation_report
+from sap_rl.reporting.tables.evaluation import console, evaluation_report
 from tests.compat.cells import MAIN_JOB, rows_of
 from tests.compat.kept import FILES, assert_holds, read_json
 from tests.compat.machine import must_repeat
@@ -42,6 +42,7 @@ def test_it_can_be_compared_with_itself(capsys: pytest.CaptureFixture[str]) -> N
     assert "0 of 9 cell(s) on both sides differ beyond noise" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_main_job_is_what_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = tmp_path / "made.json"
     assert main([*MAIN_JOB, "--quiet", "--json", str(made)]) == 0

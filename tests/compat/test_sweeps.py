@@ -10,7 +10,7 @@ import pytest
 
 from sap_rl.cli import main
 from sap_rl.evaluation.results import Evaluation
-from sap_rl.evaluation.store import load_evaluations
+from sap_rl.store.store import load_evaluations
 from tests.compat.cells import rows_of
 from tests.compat.kept import FILES, assert_holds, read_json
 from tests.compat.machine import must_repeat
