@@ -43,7 +43,8 @@ class Agent:
     game: the one it was trained on, None if unknown; kind: of network, as in `NETWORKS`, None for
     a module of one's own; defense: spelling of the defence it carries;
     policy_samples: passes averaged per action; device: where it computes; facts: what its file
-    states; explorer: draws for `predict(deterministic=False)`.
+    states; explorer: draws for `predict(deterministic=False)`; format: of `LOADERS`, None for what
+    no file was read for.
     """
 
     module: nn.Module
@@ -57,6 +58,7 @@ class Agent:
     policy_samples: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     facts: dict[str, Any] = field(default_factory=dict)
+    format: str | None = None
     explorer: np.random.Generator = field(
         default_factory=lambda: _explorer(), repr=False, compare=False
     )
@@ -215,6 +217,7 @@ def from_checkpoint(checkpoint: Checkpoint, device: str | torch.device = "cpu") 
         sha256=checkpoint.sha256,
         device=place,
         facts=checkpoint.facts,
+        format=checkpoint.format,
     )
 
 

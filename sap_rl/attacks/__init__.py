@@ -25,6 +25,7 @@ from sap_rl.attacks.universal import Universal
 from sap_rl.errors import UsageError, require_positive, unknown
 from sap_rl.pixels import lam_to_eps
 from sap_rl.types import Actions, Attack, QFunction, UnitFrames
+from sap_rl.versions import version
 
 
 def untouched(
@@ -39,16 +40,19 @@ def untouched(
     return obs
 
 
+@version(1)
 def make_none() -> Attack:
     """No attack: what passes through an adversary unharmed."""
     return untouched
 
 
+@version(1)
 def make_noise() -> Attack:
     """Random sign noise of the full budget."""
     return noise
 
 
+@version(1)
 def make_fgsm(
     *, objective: str = "cross-entropy", temperature: float = 1.0, grad_samples: int = 1
 ) -> Attack:
@@ -64,6 +68,7 @@ def make_fgsm(
     )
 
 
+@version(1)
 def make_pgd(
     *,
     steps: int = 10,
@@ -89,11 +94,13 @@ def make_pgd(
     return cast(Attack, partial(pgd, steps=climb, objective=chosen, grad_samples=grad_samples))
 
 
+@version(1)
 def make_uniform() -> Attack:
     """Noise uniform within the budget."""
     return uniform
 
 
+@version(1)
 def make_apgd(
     *,
     steps: int = 10,
@@ -112,6 +119,7 @@ def make_apgd(
     return cast(Attack, partial(apgd, course=course, objective=chosen, grad_samples=grad_samples))
 
 
+@version(1)
 def make_square(
     *,
     steps: int = 100,
@@ -137,6 +145,7 @@ def make_square(
     )
 
 
+@version(1)
 def make_spsa(
     *,
     steps: int = 10,
@@ -166,6 +175,7 @@ def make_spsa(
     )
 
 
+@version(1)
 def make_universal(
     *,
     steps: int = 40,
@@ -225,7 +235,9 @@ ATTACKS: dict[str, Callable[..., Attack]] = {
     "spsa": make_spsa,
     "universal": make_universal,
 }
-"""Name -> factory of an attack from its options; what `universal` gives can be fitted as well."""
+"""Name -> factory of an attack from its options; what `universal` gives can be fitted as well.
+
+The version above a factory is raised when its attack's results change."""
 
 
 def make_attack(name: str, **options: Any) -> Attack:

@@ -22,7 +22,7 @@ from sap_rl.audit.suite import BEST_OWN, Entry, Kind, applied, opponents, strong
 from sap_rl.audit.workshop import Workshop
 from sap_rl.audit.worst import GameCell
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.code_version import AUDITS, code_version
+from sap_rl.evaluation.code_version import AUDITED_BEFORE, code_version, keyed
 from sap_rl.evaluation.results import row_from_json
 from sap_rl.evaluation.run import EvaluationRun, versions
 from sap_rl.machine import commit, keep_freed_memory
@@ -137,7 +137,11 @@ class Audit:
             "threads": self.threads,
             "sigma": self._sigma(),
             "commit": commit(),
-            "code": code_version(AUDITS),
+            "code": code_version(
+                [self.agent, self.players.defended],
+                attacks=dict.fromkeys(entry.attack for entry in self.suite),
+                defenses=["q-noise"] if "matched" in self.kinds else [],
+            ),
         }
         kinds: dict[str, Kind] = {str(name): kind for name, kind in self.kinds.items()}
         return make_card(
@@ -234,7 +238,7 @@ class Audit:
             "threads": self.threads,
             "device": str(self.agent.device),
             "versions": versions(),
-            "code": code_version(AUDITS),
+            "code": self._code(kind, player, entry),
         }
         # Frames are recorded from the defended player's games, too.
         if player == "defended" or kind != "games" or (entry and entry.attack == "universal"):
@@ -247,7 +251,17 @@ class Audit:
                 known |= {"sigma": self._sigma()} | self._contender()
         if kind != "games" or (entry and entry.attack == "universal"):
             known |= {"frames": s.frames_each, "every": s.every}
-        return known
+        return keyed(known, AUDITED_BEFORE)
+
+    def _code(self, kind: str, player: ArmName, entry: Entry | None) -> str:
+        """The versions of what takes part in a cell."""
+        records = kind != "games" or (entry is not None and entry.attack == "universal")
+        behind = records or player in ("defended", "matched")
+        return code_version(
+            [self.agent, self.players.defended if behind else None],
+            attacks=[*(["fgsm"] if records else []), *([entry.attack] if entry else [])],
+            defenses=["q-noise"] if player == "matched" else [],
+        )
 
     def _contender(self) -> dict[str, Any]:
         """Of another agent in the original's place: its file."""

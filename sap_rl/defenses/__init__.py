@@ -12,7 +12,7 @@ from sap_rl.defenses.sap import sap
 from sap_rl.errors import UsageError, unknown
 
 DEFENSES: dict[str, Callable[..., nn.Module]] = {"sap": sap, "q-noise": q_noise}
-"""Name -> (module, *, seed, ...) -> nn.Module."""
+"""Name -> (module, *, seed, ...) -> nn.Module; its version is raised when its results change."""
 
 STRENGTHS = {"sap": "percent", "q-noise": "sigma"}
 """Which option the number in a spelling such as sap-100 stands for."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from sap_rl.defenses.activations import copies_of, reseed_parts, shared_copy
 from sap_rl.errors import UsageError
 from sap_rl.seeds import Stream
+from sap_rl.versions import version
 
 
 class QNoise(nn.Module):
@@ -57,6 +58,7 @@ class QNoise(nn.Module):
         return f"sigma={self.sigma:g}"
 
 
+@version(1)
 def q_noise(module: nn.Module, *, sigma: float, seed: int | None = None) -> QNoise:
     """Add independent N(0, sigma^2) to every action value in every pass, train and eval alike.
 

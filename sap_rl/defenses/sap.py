@@ -23,6 +23,7 @@ from sap_rl.defenses.sampling import SAMPLER_VERSIONS, SAMPLERS, keep_probabilit
 from sap_rl.errors import UsageError, unknown
 from sap_rl.machine import single_threaded
 from sap_rl.seeds import Stream
+from sap_rl.versions import version
 
 SamplerName = Literal["exact", "bernoulli"]
 Backward = Literal["mask", "full", "identity"]
@@ -114,6 +115,7 @@ class SAP(nn.Module):
         return f"percent={self.percent:g}, sampler={self.sampler!r}, backward={self.backward!r}"
 
 
+@version(1)
 def sap(
     module: nn.Module,
     *,

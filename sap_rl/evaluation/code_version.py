@@ -1,85 +1,98 @@
-"""Which code made a result: a fingerprint of what plays, not of what judges or prints."""
+"""Which code made a result: the versions of the core and of the entries that took part."""
 
 from __future__ import annotations
 
-import ast
-import functools
-import hashlib
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
 
-PACKAGE = "sap_rl"
-PLAYS = (
-    "sap_rl.play.arm_games",
-    "sap_rl.play.frames",
-    "sap_rl.play.defended_player",
-)
-"""What plays an arm, records frames for `universal` and casts the defended player; everything that
-these import decides what is played."""
-AUDITS = (*PLAYS, "sap_rl.audit.workshop")
-"""What makes the cells of an audit; those hold intervals, so their modules count here."""
+from sap_rl.agents import Agent
+from sap_rl.attacks import ATTACKS
+from sap_rl.defenses import DEFENSES
+from sap_rl.networks.loaders import LOADERS
+from sap_rl.versions import CORE_VERSION, version_of
+
+REGISTRIES: dict[str, Mapping[str, object]] = {
+    "attack": ATTACKS,
+    "defense": DEFENSES,
+    "loader": LOADERS,
+}
+PLAYED_BEFORE = "2fe68044e73eec53"
+AUDITED_BEFORE = "f6821db7c793a087"
+"""Fingerprints of the sources that stood in the place of versions while all of these were 1: of a
+sweep's cells and evaluations, and of an audit's cells. Keys still spell version 1 like this."""
 
 
-@functools.cache
-def code_version(roots: tuple[str, ...] = PLAYS) -> str:
-    """16 digits that change with every module that playing an arm runs through.
+def code_version(
+    agents: Iterable[Agent | None] = (),
+    *,
+    attacks: Iterable[str] = (),
+    defenses: Iterable[str] = (),
+) -> str:
+    """`core 1, loader native 1, defense sap 1, attack fgsm 1`: those that take part.
 
-    roots: what plays, by module. Comments, docstrings and formatting do not count; intervals and
-    flags of arms are computed when a result is read, so their modules do not count either.
+    agents: with their defences and the formats of their files; defenses: others, as spelled.
     """
-    root = Path(__file__).resolve().parent.parent.parent
-    digest = hashlib.sha256()
-    for name, file in sorted(modules_behind(roots, root).items()):
-        digest.update(f"{name}\n{meaning(file.read_text(encoding='utf-8'))}\n".encode())
-    return digest.hexdigest()[:16]
+    found = [agent for agent in agents if agent is not None]
+    formats = [agent.format for agent in found if agent.format]
+    defended = [agent.defense for agent in found if agent.defense]
+    return _spelled(_taking_part(formats, [*defended, *defenses], attacks))
 
 
-def meaning(source: str) -> str:
-    """A module's syntax tree as text, without docstrings and comments."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [part for part in body if not _is_text(part)] or [ast.Pass()]  # type: ignore[attr-defined]
-    return ast.dump(tree)
+def joined(codes: Iterable[str]) -> str:
+    """Of what several codes made together."""
+    return ", ".join(dict.fromkeys(part for code in codes for part in code.split(", ")))
 
 
-def modules_behind(names: tuple[str, ...], root: Path) -> dict[str, Path]:
-    """Every module of the package that importing these runs, by name; root: the package's folder.
+def of_today(code: str) -> str:
+    """The same entries with the versions that this code has."""
+    return _spelled(part.rpartition(" ")[0] for part in code.split(", "))
 
-    The package's own page, which imports everything for the user's convenience, is not followed.
+
+def told(code: str | None) -> str | None:
+    """As people read it: marked where it is not this code's."""
+    return code if code is None or code == of_today(code) else f"{code} (old)"
+
+
+def keyed(facts: Mapping[str, Any], before: str = PLAYED_BEFORE) -> dict[str, Any]:
+    """A cell's facts as its key holds them, so that version 1 finds what was made before."""
+    first = all(part.endswith(" 1") for part in facts["code"].split(", "))
+    return {**facts, "code": before} if first else dict(facts)
+
+
+def in_versions(
+    made: Mapping[str, Any], attack: str | None = None, defense: str | None = None
+) -> dict[str, Any]:
+    """A manifest with versions in the place of the fingerprint that stands for version 1.
+
+    attack, defense: as its settings name them; nobody wrote down the loader.
     """
-    found: dict[str, Path] = {}
-    waiting = list(names)
-    while waiting:
-        module = waiting.pop()
-        file = _file_of(module, root)
-        if file is None or module in found or module == PACKAGE:
-            continue
-        found[module] = file
-        waiting.append(module.rpartition(".")[0])
-        waiting += _imports(ast.parse(file.read_text(encoding="utf-8")))
-    return found
+    if made.get("code") != PLAYED_BEFORE:
+        return dict(made)
+    parts = _taking_part([], [defense] if defense else [], [attack] if attack else [])
+    return {**made, "code": ", ".join(f"{part} 1" for part in parts)}
 
 
-def _imports(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.startswith(PACKAGE))
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE):
-            assert node.module is not None
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+def _taking_part(
+    formats: Iterable[str], defenses: Iterable[str], attacks: Iterable[str]
+) -> Iterator[str]:
+    """defenses: `sap-100`, `sap-100+q-noise-1` or `agent:NAME+sap-100`."""
+    yield "core"
+    yield from (f"loader {name}" for name in formats)
+    for part in "+".join(defenses).split("+"):
+        fitting = (name for name in DEFENSES if f"{part}-".startswith(f"{name}-"))
+        yield from (f"defense {name}" for name in islice(fitting, 1))
+    yield from (f"attack {name}" for name in attacks)
 
 
-def _file_of(module: str, root: Path) -> Path | None:
-    place = root.joinpath(*module.split("."))
-    options = (place.with_suffix(".py"), place / "__init__.py")
-    return next((file for file in options if file.is_file()), None)
+def _spelled(parts: Iterable[str]) -> str:
+    return ", ".join(f"{part} {_version(part)}" for part in dict.fromkeys(parts))
 
 
-def _is_text(node: ast.stmt) -> bool:
-    """A string that stands alone: a docstring, also that of a constant."""
-    if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
-        return False
-    return isinstance(node.value.value, str)
+def _version(part: str) -> int:
+    """0 for an entry that this code does not have."""
+    if part == "core":
+        return CORE_VERSION
+    kind, _, name = part.partition(" ")
+    entries = REGISTRIES.get(kind, {})
+    return version_of(entries[name]) if name in entries else 0

@@ -15,7 +15,7 @@ from sap_rl.atari.env import num_actions
 from sap_rl.atari.fleet import Fleet, make_fleet
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.assembly import AgentFacts, Origin, assemble
-from sap_rl.evaluation.code_version import code_version
+from sap_rl.evaluation.code_version import code_version, joined
 from sap_rl.evaluation.results import Evaluation, Row
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.summary import make_row
@@ -111,6 +111,23 @@ class EvaluationRun:
         """Of the arms that are complete, in the order of `arms`."""
         return [self._rows[arm] for arm in self.arms if arm in self._rows]
 
+    @property
+    def code(self) -> str:
+        """The versions of all that takes part."""
+        return joined(self.code_of(arm) for arm in self.arms)
+
+    def code_of(self, arm: Arm) -> str:
+        """The versions of what takes part in an arm; see `code_version`."""
+        if arm.name == "random":
+            return code_version()
+        behind = arm.name in ("defended", "matched")
+        agents = [self.agent, self.players.defended if behind else None]
+        return code_version(
+            [*agents, self.other if arm.victim == "other" else None],
+            attacks=[self.settings.attack] if arm.victim is not None else [],
+            defenses=["q-noise"] if arm.name == "matched" else [],
+        )
+
     def play(self) -> Iterator[Event]:
         """Play all arms, yielding what happens; may be abandoned at any moment.
 
@@ -154,7 +171,7 @@ class EvaluationRun:
         about = AgentFacts.of(
             self.agent, self.players.defended, self.other, threads=self.threads, origin=self.origin
         )
-        made = {"commit": commit(), "code": code_version()}
+        made = {"commit": commit(), "code": self.code}
         return assemble(self.settings, about, rows, versions(), arms=len(self.arms), made=made)
 
     def _play_arm(self, arm: Arm, fleet: Fleet) -> Iterator[Event]:

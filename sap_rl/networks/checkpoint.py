@@ -17,7 +17,7 @@ class Checkpoint:
     module: frames as `preprocess` says -> action values [B, num_actions], for `takes_unit`;
     game: canonical name, None where the file does not say; sha256: of the weights file;
     facts: everything else the file states (training, measured score, licence), as read; kind: of
-    `NETWORKS`.
+    `NETWORKS`; format: of `LOADERS`.
     """
 
     module: nn.Module
@@ -28,3 +28,4 @@ class Checkpoint:
     sha256: str | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     kind: str = "nature"
+    format: str | None = None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sap_rl.errors import UsageError, unknown
+from sap_rl.evaluation.code_version import told
 from sap_rl.files import check_writable, write_atomically
 from sap_rl.play.arms import Arm
 from sap_rl.store.store import Store
@@ -60,7 +61,7 @@ def episode_rows(store: Store) -> list[dict[str, Any]]:
                     "experiment": experiment.key, "game": settings["game"], "agent": agent["name"],
                     "agent_sha256": agent["sha256"], "seed": settings["seed"], "lambda": arm.lam,
                     "arm": arm.name, "victim": arm.victim, "cell": key,
-                    "cell_complete": cell.complete, "code": cell.manifest["code"],
+                    "cell_complete": cell.complete, "code": told(cell.manifest["code"]),
                     "commit": cell.manifest["commit"],
                 }  # fmt: skip
                 fixed |= {name: v for name, v in vars(cell.facts).items() if name in COLUMNS}

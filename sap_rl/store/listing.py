@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sap_rl.evaluation.code_version import of_today
 from sap_rl.store.records import ExperimentRecord, experiment_from_row, plain_json
 
 Asked = tuple[float, ExperimentRecord]
@@ -60,6 +61,11 @@ class Listed:
     complete: int
     cells: int
     read: bool
+
+    @property
+    def old(self) -> bool:
+        """Whether other versions than this code's made it."""
+        return self.code != of_today(self.code)
 
 
 def listed(file: sqlite3.Connection) -> list[Listed]:

@@ -10,6 +10,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from sap_rl.atari.preprocess import Preprocess
+from sap_rl.evaluation.code_version import in_versions
 from sap_rl.evaluation.settings import Settings
 from sap_rl.play.arm_stats import ArmFacts, ArmStats
 from sap_rl.play.arms import Arm
@@ -154,7 +155,9 @@ def experiment_from_row(key: str, manifest: str) -> ExperimentRecord:
     """What stands in the table `experiment`, without the time."""
     plain = json.loads(manifest)
     arms = [(Arm(a["name"], a["lam"], a["victim"]), a["cells"]) for a in plain.pop("arms")]
-    return ExperimentRecord(key, plain, arms)
+    asked = plain.get("settings", {})
+    made = in_versions(plain, asked.get("attack"), asked.get("defense"))
+    return ExperimentRecord(key, made, arms)
 
 
 def plain_json(plain: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sap_rl.errors import UsageError, unknown
 from sap_rl.evaluation.assembly import AgentFacts, assemble, settings_from_json
-from sap_rl.evaluation.code_version import code_version
+from sap_rl.evaluation.code_version import in_versions, told
 from sap_rl.evaluation.results import Evaluation, read_evaluation
 from sap_rl.evaluation.summary import make_row
 from sap_rl.play.arm_stats import ArmFacts, ArmStats
@@ -91,6 +91,7 @@ class Store:
             return None
         text, facts, arm_stats, sigma, complete = found
         episodes, manifest = [episode_from_row(row) for row in rows], json.loads(text)
+        manifest = in_versions(manifest, manifest.get("attack"), manifest.get("defense"))
         with self._understood(f"cell {key}", manifest):
             played = ArmStats.from_json(json.loads(arm_stats), episodes)
             its = ArmFacts(**json.loads(facts))
@@ -212,8 +213,7 @@ class Store:
             made = manifest.get("versions", {}).get("sap-rl", "unsaid")
             raise UsageError(
                 f"store '{self.path}': {what} was made by another version of sap_rl ({made}, code "
-                f"{manifest.get('code', 'unsaid')}; this is {version('sap-rl')}, code "
-                f"{code_version()}): {error}"
+                f"{told(manifest.get('code')) or 'unsaid'}; this is {version('sap-rl')}): {error}"
             ) from error
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from sap_rl.agents import load_agent
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.assembly import AgentFacts, Origin
-from sap_rl.evaluation.code_version import code_version
+from sap_rl.evaluation.code_version import joined, keyed
 from sap_rl.evaluation.run import EvaluationRun, versions
 from sap_rl.evaluation.settings import Settings
 from sap_rl.machine import commit
@@ -144,7 +144,7 @@ class PlannedExperiment:
             "until": None if until is None else asdict(until),
         }
         now = asked | {"settings": _plain(self.settings), "agent": self.about.to_json()}
-        made = _made() | {"code": code_version()}
+        made = _made() | {"code": joined(task.manifest["code"] for task in self.tasks)}
         keys: dict[Arm, list[str]] = {}
         for task in self.tasks:
             keys.setdefault(task.arm, []).append(task.key)
@@ -189,7 +189,7 @@ def _block(task: CellTask, first: int, end: int) -> CellTask:
     facts |= {
         "first": first, "episodes": end - first, "num_envs": min(facts["num_envs"], end - first)
     }  # fmt: skip
-    return replace(task, key=cell_key(facts), first=first, end=end, manifest=facts | made)
+    return replace(task, key=cell_key(keyed(facts)), first=first, end=end, manifest=facts | made)
 
 
 def plan_experiment(experiment: Experiment) -> PlannedExperiment:
@@ -208,7 +208,7 @@ def plan_experiment(experiment: Experiment) -> PlannedExperiment:
         facts = _deciding(experiment, run, arm)
         if arm.name == "matched":
             facts["matched_to"] = tasks[CALIBRATES].key
-        key = cell_key(facts)
+        key = cell_key(keyed(facts))
         end = experiment.settings.episodes
         tasks[arm] = CellTask(experiment, arm, key, 0, end, facts | made)
     origin = Origin.of(experiment.agent, experiment.loading, experiment.other)
@@ -223,7 +223,7 @@ def _deciding(experiment: Experiment, run: EvaluationRun, arm: Arm) -> dict[str,
     packages = {name: found for name, found in versions().items() if name in DECIDING}
     p = asdict(s.protocol)
     facts: dict[str, Any] = {
-        "code": code_version(),
+        "code": run.code_of(arm),
         "packages": packages,
         "game": s.game,
         "arm": arm.name,

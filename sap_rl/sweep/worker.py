@@ -10,7 +10,7 @@ import torch
 
 from sap_rl.atari.fleet import Fleet, make_fleet
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.code_version import code_version
+from sap_rl.evaluation.code_version import of_today
 from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.machine import keep_freed_memory
 from sap_rl.play.arm_games import ArmGames, add_noise_control, arm_facts, block_players
@@ -52,9 +52,10 @@ class CellPlayer:
 
         UsageError where the task was made by other code, or an agent's file changed since.
         """
-        if task.manifest["code"] != code_version():
+        wanted = task.manifest["code"]
+        if wanted != (here := of_today(wanted)):
             raise UsageError(
-                f"this worker runs code {code_version()}, the sweep {task.manifest['code']}; "
+                f"this worker's versions are {here}, the sweep's {wanted}; "
                 "install the same version of sap_rl everywhere"
             )
         torch.set_num_threads(1)

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sap_rl import Protocol, UsageError, load_agent
+from sap_rl import ATTACKS, DEFENSES, Protocol, UsageError, load_agent
 from sap_rl.audit.card import AuditCard
 from sap_rl.audit.run import Audit
 from sap_rl.audit.settings import AuditSettings
 from sap_rl.audit.suite import applied
-from sap_rl.evaluation.code_version import AUDITS, code_version
+from sap_rl.evaluation.code_version import AUDITED_BEFORE
 from sap_rl.machine import commit
 from sap_rl.networks.nature import nature_network
 from sap_rl.reporting.tables.audit import audit_report
@@ -133,14 +133,44 @@ def test_cells_of_other_code_are_made_again(
     entry = applied(card.kinds["defended"])[0]
     assert found.cells.load(found._facts("games", "random", None, 0.0)) is not None
     assert found.cells.load(found._facts("frames", "defended", entry, 1.0)) is not None
-    roots = []
-    monkeypatch.setattr(
-        "sap_rl.audit.run.code_version", lambda *given: roots.extend(given) or "other"
-    )
+    monkeypatch.setattr("sap_rl.evaluation.code_version.CORE_VERSION", 2)
     assert found.cells.load(found._facts("games", "random", None, 0.0)) is None
     assert found.cells.load(found._facts("frames", "defended", entry, 1.0)) is None
-    assert found.card().config["code"] == "other"
-    assert set(roots) == {AUDITS}
+    assert found.card().config["code"].startswith("core 2, loader native 1, ")
+
+
+def test_a_raised_entry_makes_only_its_own_cells_stale(
+    folder: Path, card: AuditCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FGSM belongs to every cell on frames: they are recorded from play under it, too."""
+
+    def stale() -> set[str]:
+        found = audit(folder)
+        plans = [*found._frame_plans(), found._match_plan()]
+        plans += [found._plan("games", name, None, 0.0) for name in ("random", "original")]
+        plans += [found._plan("games", "defended", None, 0.0)]
+        return {plan.name for plan in plans if found.cells.load(plan.facts) is None}
+
+    assert stale() == set()
+    monkeypatch.setattr(ATTACKS["square"], "version", 2)
+    assert stale()
+    assert all("square" in name for name in stale())
+    monkeypatch.setattr(ATTACKS["square"], "version", 1)
+    monkeypatch.setattr(DEFENSES["sap"], "version", 2)
+    assert "games: defended, none, lambda 0" in stale()
+    assert all(name.startswith(("frames", "matched", "games: defended")) for name in stale())
+    monkeypatch.setattr(DEFENSES["sap"], "version", 1)
+    monkeypatch.setattr(ATTACKS["fgsm"], "version", 2)
+    assert not any(name.startswith("games") for name in stale())
+    assert len(stale()) == len([*audit(folder)._frame_plans(), "matched"])
+
+
+def test_cells_that_were_made_before_there_were_versions_are_read(
+    folder: Path, card: AuditCard
+) -> None:
+    """They state the fingerprint of that time, and so do those of version 1."""
+    stated = {json.loads(path.read_text())["facts"]["code"] for path in folder.iterdir()}
+    assert stated == {AUDITED_BEFORE} == {"f6821db7c793a087"}
 
 
 def test_the_noise_control_of_another_agent_is_another_cell() -> None:
@@ -163,7 +193,9 @@ def audit_of(defense: str) -> Audit:
 
 
 def test_the_card_says_which_code_made_it(card: AuditCard) -> None:
-    assert card.config["code"] == code_version(AUDITS)
+    code = card.config["code"].split(", ")
+    assert code[:2] == ["core 1", "loader native 1"]
+    assert {"defense sap 1", "defense q-noise 1", "attack fgsm 1", "attack pgd 1"} <= set(code)
     assert card.config["commit"] == commit()
 
 

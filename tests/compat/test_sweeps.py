@@ -56,6 +56,9 @@ def test_its_export_is_what_it_was(store: Path, tmp_path: Path) -> None:
     for path in (tmp_path / "out.csv", FILES / "sweep.csv"):
         with path.open(newline="", encoding="utf-8") as file:
             tables.append(list(csv.DictReader(file)))
+    before = {row.pop("code") for row in tables[1]}  # today it names versions
+    assert before == {"2fe68044e73eec53"}
+    assert {row["code"].split(",")[0] for row in tables[0]} == {"core 1"}
     assert len(tables[1]) == 16
     assert_holds(*tables)
 

@@ -1,69 +1,201 @@
-"""The fingerprint of the code that plays."""
+"""What makes a stored result stale, and what does not."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from sap_rl.evaluation.code_version import AUDITS, PLAYS, code_version, meaning, modules_behind
+import pytest
 
-ROOT = Path(__file__).parents[2]
+from sap_rl import ATTACKS, DEFENSES, LOADERS, load_agent
+from sap_rl.attacks import make_none
+from sap_rl.evaluation import code_version as versions
+from sap_rl.evaluation.code_version import PLAYED_BEFORE, code_version, joined, of_today, told
+from sap_rl.store.cells import cell_key
+from sap_rl.store.export import episode_rows
+from sap_rl.store.store import Store
+from sap_rl.sweep.engines import CellBegan
+from sap_rl.sweep.experiments import MADE, CellTask, Experiment, plan_experiment
+from sap_rl.sweep.run import Sweep, SweepPlanned
+from sap_rl.versions import version, version_of
+from tests.sweep.test_run import BANK_HEIST, SETTINGS, SHORT, HereEngine
+
+UNIVERSAL = replace(BANK_HEIST, settings=replace(SETTINGS, attack="universal"))
+HARDENED = replace(
+    BANK_HEIST, settings=replace(SETTINGS, defense="agent:BankHeist-hardened+sap-100")
+)
 
 
-def test_what_plays_counts_and_what_judges_or_prints_does_not() -> None:
-    behind = modules_behind(PLAYS, ROOT)
-    for name in ("evaluation.rollout", "evaluation.arms", "evaluation.snapshot", "attacks.pgd",
-                 "attacks.threat", "defenses.sap", "defenses.kernel", "networks.loaders.native",
-                 "atari.env", "agents", "seeds", "defenses", "attacks", "evaluation.frames",
-                 "evaluation.contenders"):  # fmt: skip
-        assert f"sap_rl.{name}" in behind, name
-    for name in ("evaluation.statistics", "evaluation.summary", "evaluation.store", "config",
-                 "evaluation.sweep", "evaluation.engine_local", "cli", "reporting.tables",
-                 "training.loop", "evaluation.checks"):  # fmt: skip
-        assert f"sap_rl.{name}" not in behind, name
+@pytest.fixture
+def raised(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
+    def set_to_two(entry: object) -> None:
+        if isinstance(entry, str):
+            monkeypatch.setattr(versions, entry, 2)
+        else:
+            monkeypatch.setattr(entry, "version", 2)
+
+    return set_to_two
 
 
-def test_comments_docstrings_and_formatting_change_nothing() -> None:
-    plain = "X = 1\ndef f(a):\n    return a + X\n"
-    told = (
-        '"""A module."""\n\nX = 1  # one\n"""Of X."""\n\n'
-        'def f(a):\n    """Adds."""\n    return (a +\n        X)\n'
+@pytest.mark.parametrize("registry", [ATTACKS, DEFENSES, LOADERS])
+def test_every_entry_says_its_version(registry: dict[str, object]) -> None:
+    for name, entry in registry.items():
+        assert isinstance(entry.version, int), name  # type: ignore[attr-defined]
+        assert entry.version >= 1, name  # type: ignore[attr-defined]
+
+
+def test_a_version_stands_beside_its_factory() -> None:
+    def plain() -> None: ...
+
+    assert version_of(plain) == 1
+    assert version(3)(plain) is plain
+    assert version_of(plain) == 3
+
+
+def test_the_versions_of_what_takes_part_are_spelled() -> None:
+    agent = load_agent("BankHeist")
+    assert code_version() == "core 1"
+    defended = agent.defend("sap-100", seed=0).defend("q-noise-0.1", seed=0)
+    found = code_version([agent, None, defended], attacks=["fgsm"])
+    assert found == (
+        "core 1, loader native 1, defense sap 1, defense q-noise 1, attack fgsm 1"
+    )  # fmt: skip
+    assert joined([code_version(), code_version([agent]), "core 1, attack pgd 1"]) == (
+        "core 1, loader native 1, attack pgd 1"
     )
-    assert meaning(plain) == meaning(told)
-    assert meaning(plain) != meaning(plain.replace("+", "-"))
-    assert meaning("def f():\n    'only this'\n") == meaning("def f():\n    pass\n")
-    assert meaning("x = 'text'\n") != meaning("x = 'another'\n")
+    named = replace(agent, defense="agent:sap-9/runs+q-noise-1", format=None)
+    assert code_version([named]) == "core 1, defense q-noise 1"
 
 
-def test_imports_are_followed_through_packages(tmp_path: Path) -> None:
-    for name, text in {
-        "__init__": "from sap_rl import everything\n", "everything": "",
-        "play": "import sap_rl.direct\nfrom sap_rl.package import part, value\nimport os\n",
-        "direct": "", "package/__init__": "from sap_rl.package.value_of import value\n",
-        "package/part": "", "package/value_of": "", "package/unused": "", "judge": "",
-    }.items():  # fmt: skip
-        file = tmp_path / "sap_rl" / f"{name}.py"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-    found = {name.removeprefix("sap_rl.") for name in modules_behind(("sap_rl.play",), tmp_path)}
-    assert found == {"play", "direct", "package", "package.part", "package.value_of"}
-    assert modules_behind(("sap_rl.unknown", "sap_rl.judge", "sap_rl.direct"), tmp_path).keys() == {
-        "sap_rl.judge", "sap_rl.direct"
-    }  # fmt: skip
+def test_what_this_code_has_not_is_old(raised: Callable[[object], None]) -> None:
+    for code in ("c0de", "core 2", "core 1, attack gone 1", "core 1, loader native 0"):
+        assert told(code) == f"{code} (old)"
+    known = "core 1, attack fgsm 1"
+    assert (told(known), told(None)) == (known, None)
+    raised(ATTACKS["fgsm"])
+    assert of_today(known) == "core 1, attack fgsm 2"
 
 
-def test_what_makes_an_audits_cells_counts_for_audits() -> None:
-    behind = modules_behind(AUDITS, ROOT)
-    assert behind.keys() > modules_behind(PLAYS, ROOT).keys()
-    for name in ("audit_workshop", "audit_games", "audit_settings", "frame_stage", "suite",
-                 "frames", "summary", "statistics"):  # fmt: skip
-        assert f"sap_rl.evaluation.{name}" in behind, name
-    for name in ("audit_card", "audit_checks", "audit_worst", "audit", "stage"):
-        assert f"sap_rl.evaluation.{name}" not in behind, name
-    assert code_version(AUDITS) != code_version()
+def names(*experiments: Experiment) -> dict[str, str]:
+    tasks = [task for one in experiments for task in plan_experiment(one).tasks]
+    return {t.key: f"{t.arm.title} {t.experiment.settings.attack} {t.arm.lam:g}" for t in tasks}
 
 
-def test_it_is_sixteen_digits_and_stays() -> None:
-    assert len(code_version()) == 16
-    assert int(code_version(), 16) >= 0
-    code_version.cache_clear()
-    assert code_version() == code_version.__wrapped__()
+def test_an_addition_makes_nothing_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = names(BANK_HEIST, UNIVERSAL, HARDENED)
+    for registry, entry in ((ATTACKS, make_none), (DEFENSES, DEFENSES["sap"])):
+        monkeypatch.setitem(registry, "a-new-one", entry)
+    monkeypatch.setitem(LOADERS, "a-new-one", replace(LOADERS["sb3"], title="New"))
+    assert names(BANK_HEIST, UNIVERSAL, HARDENED) == before
+
+
+CLEAN = {"random fgsm 0", "original fgsm 0"}
+DEFENDED = {"defended fgsm 0", "matched fgsm 0", "defended-original fgsm 4",
+            "matched-original fgsm 4"}  # fmt: skip
+ATTACKED = {"original fgsm 4", "defended-original fgsm 4", "matched-original fgsm 4"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "stale"),
+    [
+        (ATTACKS["pgd"], set()),
+        (LOADERS["native"], (CLEAN | DEFENDED | ATTACKED) - {"random fgsm 0"}),
+        (ATTACKS["fgsm"], ATTACKED),
+        (DEFENSES["sap"], DEFENDED),
+        (DEFENSES["q-noise"], {name for name in DEFENDED if name.startswith("matched")}),
+        ("CORE_VERSION", CLEAN | DEFENDED | ATTACKED),
+    ],
+)
+def test_a_raised_version_makes_the_cells_of_that_entry_stale(
+    entry: object, stale: set[str], raised: Callable[[object], None]
+) -> None:
+    before = names(BANK_HEIST)
+    assert set(before.values()) == CLEAN | DEFENDED | ATTACKED
+    raised(entry)
+    after = names(BANK_HEIST)
+    assert {name for key, name in before.items() if key not in after} == stale
+
+
+def test_the_versions_of_whoever_plays_instead_count(raised: Callable[[object], None]) -> None:
+    before = names(HARDENED)
+    raised(DEFENSES["sap"])
+    assert {name for key, name in before.items() if key not in names(HARDENED)} == DEFENDED
+
+
+def before(task: CellTask) -> dict[str, object]:
+    """A cell's facts as they were before there were versions."""
+    facts = {name: fact for name, fact in task.manifest.items() if name not in MADE}
+    return facts | {"code": "2fe68044e73eec53"}
+
+
+@pytest.fixture
+def older(tmp_path: Path) -> Iterator[Store]:
+    """A store as the code before versions left it: its keys, its manifests."""
+    with Store(tmp_path / "s") as store:
+        list(Sweep([SHORT], store).run(HereEngine(store)))
+        restate(store, PLAYED_BEFORE)
+        yield store
+
+
+def restate(store: Store, code: str) -> None:
+    with store.file.writing() as file:
+        for table in ("cell", "experiment"):
+            for key, text in file.execute(f"SELECT key, manifest FROM {table}").fetchall():
+                stated = json.dumps(json.loads(text) | {"code": code})
+                file.execute(f"UPDATE {table} SET manifest = ? WHERE key = ?", (stated, key))
+
+
+def test_a_key_of_version_one_is_the_key_of_before() -> None:
+    plan = plan_experiment(BANK_HEIST)
+    matched = next(task for task in plan.tasks if task.arm.name == "matched")
+    for task in plan.tasks:
+        assert task.key == cell_key(before(task))
+    assert matched.manifest["matched_to"] in {cell_key(before(task)) for task in plan.tasks}
+
+
+def test_a_store_of_before_is_used_and_nothing_played(older: Store) -> None:
+    planned, *rest = Sweep([SHORT], older).run(HereEngine(older))
+    assert isinstance(planned, SweepPlanned)
+    assert (planned.kept, planned.outdated, len(planned.tasks)) == (2, 0, 2)
+    assert not any(isinstance(event, CellBegan) for event in rest)
+    (listed,) = older.listed()
+    assert (listed.read, listed.old, listed.code) == (True, False, "core 1, attack fgsm 1")
+    assert {row["code"] for row in episode_rows(older)} == {"core 1", "core 1, attack fgsm 1"}
+    (found,) = older.evaluations()
+    assert found.config["code"] == "core 1, attack fgsm 1"
+
+
+def test_a_store_of_before_is_stale_where_a_version_was_raised(
+    older: Store, raised: Callable[[object], None]
+) -> None:
+    raised(ATTACKS["fgsm"])
+    planned = Sweep([SHORT], older).plan()
+    assert (planned.kept, planned.outdated, len(planned.tasks)) == (1, 1, 2)
+    (listed,) = older.listed()
+    assert listed.old
+
+
+def test_another_fingerprint_is_old_and_never_mixed(older: Store) -> None:
+    """Its cells stand under keys of their own; both answers are shown, the newer is read."""
+    with older.file.writing() as file:
+        for table, column in (("cell", "key"), ("episode", "cell"), ("experiment", "key")):
+            file.execute(f"UPDATE {table} SET {column} = 'x' || {column}")
+        for key, text in file.execute("SELECT key, manifest FROM experiment").fetchall():
+            plain = json.loads(text)
+            for arm in plain["arms"]:
+                arm["cells"] = [f"x{cell}" for cell in arm["cells"]]
+            file.execute(
+                "UPDATE experiment SET manifest = ? WHERE key = ?", (json.dumps(plain), key)
+            )
+    restate(older, "0123456789abcdef")
+    assert [(one.read, one.old) for one in older.listed()] == [(True, True)]
+    planned, *rest = Sweep([SHORT], older).run(HereEngine(older))
+    assert isinstance(planned, SweepPlanned)
+    assert (planned.kept, planned.outdated, len(planned.tasks)) == (0, 2, 2)
+    assert sum(isinstance(event, CellBegan) for event in rest) == 2
+    assert [(one.read, one.old) for one in older.listed()] == [(False, True), (True, False)]
+    codes = {row["code"] for row in episode_rows(older)}
+    assert "0123456789abcdef (old)" in codes
+    assert "core 1, loader native 1, attack fgsm 1" in codes

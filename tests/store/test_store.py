@@ -541,7 +541,7 @@ def test_what_a_newer_version_wrote_is_one_line(part: str, filled: Store) -> Non
     with pytest.raises(UsageError, match="made by another version of sap_rl") as caught:
         load_evaluations(filled.path)
     assert f"{table} {key}" in str(caught.value)
-    assert "code c0de; this is" in str(caught.value)
+    assert "code c0de (old); this is" in str(caught.value)
     assert "from_the_future" in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -175,8 +175,7 @@ def test_cells_of_other_code_are_told_kept_and_played_again(
     sweep = [SHORT]
     with Store(tmp_path / "s") as store:
         list(Sweep(sweep, store).run(HereEngine(store)))
-        for module in ("experiments", "cell_play"):
-            monkeypatch.setattr(f"sap_rl.evaluation.{module}.code_version", lambda: "other")
+        monkeypatch.setattr("sap_rl.evaluation.code_version.CORE_VERSION", 2)
         planned, *_ = events = list(Sweep(sweep, store).run(HereEngine(store)))
         assert isinstance(planned, SweepPlanned)
         assert (planned.kept, planned.outdated, len(planned.tasks)) == (0, 2, 2)
@@ -211,7 +210,7 @@ def test_cells_of_another_torch_are_told_and_read_until_the_new_ones_are_complet
 
 def test_a_worker_of_other_code_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task = plan_experiment(BANK_HEIST).tasks[0]
-    monkeypatch.setattr("sap_rl.sweep.worker.code_version", lambda: "other")
+    monkeypatch.setattr("sap_rl.evaluation.code_version.CORE_VERSION", 2)
     with Store(tmp_path / "s") as store, pytest.raises(UsageError, match="install the same"):
         list(CellPlayer().play(task, store))
 
@@ -278,9 +277,12 @@ def test_a_refusal_of_a_worker_is_raised_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The driver runs other code than its worker, which cannot be told from here otherwise."""
-    monkeypatch.setattr("sap_rl.sweep.experiments.code_version", lambda: "other")
+    monkeypatch.setattr("sap_rl.evaluation.code_version.CORE_VERSION", 2)
     sweep = [replace(BANK_HEIST, settings=TINY)]
-    with Store(tmp_path / "s") as store, pytest.raises(UsageError, match="the sweep other"):
+    with (
+        Store(tmp_path / "s") as store,
+        pytest.raises(UsageError, match=r"are core 1.*, the sweep's core 2"),
+    ):
         list(Sweep(sweep, store).run(LocalEngine(store.path, 1)))
     assert _children() == []
 

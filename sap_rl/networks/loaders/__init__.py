@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from sap_rl.errors import unknown
@@ -45,9 +46,11 @@ def load_checkpoint(path: Path, format: str | None, request: Request) -> Checkpo
     if format is not None and format not in LOADERS:
         raise unknown("format", format, LOADERS)
     if format is not None or path.is_dir() or not path.exists():
-        return LOADERS[format or "native"](path, request)
+        name = format or "native"
+        return replace(LOADERS[name](path, request), format=name)
     weights = read_weights(path)
-    return FORMATS[_recognised(weights)].build(weights, request)
+    name = _recognised(weights)
+    return replace(FORMATS[name].build(weights, request), format=name)
 
 
 def _recognised(weights: Weights) -> str:

@@ -30,13 +30,15 @@ class Format:
     """A foreign checkpoint format, one entry of `LOADERS`.
 
     name: its key there; title: whose it is, for people; recognises: whether tensors bear its
-    names; build: its network and preprocessing. Calling it reads a file.
+    names; build: its network and preprocessing; version: raised when what it reads changes. Calling
+    it reads a file.
     """
 
     name: str
     title: str
     recognises: Callable[[Weights], bool]
     build: Callable[[Weights, Request], Checkpoint]
+    version: int = 1
 
     def __call__(self, path: Path, request: Request | None = None) -> Checkpoint:
         """Read a file that is said to be of this format; UsageError in one line if it is not."""

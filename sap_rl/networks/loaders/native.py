@@ -22,11 +22,13 @@ from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.loaders.files import refusal
 from sap_rl.networks.loaders.layers import empty_network
 from sap_rl.networks.loaders.request import Request
+from sap_rl.versions import version
 
 MAX_BYTES = 64 * 2**20
 """No Q-network of this format comes near it; a larger file is refused unread."""
 
 
+@version(1)
 def load_native(folder: Path, request: Request | None = None) -> Checkpoint:
     """Read an agent's folder; weights in any float precision become float32.
 

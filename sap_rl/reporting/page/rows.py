@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sap_rl.evaluation.code_version import in_versions, told
 from sap_rl.evaluation.results import LEVEL, Change, Evaluation, Row
 from sap_rl.reporting.page.command import repetition
 from sap_rl.reporting.tables.evaluation import number_text, percent_text, player_name
@@ -135,7 +136,8 @@ def provenance_rows(evaluation: Evaluation) -> dict[str, object]:
         pairs.append(("stopping rule", _plain(config["until"])))
     pairs.append(("level of the intervals", f"{100 * config.get('look_level', LEVEL):.4g}%"))
     pairs.append(("versions", ", ".join(f"{k} {v}" for k, v in evaluation.versions.items())))
-    pairs += [("commit", _plain(config.get("commit"))), ("code", _plain(config.get("code")))]
+    made = in_versions({"code": None, **config}, config["attack"], config["defense"])
+    pairs += [("commit", _plain(config.get("commit"))), ("code", _plain(told(made["code"])))]
     said, command = repetition(evaluation)
     return {
         "name": evaluation_name(evaluation),

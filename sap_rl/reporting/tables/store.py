@@ -12,14 +12,15 @@ from sap_rl.store.listing import Listed
 
 
 def store_list(experiments: Iterable[Listed]) -> RenderableType:
-    """A row per experiment; one that is not read is marked."""
+    """A row per experiment; one of other versions or not read is marked."""
     table = plain_table(
         "key", "agent", "defense", "attack", "lambda", "seed", "episodes", "cap", "cells", "",
         left=("key", "agent", "defense", "attack", "lambda", ""),
     )  # fmt: skip
-    hidden = False
+    hidden = old = False
     for one in experiments:
         hidden |= not one.read
+        old |= one.old
         table.add_row(
             one.key,
             one.agent if one.agent == one.game else f"{one.game} {one.agent}",
@@ -30,7 +31,10 @@ def store_list(experiments: Iterable[Listed]) -> RenderableType:
             str(one.episodes),
             str(one.max_frames),
             f"{one.complete}/{one.cells}",
-            "" if one.read else "not read",
+            ", ".join(["old"] * one.old + ["not read"] * (not one.read)),
         )
-    note = "not read: another answer to the same question is, the latest complete one if any."
-    return Group(table, *([Text(note)] if hidden else []))
+    notes = {
+        "old: made by other versions than this code's.": old,
+        "not read: another answer to the same question is, the latest complete one if any.": hidden,
+    }
+    return Group(table, *(Text(note) for note, holds in notes.items() if holds))

@@ -207,7 +207,7 @@ def test_provenance_says_who_played_and_from_where() -> None:
     assert pairs["loaded from"] == "/x/BankHeist.pt"
     assert pairs["loaded with"] == '{"format": "sb3"}'
     assert pairs["sha256 of the defended agent's weights"] == "dead"
-    assert (pairs["commit"], pairs["code"]) == ("abc-dirty", "c0de")
+    assert (pairs["commit"], pairs["code"]) == ("abc-dirty", "c0de (old)")
     assert pairs["level of the intervals"] == "95%"
     assert "--agent /x/BankHeist.pt --format sb3" in found.text
 

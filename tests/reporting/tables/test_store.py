@@ -20,7 +20,7 @@ ONE = Listed(
     seed=0,
     episodes=30,
     max_frames=18_000,
-    code="c",
+    code="core 1",
     complete=24,
     cells=24,
     read=True,
@@ -37,3 +37,11 @@ def test_keys_and_numbers_are_whole_where_the_screen_is_narrow(
     assert "…" not in out
     assert out.count(ONE.key) == out.count("18000") == out.count("24/24") == 2
     assert "not read: another answer" in " ".join(out.split())
+
+
+def test_what_other_versions_made_is_marked_old(capsys: pytest.CaptureFixture[str]) -> None:
+    console().print(store_list([ONE]))
+    assert "old" not in capsys.readouterr().out
+    for code in ("c0de", "core 0", "core 1, attack gone 1", "core 1, attack fgsm 2"):
+        console().print(store_list([replace(ONE, code=code)]))
+        assert "old: made by other versions" in capsys.readouterr().out
