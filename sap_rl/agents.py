@@ -16,12 +16,13 @@ from sap_rl.atari.games import canonical_game
 from sap_rl.atari.protocol import Preprocess, Protocol
 from sap_rl.attacks.gradients import mean_values
 from sap_rl.defenses import DEFENSES, parse_defense
-from sap_rl.defenses.activations import reseed_parts, shared_copy
+from sap_rl.defenses.activations import has_streams, reseed_parts, shared_copy
 from sap_rl.errors import UsageError, unknown
 from sap_rl.networks.adapt import Transformed, actions_of, takes_unit
 from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.hub import stated_by_hub
-from sap_rl.networks.loaders import LOADERS, load_checkpoint
+from sap_rl.networks.loaders import LOADERS
+from sap_rl.networks.loaders.recognition import load_checkpoint
 from sap_rl.networks.loaders.request import Request
 from sap_rl.networks.lookup import find_agent, shipped_agents
 from sap_rl.networks.precision import PRECISIONS, half_precision
@@ -122,7 +123,7 @@ class Agent:
             raise UsageError(f"defense '{name}' already says {option}={parsed[option]:g}")
         options |= parsed
         try:
-            inspect.signature(DEFENSES[kind]).bind(self.module, **options)
+            inspect.signature(DEFENSES[kind].make).bind(self.module, **options)
         except TypeError as error:
             raise UsageError(f"defense '{name}': {error}") from error
         module = DEFENSES[kind](self.module, **options)
@@ -143,7 +144,7 @@ class Agent:
         With the same module where nothing in it has a stream.
         """
         module = self.module
-        if any(hasattr(part, "reseed") for part in module.modules()):
+        if has_streams(module):
             module = shared_copy(module)
             reseed_parts(module, seed)
         return replace(self, module=module, explorer=_explorer(seed))

@@ -12,8 +12,9 @@ from torch import nn
 from sap_rl.agents import Agent, load_agent
 from sap_rl.atari.games import canonical_game
 from sap_rl.atari.protocol import Protocol
+from sap_rl.attacks.names import DEFAULT_ATTACK
 from sap_rl.attacks.schedule import EVERY, Schedule, parse_schedule
-from sap_rl.defenses.sap import Backward
+from sap_rl.defenses.names import Backward
 from sap_rl.evaluation.assembly import Origin
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.run import EvaluationRun
@@ -28,7 +29,7 @@ def evaluate(
     game: str,
     *,
     lam: float | Sequence[float],
-    attack: str = "fgsm",
+    attack: str = DEFAULT_ATTACK,
     attack_options: dict[str, Any] | None = None,
     defense: str | None = None,
     defense_options: dict[str, Any] | None = None,

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Int64, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 
 Pixels: TypeAlias = UInt8[Tensor, "B K H W"] | Float32[Tensor, "B K H W"]
 """Frames in 0..255, oldest first."""
@@ -36,13 +36,6 @@ class QFunction(Protocol):
     """Unit floats [B, K, H, W] -> action values [B, A]; differentiable; may be random."""
 
     def __call__(self, obs: Any, /) -> Any: ...
-
-
-@runtime_checkable
-class Defense(Protocol):
-    """nn.Module -> nn.Module: shares every Parameter and buffer, leaves the original untouched."""
-
-    def __call__(self, module: nn.Module, /, *, seed: int | None, **options: Any) -> nn.Module: ...
 
 
 @runtime_checkable

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Annotated, cast
 
 import torch
 from torch import Tensor
 
+from sap_rl.attacks.factory import AttackFactory, Trial
 from sap_rl.attacks.gradients import reference, value_and_gradient
-from sap_rl.attacks.objectives import Objective, cross_entropy
+from sap_rl.attacks.objectives import Objective, cross_entropy, make_objective
+from sap_rl.attacks.options import (
+    GradSamples,
+    ObjectiveName,
+    Restarts,
+    StepCount,
+    Temperature,
+    require_counts,
+)
 from sap_rl.attacks.threat import Threat
-from sap_rl.types import Actions, PerExample, QFunction, UnitFrames
+from sap_rl.errors import UsageError
+from sap_rl.registry import Option
+from sap_rl.types import Actions, Attack, PerExample, QFunction, UnitFrames
 
 INERTIA = 0.75
 """Weight of the new step against the one before (alpha in the paper)."""
@@ -133,3 +146,28 @@ def _far_start(obs: UnitFrames, threat: Threat, generator: torch.Generator) -> U
 def _per_frame(flags: Tensor) -> Tensor:
     """[B] -> [B, 1, 1, 1]."""
     return flags[:, None, None, None]
+
+
+def make_apgd(
+    *,
+    steps: StepCount = 10,
+    restarts: Restarts = 1,
+    rho: Annotated[float, Option("share of steps that must rise to keep the step's size")] = 0.75,
+    objective: ObjectiveName = "cross-entropy",
+    temperature: Temperature = 1.0,
+    grad_samples: GradSamples = 1,
+) -> Attack:
+    """Auto-PGD (Croce & Hein 2020, arXiv 2003.01690): no step size to choose."""
+    require_counts(steps=steps, restarts=restarts, grad_samples=grad_samples)
+    if not 0 < rho < 1:
+        raise UsageError(f"rho must lie between 0 and 1, got {rho}")
+    chosen = make_objective(objective, temperature=temperature)
+    course = Course(steps, restarts, rho)
+    return cast(Attack, partial(apgd, course=course, objective=chosen, grad_samples=grad_samples))
+
+
+APGD = AttackFactory(
+    make_apgd,
+    needs="gradient",
+    trials=(Trial("margin", backward="identity"), Trial("margin", victim="original")),
+)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from sap_rl.attacks.factory import AttackFactory, Trial
 from sap_rl.attacks.threat import Threat
-from sap_rl.types import Actions, QFunction, UnitFrames
+from sap_rl.types import Actions, Attack, QFunction, UnitFrames
 
 
 def noise(
@@ -43,3 +44,22 @@ def random_signs(obs: Tensor, generator: torch.Generator) -> Tensor:
     """-1 or 1 with equal chance, of the shape of obs."""
     bits = torch.randint(2, obs.shape, generator=generator, device=obs.device, dtype=torch.int8)
     return (2 * bits - 1).to(obs.dtype)
+
+
+def make_noise() -> Attack:
+    """Random sign noise of the full budget."""
+    return noise
+
+
+def make_uniform() -> Attack:
+    """Noise uniform within the budget."""
+    return uniform
+
+
+NOISE = AttackFactory(
+    make_noise,
+    needs="nothing",
+    one_step=True,
+    trials=(Trial(place="always", part="control"),),
+)
+UNIFORM = AttackFactory(make_uniform, needs="nothing", one_step=True, trials=(Trial(),))

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Annotated, cast
 
 import torch
 
+from sap_rl.attacks.factory import AttackFactory, Trial
 from sap_rl.attacks.gradients import input_gradient, mean_objective, reference
 from sap_rl.attacks.noise import uniform_start
-from sap_rl.attacks.objectives import FromClean, Objective, cross_entropy
+from sap_rl.attacks.objectives import FromClean, Objective, cross_entropy, make_objective
+from sap_rl.attacks.options import (
+    GradSamples,
+    Momentum,
+    ObjectiveName,
+    Restarts,
+    StepCount,
+    StepSize,
+    Temperature,
+    checked_momentum,
+    require_counts,
+    require_slope,
+    unit_size,
+)
 from sap_rl.attacks.threat import Threat
-from sap_rl.types import QFunction, Reference, UnitFrames
+from sap_rl.errors import UsageError
+from sap_rl.registry import Option
+from sap_rl.types import Attack, QFunction, Reference, UnitFrames
 
 
 @dataclass(frozen=True)
@@ -80,3 +97,94 @@ def per_mean(gradient: UnitFrames) -> UnitFrames:
     """The gradient over its mean absolute value per example; a zero gradient stays zero."""
     scale = gradient.abs().mean(dim=(1, 2, 3), keepdim=True)
     return gradient / torch.where(scale > 0, scale, 1.0)
+
+
+def make_fgsm(
+    *,
+    objective: ObjectiveName = "cross-entropy",
+    temperature: Temperature = 1.0,
+    grad_samples: GradSamples = 1,
+) -> Attack:
+    """The fast gradient sign method (Goodfellow et al. 2015, arXiv 1412.6572): PGD of one step."""
+    make_objective(objective, temperature=temperature)
+    require_slope("fgsm", objective)
+    return make_pgd(
+        steps=1,
+        random_start=False,
+        objective=objective,
+        temperature=temperature,
+        grad_samples=grad_samples,
+    )
+
+
+def make_pgd(
+    *,
+    steps: StepCount = 10,
+    step_size: StepSize = None,
+    momentum: Momentum = 0.0,
+    random_start: Annotated[bool, Option("begin anywhere in the budget, not at the frame")] = True,
+    restarts: Restarts = 1,
+    objective: ObjectiveName = "cross-entropy",
+    temperature: Temperature = 1.0,
+    grad_samples: GradSamples = 1,
+) -> Attack:
+    """Projected gradient ascent (Madry et al. 2018, arXiv 1706.06083), MI-FGSM with momentum.
+
+    More than one restart needs a random start.
+    """
+    require_counts(steps=steps, restarts=restarts, grad_samples=grad_samples)
+    climb = Steps(steps, unit_size(step_size), checked_momentum(momentum), random_start, restarts)
+    if restarts > 1 and not random_start:
+        raise UsageError(f"{restarts} restarts without a random start would all end alike")
+    chosen = make_objective(objective, temperature=temperature)
+    if not random_start:
+        require_slope("pgd", objective)
+    return cast(Attack, partial(pgd, steps=climb, objective=chosen, grad_samples=grad_samples))
+
+
+FGSM = AttackFactory(
+    make_fgsm,
+    needs="gradient",
+    one_step=True,
+    trials=(
+        Trial("cross-entropy", backward="mask", place="always", part="paper"),
+        Trial("cross-entropy", victim="original", place="always", part="transfer"),
+        Trial("cross-entropy", backward="identity"),
+        Trial("cross-entropy", backward="full"),
+        Trial("margin", backward="mask"),
+        Trial("margin", victim="original"),
+        Trial("cross-entropy", backward="mask", samples=1, place="probe", part="one pass"),
+        Trial("cross-entropy", backward="mask", samples=40, place="probe", part="many passes"),
+    ),
+)
+
+FEWER = {"steps": 5}
+"""On a plain network's gradient, which is exact: 5 steps of half the budget."""
+
+PGD = AttackFactory(
+    make_pgd,
+    needs="gradient",
+    trials=(
+        Trial("cross-entropy", backward="mask", part="steps"),
+        Trial("cross-entropy", backward="identity"),
+        Trial("margin", backward="mask"),
+        Trial("margin", backward="identity", part="best"),
+        Trial("margin", backward="full"),
+        Trial("lower-q", backward="identity"),
+        Trial("worst-action", backward="identity"),
+        Trial("mad", backward="identity"),
+        Trial("margin", backward="identity", options={"momentum": 1.0}),
+        Trial("cross-entropy", victim="original", options=FEWER),
+        Trial("margin", victim="original", options=FEWER, part="best transfer"),
+        Trial("lower-q", victim="original", options=FEWER),
+        Trial("worst-action", victim="original", options=FEWER),
+        Trial("mad", victim="original", options=FEWER),
+        Trial("margin", victim="original", options=FEWER | {"momentum": 1.0}),
+        Trial("margin", backward="identity", samples=8, place="probe", part="more passes"),
+        Trial("margin", backward="identity", options={"steps": 20}, place="deep"),
+        Trial("cross-entropy", backward="identity", options={"steps": 20}, place="deep"),
+        Trial("mad", backward="identity", options={"steps": 20}, place="deep"),
+        Trial("margin", backward="identity", options={"steps": 20, "restarts": 3}, place="deep"),
+        Trial("margin", backward="identity", options={"steps": 100}, place="deep"),
+    ),
+)

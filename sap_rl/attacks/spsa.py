@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Annotated, cast
+
 import torch
 from torch import Tensor
 
+from sap_rl.attacks.factory import AttackFactory, Trial
 from sap_rl.attacks.gradients import mean_objective, reference
 from sap_rl.attacks.noise import random_signs
-from sap_rl.attacks.objectives import Objective, margin
+from sap_rl.attacks.objectives import Objective, make_objective, margin
+from sap_rl.attacks.options import (
+    GradSamples,
+    ObjectiveName,
+    StepCount,
+    StepSize,
+    Temperature,
+    require_counts,
+    require_size,
+    require_slope,
+    unit_size,
+)
 from sap_rl.attacks.pgd import Steps
 from sap_rl.attacks.threat import Threat
-from sap_rl.types import Actions, QFunction, Reference, UnitFrames
+from sap_rl.pixels import lam_to_eps
+from sap_rl.registry import Option
+from sap_rl.types import Actions, Attack, QFunction, Reference, UnitFrames
 
 DECAYS = (0.9, 0.999)
 """Adam's, of the mean and of the square."""
@@ -70,3 +87,34 @@ def _slope(
     ends = [threat.project(adv + side * probe * signs, obs) for side in (1, -1)]
     above, below = (mean_objective(q, end, aim, objective, samples=samples) for end in ends)
     return (above - below)[:, None, None, None] * signs
+
+
+def make_spsa(
+    *,
+    steps: StepCount = 10,
+    step_size: StepSize = None,
+    directions: Annotated[int, Option("asked per step", unit="pairs of queries")] = 16,
+    probe: Annotated[float, Option("to each side of a pair of queries", unit="pixels")] = 1.0,
+    objective: ObjectiveName = "margin",
+    temperature: Temperature = 1.0,
+    grad_samples: GradSamples = 1,
+) -> Attack:
+    """Ascent along estimated gradients (Uesato et al. 2018, arXiv 1802.05666)."""
+    require_counts(steps=steps, directions=directions, grad_samples=grad_samples)
+    require_size("probe", probe)
+    chosen = make_objective(objective, temperature=temperature)
+    require_slope("spsa", objective)
+    made = partial(
+        spsa,
+        steps=Steps(steps, unit_size(step_size)),
+        directions=directions,
+        probe=lam_to_eps(probe),
+        objective=chosen,
+        grad_samples=grad_samples,
+    )
+    return cast(Attack, made)
+
+
+SPSA = AttackFactory(
+    make_spsa, needs="values", trials=(Trial("margin", samples=1, options={"steps": 5}),)
+)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
+from functools import partial
+from typing import Annotated, cast
 
 import torch
 from torch import Tensor
 
+from sap_rl.attacks.factory import AttackFactory, Trial
 from sap_rl.attacks.gradients import mean_objective, reference
 from sap_rl.attacks.noise import random_signs
-from sap_rl.attacks.objectives import Objective, margin
+from sap_rl.attacks.objectives import Objective, make_objective, margin
+from sap_rl.attacks.options import GradSamples, ObjectiveName, Temperature, require_counts
 from sap_rl.attacks.threat import Threat
-from sap_rl.types import Actions, QFunction, UnitFrames
+from sap_rl.errors import UsageError
+from sap_rl.registry import Option
+from sap_rl.types import Actions, Attack, QFunction, UnitFrames
 
 SHRINK_AT = (10, 50, 200, 1000, 2000, 4000, 6000, 8000)
 """Of 10,000 queries, those after which the patches' area is halved (section 4.1 of the paper)."""
@@ -84,3 +90,31 @@ def _side(query: int, queries: int, first_share: float, height: int, width: int)
     halvings = sum(at > mark for mark in SHRINK_AT)
     share = first_share * 0.5**halvings
     return max(1, min(round(math.sqrt(share * height * width)), height, width))
+
+
+def make_square(
+    *,
+    steps: Annotated[int, Option("of the search, one patch each", unit="queries")] = 100,
+    first_share: Annotated[float, Option("of the frame, the first patch's area")] = 0.8,
+    objective: ObjectiveName = "margin",
+    temperature: Temperature = 1.0,
+    grad_samples: GradSamples = 1,
+) -> Attack:
+    """Random search over square patches (Andriushchenko et al. 2020, arXiv 1912.00049)."""
+    require_counts(steps=steps, grad_samples=grad_samples)
+    if not 0 < first_share <= 1:
+        raise UsageError(f"first_share must lie above 0 and be at most 1, got {first_share}")
+    chosen = make_objective(objective, temperature=temperature)
+    made = partial(
+        square,
+        queries=steps,
+        first_share=first_share,
+        objective=chosen,
+        grad_samples=grad_samples,
+    )
+    return cast(Attack, made)
+
+
+SQUARE = AttackFactory(
+    make_square, needs="values", trials=(Trial("margin", options={"steps": 50}, part="search"),)
+)

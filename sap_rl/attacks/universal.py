@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from sap_rl.attacks.factory import AttackFactory, Trial
 from sap_rl.attacks.gradients import input_gradient, reference
 from sap_rl.attacks.noise import random_signs
-from sap_rl.attacks.objectives import Objective, margin
+from sap_rl.attacks.objectives import Objective, make_objective, margin
+from sap_rl.attacks.options import (
+    GradSamples,
+    Momentum,
+    ObjectiveName,
+    StepSize,
+    Temperature,
+    checked_momentum,
+    require_counts,
+    unit_size,
+)
 from sap_rl.attacks.pgd import Steps
 from sap_rl.attacks.threat import Threat
 from sap_rl.errors import UsageError
+from sap_rl.registry import Option
 from sap_rl.types import Actions, QFunction, UnitFrames
 
 BATCH = 64
@@ -92,3 +105,27 @@ class Universal:
             step = self.steps.size_within(threat.eps) * velocity.sign()
             pattern = (pattern + step).clamp(-threat.eps, threat.eps)
         return replace(self, pattern=pattern)
+
+
+def make_universal(
+    *,
+    steps: Annotated[int, Option("of the pattern's fit", unit="steps")] = 40,
+    step_size: StepSize = None,
+    momentum: Momentum = 0.9,
+    objective: ObjectiveName = "margin",
+    temperature: Temperature = 1.0,
+    grad_samples: GradSamples = 1,
+) -> Universal:
+    """One pattern for a whole game (Moosavi-Dezfooli et al. 2017, arXiv 1610.08401)."""
+    require_counts(steps=steps, grad_samples=grad_samples)
+    climb = Steps(steps, unit_size(step_size), checked_momentum(momentum))
+    chosen = make_objective(objective, temperature=temperature)
+    return Universal(climb, chosen, grad_samples)
+
+
+UNIVERSAL = AttackFactory(
+    make_universal,
+    needs="gradient",
+    needs_frames=True,
+    trials=(Trial("margin", victim="original"),),
+)

@@ -19,7 +19,7 @@ from sap_rl.audit.suite import (
     PAPER,
     SQUARE,
     TRANSFER,
-    TRANSFER_STEPS,
+    TRANSFER_MARGIN,
     Entry,
     Kind,
 )
@@ -32,7 +32,6 @@ UNBOUNDED = 255.0
 """The lambda at which one strong attack per player must reach the floor."""
 
 ONE_STEP_OWN = replace(PAPER, backward="mask")
-TRANSFER_MARGIN = Entry("pgd", "margin", "original", None, 1, {"steps": TRANSFER_STEPS})
 
 
 def frame_findings(
@@ -141,5 +140,5 @@ def _games_of(
         )
 
 
-ORIGINAL = Kind(random=False, pruned=False, undefended=True)
+ORIGINAL = Kind(random=False, backwards=(), undefended=True)
 """An undefended player."""

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from sap_rl.agents import Agent
-from sap_rl.attacks import attack_options
 from sap_rl.attacks.gradients import passes
 from sap_rl.audit.suite import Entry
 from sap_rl.pixels import to_unit
@@ -110,8 +109,7 @@ def frame_result(cell: dict[str, Any]) -> FrameResult:
 
 def players_for(players: Players, entry: Entry) -> Players:
     """The same agents with the entry's attacker."""
-    asks = "grad_samples" in attack_options(entry.attack)
-    protocol = replace(players.protocol, grad_samples=entry.samples if asks else None)
+    protocol = replace(players.protocol, grad_samples=entry.samples)
     return replace(
         players,
         protocol=protocol,
@@ -124,7 +122,7 @@ def players_for(players: Players, entry: Entry) -> Players:
 def measure(players: Players, exam: Exam, entry: Entry, lam: float) -> FrameResult:
     """Attack an exam's frames and judge the outcome on fresh draws.
 
-    A search without gradients (square, spsa) asks a copy of the player with other draws.
+    A search without gradients asks a copy of the player with other draws.
     """
     player, pixels, label, clean = exam.player, exam.pixels, exam.label, exam.clean
     own = players.agent(player)

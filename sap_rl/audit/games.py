@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from sap_rl.agents import Agent
 from sap_rl.atari.fleet import Fleet, make_fleet
 from sap_rl.audit.frames import players_for
 from sap_rl.audit.settings import AuditSettings
-from sap_rl.audit.suite import Entry
+from sap_rl.audit.suite import PAPER, Entry
+from sap_rl.defenses.defended import sampler_of
 from sap_rl.evaluation.results import Row
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.summary import make_row
@@ -24,16 +24,16 @@ from sap_rl.play.rollout import Player, rollout
 from sap_rl.types import PixelArray
 
 RECORDING_LAMBDA = 1.0
-"""Of the play under FGSM from which half of the frames come."""
+"""Of the attacked play from which half of the frames come."""
 
 
 def record_play(
     players: Players, settings: AuditSettings, names: list[ArmName], *, count: int
 ) -> PixelArray:
     """`count` clean stacks, in equal parts from every player's clean play and from its play under
-    FGSM by the original's gradient, mixed; each part from games of its own."""
+    the paper's attack by the original's gradient, mixed; each part from games of its own."""
     players = replace(
-        players, protocol=replace(players.protocol, grad_samples=1), attack="fgsm", options={}
+        players, protocol=replace(players.protocol, grad_samples=1), attack=PAPER.attack, options={}
     )
     arms = [
         Arm(player, lam, "original" if lam else None)
@@ -80,7 +80,7 @@ def play_games(
         policy_samples=settings.protocol.policy_samples,
         epsilon=1.0 if random else settings.protocol.epsilon,
         precision=settings.precision,
-        sampler=None if random else sampler_of(players.agent(arm.name)),
+        sampler=None if random else sampler_of(players.agent(arm.name).module),
     )
     protocol, preprocess = settings.protocol, players.original.preprocess
     games = rollout(
@@ -96,8 +96,3 @@ def play_games(
         arm_stats.add(event)
     arm_stats.seconds = time.perf_counter() - started
     return make_row(settings, arm, facts, arm_stats)
-
-
-def sampler_of(agent: Agent) -> str | None:
-    """The sampler of a random defence with its version, None for none."""
-    return getattr(agent.module, "sampler_version", None)

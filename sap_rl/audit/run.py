@@ -16,16 +16,26 @@ from sap_rl.audit.frames import (
     FrameResult,
     frame_result,
 )
-from sap_rl.audit.games import sampler_of
 from sap_rl.audit.settings import AuditSettings
-from sap_rl.audit.suite import BEST_OWN, Entry, Kind, applied, opponents, strongest, suite_for
+from sap_rl.audit.suite import (
+    BEST_OWN,
+    NOISE,
+    Entry,
+    Kind,
+    applied,
+    opponents,
+    strongest,
+    suite_for,
+)
 from sap_rl.audit.workshop import Workshop
 from sap_rl.audit.worst import GameCell
+from sap_rl.defenses.defended import backwards_of, sampler_of
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.code_version import AUDITED_BEFORE, code_version, keyed
 from sap_rl.evaluation.results import row_from_json
 from sap_rl.evaluation.run import EvaluationRun, versions
 from sap_rl.machine import commit, keep_freed_memory
+from sap_rl.play.arm_games import add_noise_control
 from sap_rl.play.arms import ArmName, Players
 from sap_rl.play.defended_player import parse_defended_player
 from sap_rl.store.cells import CellMade, CellPlan, Cells
@@ -76,8 +86,8 @@ class Audit:
         original = replace(ORIGINAL, random=self.players.random("original"))
         self.kinds: dict[ArmName, Kind] = {"original": original}
         if self.settings.defense is not None:
-            pruned = hasattr(self.players.agent("defended").module, "backward")
-            defended = Kind(self.players.random("defended"), pruned, undefended=False)
+            backwards = backwards_of(self.players.agent("defended").module)
+            defended = Kind(self.players.random("defended"), backwards, undefended=False)
             self.kinds = {"defended": defended, "original": original}
             if defended.random:  # else the control's noise would be none
                 self.kinds["matched"] = original
@@ -112,8 +122,7 @@ class Audit:
             yield self._ended(made, text)
         if "matched" in self.kinds:
             for made in self._cells([self._match_plan()]):
-                spelled = f"q-noise-{made.cell['sigma']:.4g}"
-                self.players.matched = self.players.plain.defend(spelled, seed=self.players.seed)
+                add_noise_control(self.players, made.cell["sigma"])
                 yield self._ended(made, f"sigma {made.cell['sigma']:.4g}")
         try:
             for made in self._cells(self._game_plans()):
@@ -184,7 +193,7 @@ class Audit:
         prepare: dict[str, Callable[[], object]] = {
             "frames": lambda: work.exam(player),
             "matched": work.recorded,
-            "games": work.recorded if entry and entry.attack == "universal" else lambda: None,
+            "games": work.recorded if entry and entry.needs_frames else lambda: None,
         }
         return _Plan(
             f"{title}, lambda {lam:g}",
@@ -209,7 +218,7 @@ class Audit:
         more = {"defended": picked, "original": [*picked, own[0]], "matched": [picked[0], own[0]]}
         found = {player: opponents(kind, more[player]) for player, kind in self.kinds.items()}
         if "matched" in found:  # noise on frames says nothing about noise on Q
-            found["matched"] = [entry for entry in found["matched"] if entry.attack != "noise"]
+            found["matched"] = [entry for entry in found["matched"] if entry.attack != NOISE.attack]
         return found
 
     def _strongest(self, player: ArmName, lam: float) -> list[Entry]:
@@ -241,15 +250,15 @@ class Audit:
             "code": self._code(kind, player, entry),
         }
         # Frames are recorded from the defended player's games, too.
-        if player == "defended" or kind != "games" or (entry and entry.attack == "universal"):
-            sampler = sampler_of(self.players.agent("defended")) if s.defense else None
+        if player == "defended" or kind != "games" or (entry and entry.needs_frames):
+            sampler = sampler_of(self.players.agent("defended").module) if s.defense else None
             known |= {"defense": [s.defense, s.defense_options, sampler]}
             known |= self._contender()
         if kind == "games":
             known |= {"episodes": s.episodes_each}
             if player == "matched":  # noise on the other agent, where one plays as defended
                 known |= {"sigma": self._sigma()} | self._contender()
-        if kind != "games" or (entry and entry.attack == "universal"):
+        if kind != "games" or (entry and entry.needs_frames):
             known |= {"frames": s.frames_each, "every": s.every}
         return keyed(known, AUDITED_BEFORE)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from sap_rl.defenses.sap import Backward
+from sap_rl.attacks import ATTACKS
+from sap_rl.attacks.factory import AttackFactory, Part, Place, Trial
+from sap_rl.defenses.names import Backward
 from sap_rl.play.arms import Victim
 
 Role = Literal["game", "probe"]
@@ -16,29 +18,28 @@ Role = Literal["game", "probe"]
 class Kind:
     """What about a player decides how an entry applies to it.
 
-    random: two of its passes differ; pruned: SAP is in it; undefended: it is the original or its
-    noisy control, and the original's gradient is all there is to know.
+    random: two of its passes differ; backwards: the modes of its defence's backward pass;
+    undefended: it is the original or its noisy control, and the original's gradient is all there
+    is to know.
     """
 
     random: bool
-    pruned: bool
+    backwards: tuple[Backward, ...]
     undefended: bool
 
 
 ITERATIVE_SAMPLES = 2
 """Passes per gradient of iterative attacks on a random victim: ten steps average twenty passes."""
 ONE_STEP_SAMPLES = 10
-TRANSFER_STEPS = 5
-"""Of pgd on a plain network's gradient, which is exact: 5 steps of half the budget."""
 
 
 @dataclass(frozen=True)
 class Entry:
     """One attack of the suite.
 
-    victim: whose gradient; backward: SAP's mode in the attacker's copy, None where that means
-    nothing; samples: passes per gradient or query, None where nothing is asked; options: others of
-    the attack; role: `probe` entries only serve a check and never play.
+    victim: whose gradient; backward: the defence's mode in the attacker's copy, None where that
+    means nothing; samples: passes per gradient or query, None where nothing is asked; options:
+    others of the attack; role: `probe` entries only serve a check and never play.
     """
 
     attack: str
@@ -52,17 +53,23 @@ class Entry:
     @property
     def title(self) -> str:
         """As a table calls it, unique in the suite: `pgd margin identity x2`."""
-        name = self.attack
-        if self.attack == "pgd" and "steps" in self.options:
-            name = f"pgd-{self.options['steps']}"
-        if self.options.get("momentum"):
+        name, more = self.attack, dict(self.options)
+        if (steps := more.pop("steps", None)) and ATTACKS[self.attack].needs == "gradient":
+            name = f"{name}-{steps}"
+        if more.pop("momentum", 0):
             name = f"mi-{name}"
         parts = [name, self.objective, self.backward]
-        parts += [f"r{self.options['restarts']}" if "restarts" in self.options else None]
+        parts += [f"r{more.pop('restarts')}" if "restarts" in more else None]
+        parts += [f"{option}={value}" for option, value in more.items()]
         parts += [f"x{self.samples}" if (self.samples or 1) > 1 else None]
         # Noise asks nobody.
         parts += ["original" if self.victim == "original" and self.objective else None]
         return " ".join(part for part in parts if part)
+
+    @property
+    def needs_frames(self) -> bool:
+        """Whether frames must be recorded before the attack can play."""
+        return ATTACKS[self.attack].needs_frames
 
     @property
     def attack_options(self) -> dict[str, Any]:
@@ -73,7 +80,7 @@ class Entry:
     def against(self, kind: Kind) -> Entry:
         """The entry as it applies to a player of that kind."""
         entry = replace(self, victim="original") if kind.undefended else self
-        if not kind.pruned or entry.victim == "original":
+        if entry.backward not in kind.backwards or entry.victim == "original":
             entry = replace(entry, backward=None)
         asks_player = entry.victim == "self" or kind.undefended
         if entry.samples is not None and not (kind.random and asks_player):
@@ -81,73 +88,76 @@ class Entry:
         return entry
 
 
-def _own(attack: str, objective: str, backward: Backward, **options: Any) -> Entry:
-    samples = ONE_STEP_SAMPLES if attack == "fgsm" else ITERATIVE_SAMPLES
-    return Entry(attack, objective, "self", backward, samples, options)
+def entries(*places: Place) -> tuple[Entry, ...]:
+    """The suite's lines at these places, as the attacks themselves declare them.
+
+    Place by place; within one the paper's attack first, then what asks nobody, the players' own
+    gradients, the original's, and searches without a gradient.
+    """
+    found = sorted(_declared(), key=lambda line: (line.part != "paper", line.group))
+    return tuple(line.entry for place in places for line in found if line.place == place)
 
 
-def _transfer(attack: str, objective: str, **options: Any) -> Entry:
-    if attack == "pgd":
-        options = {"steps": TRANSFER_STEPS} | options
-    return Entry(attack, objective, "original", None, 1, options)
+def named(part: Part) -> Entry:
+    """The one line that is known to the checks by this name."""
+    (entry,) = (line.entry for line in _declared() if line.part == part)
+    return entry
 
 
-PAPER = Entry("fgsm", "cross-entropy", "self", "mask", ONE_STEP_SAMPLES)
+@dataclass(frozen=True)
+class _Line:
+    """An entry, and where it stands."""
+
+    entry: Entry
+    place: Place
+    part: Part | None
+    group: int
+
+
+def _declared() -> Iterator[_Line]:
+    """Every attack's own lines, in the order of `ATTACKS`."""
+    for name, factory in ATTACKS.items():
+        for trial in factory.trials:
+            entry = _entry(name, factory, trial)
+            own = 1 if trial.victim == "self" else 2
+            group = {"nothing": 0, "gradient": own, "values": 3}[factory.needs]
+            yield _Line(entry, trial.place, trial.part, group)
+
+
+def _entry(name: str, factory: AttackFactory, trial: Trial) -> Entry:
+    samples = trial.samples
+    if samples is None and factory.asks:
+        own = ONE_STEP_SAMPLES if factory.one_step else ITERATIVE_SAMPLES
+        samples = own if trial.victim == "self" else 1
+    return Entry(
+        name,
+        trial.objective,
+        trial.victim,
+        cast(Backward | None, trial.backward),
+        samples,
+        dict(trial.options),
+        "probe" if trial.place == "probe" else "game",
+    )
+
+
+PAPER = named("paper")
 """FGSM as in the paper: the player's own averaged gradient through the authors' backward pass."""
-NOISE = Entry("noise")
-TRANSFER = _transfer("fgsm", "cross-entropy")
-ALWAYS = (PAPER, NOISE, TRANSFER)
+NOISE = named("control")
+TRANSFER = named("transfer")
+TRANSFER_MARGIN = named("best transfer")
+ITERATIVE_OWN = named("steps")
+BEST_OWN = named("best")
+SQUARE = named("search")
+FEW_PASSES, MANY_PASSES, ONE_PASS = PAPER, named("many passes"), named("one pass")
+MORE_STEPS_PASSES = named("more passes")
+
+ALWAYS = entries("always")
 """What plays whatever stage 1 finds."""
 
-ITERATIVE_OWN = _own("pgd", "cross-entropy", "mask")
-BEST_OWN = _own("pgd", "margin", "identity")
-SQUARE = Entry("square", "margin", "self", None, ITERATIVE_SAMPLES, {"steps": 50})
+SUITE = entries("always", "usual", "probe")
+"""Documented in docs/audit.md."""
 
-FEW_PASSES, MANY_PASSES = PAPER, replace(PAPER, samples=40, role="probe")
-ONE_PASS = replace(PAPER, samples=1, role="probe")
-MORE_STEPS_PASSES = replace(BEST_OWN, samples=8, role="probe")
-
-SUITE: tuple[Entry, ...] = (
-    *ALWAYS,
-    Entry("uniform"),
-    _own("fgsm", "cross-entropy", "identity"),
-    _own("fgsm", "cross-entropy", "full"),
-    _own("fgsm", "margin", "mask"),
-    ITERATIVE_OWN,
-    _own("pgd", "cross-entropy", "identity"),
-    _own("pgd", "margin", "mask"),
-    BEST_OWN,
-    _own("pgd", "margin", "full"),
-    _own("pgd", "lower-q", "identity"),
-    _own("pgd", "worst-action", "identity"),
-    _own("pgd", "mad", "identity"),
-    _own("pgd", "margin", "identity", momentum=1.0),
-    _own("apgd", "margin", "identity"),
-    _transfer("fgsm", "margin"),
-    _transfer("pgd", "cross-entropy"),
-    _transfer("pgd", "margin"),
-    _transfer("pgd", "lower-q"),
-    _transfer("pgd", "worst-action"),
-    _transfer("pgd", "mad"),
-    _transfer("pgd", "margin", momentum=1.0),
-    _transfer("apgd", "margin"),
-    _transfer("universal", "margin"),
-    SQUARE,
-    Entry("spsa", "margin", "self", None, 1, {"steps": 5}),
-    ONE_PASS,
-    MANY_PASSES,
-    MORE_STEPS_PASSES,
-)
-"""Documented in docs/audit.md; pgd, apgd: 10 steps from a random start, pgd-5: 5."""
-
-
-DEEP: tuple[Entry, ...] = (
-    _own("pgd", "margin", "identity", steps=20),
-    _own("pgd", "cross-entropy", "identity", steps=20),
-    _own("pgd", "mad", "identity", steps=20),
-    _own("pgd", "margin", "identity", steps=20, restarts=3),
-    _own("pgd", "margin", "identity", steps=100),
-)
+DEEP = entries("deep")
 """What joins the suite where nobody is random, or another agent plays in the original's place: who
 was trained to withstand short searches must meet long ones. On the frames always; in games, where
 they take hours, only if there they took DEEPER times as much as every short one."""

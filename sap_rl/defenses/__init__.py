@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
-from sap_rl.defenses.q_noise import q_noise
-from sap_rl.defenses.sap import sap
+from sap_rl.defenses.names import DEFENSE_NAMES
 from sap_rl.errors import UsageError, unknown
+from sap_rl.registry import OptionField, Registry
 
-DEFENSES: dict[str, Callable[..., nn.Module]] = {"sap": sap, "q-noise": q_noise}
-"""Name -> (module, *, seed, ...) -> nn.Module; its version is raised when its results change."""
+if TYPE_CHECKING:  # names are asked for where nothing is computed
+    from sap_rl.defenses.defended import Defense
 
-STRENGTHS = {"sap": "percent", "q-noise": "sigma"}
-"""Which option the number in a spelling such as sap-100 stands for."""
+DEFENSES: Registry[Defense] = Registry(DEFENSE_NAMES)
+"""Name -> (module, *, seed, ...) -> nn.Module, with its traits; loaded when asked for."""
 
 
 def parse_defense(text: str) -> tuple[str, dict[str, Any]]:
@@ -25,13 +23,23 @@ def parse_defense(text: str) -> tuple[str, dict[str, Any]]:
     """
     if text in DEFENSES:
         return text, {}
-    name = next((name for name in DEFENSES if text.startswith(f"{name}-")), None)
+    longest = sorted(DEFENSES, key=len, reverse=True)
+    name = next((name for name in longest if text.startswith(f"{name}-")), None)
     if name is None:
         raise unknown("defense", text, (f"{name}-K" for name in DEFENSES))
-    number = text.removeprefix(f"{name}-")
+    number, strength = text.removeprefix(f"{name}-"), DEFENSES[name].strength
+    if strength is None:
+        raise UsageError(f"defense '{text}': {name} has no strength, write {name} alone")
     try:
-        return name, {STRENGTHS[name]: float(number)}
+        return name, {strength: float(number)}
     except ValueError:
         raise UsageError(
             f"defense '{text}': '{number}' is not a number; write for example {name}-100"
         ) from None
+
+
+def defense_options(name: str) -> Mapping[str, OptionField]:
+    """The options that the defence takes, by name; UsageError for an unknown defence."""
+    if name not in DEFENSES:
+        raise unknown("defense", name, DEFENSES)
+    return DEFENSES[name].options

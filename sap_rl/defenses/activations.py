@@ -191,6 +191,11 @@ def copies_of(values: Tensor, count: int) -> Tensor:
     return values.repeat(count, *(1,) * (values.ndim - 1))
 
 
+def has_streams(module: nn.Module) -> bool:
+    """Whether anything in it draws random numbers of its own, which `reseed` starts again."""
+    return any(callable(getattr(part, "reseed", None)) for part in module.modules())
+
+
 def reseed_parts(module: nn.Module, seed: int) -> None:
     """New streams for the random modules inside, each named by its place."""
     for name, part in module.named_modules():

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
 from sap_rl.defenses.activations import copies_of, reseed_parts, shared_copy
+from sap_rl.defenses.defended import Defended, Defense, defended_parts
 from sap_rl.errors import UsageError
+from sap_rl.registry import Option
 from sap_rl.seeds import Stream
-from sap_rl.versions import version
 
 
-class QNoise(nn.Module):
+class QNoise(Defended):
     """A network with noise of standard deviation `sigma` added to its outputs, see `q_noise`."""
 
     stochastic = True
-    sampler_version = "gaussian/1"
 
     def __init__(self, module: nn.Module, sigma: float, seed: int | None) -> None:
         super().__init__()
@@ -27,6 +27,11 @@ class QNoise(nn.Module):
         self.module = shared_copy(module)
         self._inside_is_random: bool | None = None
         self.reseed(seed)
+
+    @property
+    def sampler_version(self) -> str:
+        """Of the noise's draws."""
+        return "gaussian/1"
 
     def reseed(self, seed: int | None) -> None:
         """Start a new stream, here and in every random module inside."""
@@ -43,7 +48,7 @@ class QNoise(nn.Module):
         return self._noisy(copies_of(self.module(obs), samples))
 
     def _look_inside(self, obs: Tensor) -> bool:
-        if any(getattr(part, "stochastic", False) for part in self.module.modules()):
+        if any(part.stochastic for part in defended_parts(self.module)):
             return True
         with torch.no_grad():
             return not torch.equal(self.module(obs), self.module(obs))
@@ -58,8 +63,12 @@ class QNoise(nn.Module):
         return f"sigma={self.sigma:g}"
 
 
-@version(1)
-def q_noise(module: nn.Module, *, sigma: float, seed: int | None = None) -> QNoise:
+def q_noise(
+    module: nn.Module,
+    *,
+    sigma: Annotated[float, Option("standard deviation of the noise", unit="Q")],
+    seed: int | None = None,
+) -> QNoise:
     """Add independent N(0, sigma^2) to every action value in every pass, train and eval alike.
 
     Flips near-ties at random and nothing else, as a random defence does among other things. Shares
@@ -68,3 +77,6 @@ def q_noise(module: nn.Module, *, sigma: float, seed: int | None = None) -> QNoi
     if not (math.isfinite(sigma) and sigma >= 0):
         raise UsageError(f"sigma must be a number of at least 0, got {sigma}")
     return QNoise(module, sigma, seed)
+
+
+DEFENSE = Defense(q_noise, QNoise, strength="sigma")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,17 +17,17 @@ from sap_rl.defenses.activations import (
     shared_copy,
     starts_plainly,
 )
+from sap_rl.defenses.defended import Defended, Defense
 from sap_rl.defenses.first_pass import watched_pass
 from sap_rl.defenses.kernel import VERSIONS as KERNEL_VERSIONS
+from sap_rl.defenses.names import BACKWARDS, Backward
 from sap_rl.defenses.sampling import SAMPLER_VERSIONS, SAMPLERS, keep_probability
 from sap_rl.errors import UsageError, unknown
 from sap_rl.machine import single_threaded
+from sap_rl.registry import Option
 from sap_rl.seeds import Stream
-from sap_rl.versions import version
 
 SamplerName = Literal["exact", "bernoulli"]
-Backward = Literal["mask", "full", "identity"]
-BACKWARDS: tuple[Backward, ...] = ("mask", "full", "identity")
 
 P_RANGE = (2.0**-60, 1 - 2.0**-24)
 """Scales are computed for p in it: 1 / keep^2 and the derivative of log(1 - p) stay finite."""
@@ -48,10 +48,12 @@ class Site:
     draws: int
 
 
-class SAP(nn.Module):
+class SAP(Defended):
     """A network whose hidden activations are pruned at random in every pass, see `sap`."""
 
     stochastic = True
+    backwards = BACKWARDS
+    backward: Backward
 
     def __init__(
         self,
@@ -115,14 +117,13 @@ class SAP(nn.Module):
         return f"percent={self.percent:g}, sampler={self.sampler!r}, backward={self.backward!r}"
 
 
-@version(1)
 def sap(
     module: nn.Module,
     *,
-    percent: float = 100,
-    sampler: SamplerName = "exact",
-    backward: Backward = "mask",
-    skip: tuple[str, ...] = (),
+    percent: Annotated[float, Option("draws per value of an activation map", unit="%")] = 100,
+    sampler: Annotated[SamplerName, Option("of the draws; bernoulli is approximate")] = "exact",
+    backward: Annotated[Backward, Option("gradient of the pruning, see `sap`")] = "mask",
+    skip: Annotated[tuple[str, ...], Option("activation modules that are left alone")] = (),
     seed: int | None = None,
 ) -> SAP:
     """SAP-`percent` of a trained network: prune after every hidden activation module, post hoc.
@@ -151,6 +152,9 @@ def sap(
     if any(isinstance(hook, _Prune) for hook in hooks):
         raise UsageError(f"{type(module).__name__} is pruned by SAP already; give the original")
     return SAP(module, percent, sampler, backward, tuple(skip), seed)
+
+
+DEFENSE = Defense(sap, SAP, strength="percent")
 
 
 def prune(

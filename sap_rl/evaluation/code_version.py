@@ -10,9 +10,9 @@ from sap_rl.agents import Agent
 from sap_rl.attacks import ATTACKS
 from sap_rl.defenses import DEFENSES
 from sap_rl.networks.loaders import LOADERS
-from sap_rl.versions import CORE_VERSION, version_of
+from sap_rl.versions import CORE_VERSION, Versioned
 
-REGISTRIES: dict[str, Mapping[str, object]] = {
+REGISTRIES: dict[str, Mapping[str, Versioned]] = {
     "attack": ATTACKS,
     "defense": DEFENSES,
     "loader": LOADERS,
@@ -95,4 +95,4 @@ def _version(part: str) -> int:
         return CORE_VERSION
     kind, _, name = part.partition(" ")
     entries = REGISTRIES.get(kind, {})
-    return version_of(entries[name]) if name in entries else 0
+    return entries[name].version if name in entries else 0

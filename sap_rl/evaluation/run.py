@@ -24,7 +24,7 @@ from sap_rl.play.arm_games import ArmGames, add_noise_control, arm_facts
 from sap_rl.play.arm_stats import ArmFacts, ArmStats
 from sap_rl.play.arms import Arm, Players, plan
 from sap_rl.play.defended_player import defended_by, require_actions
-from sap_rl.play.frames import fitting_frames
+from sap_rl.play.frames import record_for_attack
 from sap_rl.play.rollout import Episode, Step
 from sap_rl.play.threads import Job, side_by_side
 
@@ -135,8 +135,7 @@ class EvaluationRun:
         """
         s = self.settings
         keep_freed_memory()
-        if s.attack == "universal" and self.players.recorded is None:
-            self.players.recorded = fitting_frames(self.players, s.game)
+        record_for_attack(self.players, s.game)
         with ExitStack() as stack:
             fleets = [
                 make_fleet(

@@ -7,9 +7,10 @@ from typing import Any, get_args
 
 from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks import make_attack
+from sap_rl.attacks.names import DEFAULT_ATTACK
 from sap_rl.attacks.schedule import EVERY, Schedule
 from sap_rl.attacks.threat import Threat
-from sap_rl.defenses.sap import BACKWARDS, Backward
+from sap_rl.defenses.names import BACKWARDS, Backward
 from sap_rl.errors import UsageError, require_positive, unknown
 from sap_rl.evaluation.results import LEVEL
 from sap_rl.networks.precision import PRECISIONS
@@ -27,17 +28,16 @@ class Settings:
     game: canonical name; lams: budgets in pixel units, 0 is always among the arms; attack and
     attack_options: see `ATTACKS` (grad_samples belongs to the protocol); defense: a spelling such
     as sap-100, or `agent:NAME` for another agent in the original's place, None for the original
-    alone; defense_options: sampler, backward, skip; victims:
-    whose gradient is used against the defended agent; attack_backward: SAP's backward mode in the
-    attacker's copy alone; schedule: on which steps it strikes; controls: play `random` and
-    `matched` too;
+    alone; defense_options: see `DEFENSES`; victims: whose gradient is used against the defended
+    agent; attack_backward: the defence's backward mode in the attacker's copy alone; schedule: on
+    which steps it strikes; controls: play `random` and `matched` too;
     precision: in which networks compute, float32 or bfloat16; look_level: at which intervals are
     taken, above 0.95 where results were looked at repeatedly, so that they hold at 95% even so.
     """
 
     game: str
     lams: tuple[float, ...]
-    attack: str = "fgsm"
+    attack: str = DEFAULT_ATTACK
     attack_options: dict[str, Any] = field(default_factory=dict)
     defense: str | None = None
     defense_options: dict[str, Any] = field(default_factory=dict)

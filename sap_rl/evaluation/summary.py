@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from sap_rl.atari.games import game_facts
+from sap_rl.attacks.names import DEFAULT_ATTACK
 from sap_rl.attacks.schedule import EVERY
 from sap_rl.defenses import parse_defense
+from sap_rl.defenses.names import DEFAULT_DEFENSE
 from sap_rl.evaluation.results import LEVEL, Change, Row
 from sap_rl.evaluation.settings import Settings
 from sap_rl.play.arm_stats import ArmFacts, ArmStats
@@ -129,12 +131,12 @@ def _as_in_paper(settings: Settings, lam: float, victim: str | None) -> bool:
     if other is not None or spelled is None:
         return False
     name, options = parse_defense(spelled)
-    options |= settings.defense_options
-    if (name, options.pop("percent", 100)) != ("sap", 100) or options:
+    paper, strength = parse_defense(DEFAULT_DEFENSE)
+    if name != paper or strength | options | settings.defense_options != strength:
         return False
     protocol = settings.protocol
     whole = (protocol.frames, protocol.observation) == ("all", "float")
-    plain = settings.attack == "fgsm" and not settings.attack_options
+    plain = settings.attack == DEFAULT_ATTACK and not settings.attack_options
     plain = plain and settings.attack_backward in (None, "mask") and settings.schedule == EVERY
     return lam == 0 or (plain and victim == "self" and whole)
 

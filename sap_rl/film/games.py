@@ -21,7 +21,7 @@ from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.evaluation.settings import Settings
 from sap_rl.play.arms import Arm, AttackedPlayer
 from sap_rl.play.episodes import env_seed, max_agent_steps
-from sap_rl.play.frames import fitting_frames
+from sap_rl.play.frames import record_for_attack
 from sap_rl.play.rollout import Decision, Position, Step, rollout
 from sap_rl.types import PixelArray
 
@@ -124,8 +124,7 @@ class FilmedGames:
 
     def play(self) -> Iterator[Scene]:
         """The scenes, until every game is over or the steps are used up; may be abandoned."""
-        if self.settings.attack == "universal" and self.players.recorded is None:
-            self.players.recorded = fitting_frames(self.players, self.settings.game)
+        record_for_attack(self.players, self.settings.game)
         games = [self._game(arm) for arm in self.arms]
         views: list[View | None] = [None] * len(games)
         try:

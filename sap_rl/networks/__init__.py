@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from torch import nn
+from sap_rl.registry import Registry
 
-from sap_rl.networks.categorical import categorical_network
-from sap_rl.networks.dueling import dueling_network
-from sap_rl.networks.nature import nature_network
+if TYPE_CHECKING:  # a format's name is asked for where no network is made
+    from torch import nn
 
-NETWORKS: dict[str, Callable[..., nn.Sequential]] = {
-    "nature": nature_network,
-    "dueling": dueling_network,
-    "categorical": categorical_network,
-}
+NETWORKS: Registry[Callable[..., nn.Sequential]] = Registry(
+    {
+        "nature": "sap_rl.networks.nature:nature_network",
+        "dueling": "sap_rl.networks.dueling:dueling_network",
+        "categorical": "sap_rl.networks.categorical:categorical_network",
+    }
+)
 """(num_actions, *, frames, size) -> a Q-network in torch's initial state, by its name on cards."""

@@ -11,7 +11,8 @@ import torch
 
 from sap_rl.agents import Agent
 from sap_rl.atari.fleet import Fleet
-from sap_rl.attacks import attack_options
+from sap_rl.attacks import ATTACKS
+from sap_rl.defenses.defended import backward_of, sampler_of
 from sap_rl.play.arm_stats import ArmFacts, ArmStats
 from sap_rl.play.arms import Arm, AttackedPlayer, Players, RandomPlayer, matching_sigma
 from sap_rl.play.episodes import max_agent_steps
@@ -123,16 +124,16 @@ def arm_facts(players: Players, arm: Arm) -> ArmFacts:
     agent = players.agent(arm.name)
     attacked = arm.victim is not None
     victim = players.victim(arm).module if attacked else None
-    gradient = attacked and "grad_samples" in attack_options(players.attack)
+    asked = victim if ATTACKS[players.attack].asks else None
     return ArmFacts(
         attack=players.attack if attacked else None,
         defense=agent.defense,
-        backward=getattr(victim, "backward", None) if gradient else None,
-        grad_samples=players.grad_samples(arm) if gradient else None,
+        backward=backward_of(asked) if asked is not None else None,
+        grad_samples=players.grad_samples(arm) if asked is not None else None,
         policy_samples=agent.policy_samples,
         epsilon=players.protocol.epsilon,
         precision=_precision(agent),
-        sampler=getattr(agent.module, "sampler_version", None),
+        sampler=sampler_of(agent.module),
     )
 
 

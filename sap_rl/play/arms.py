@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -11,14 +11,15 @@ from torch import Tensor
 
 from sap_rl.agents import Agent
 from sap_rl.atari.protocol import Protocol
-from sap_rl.attacks import attack_options, make_attack
+from sap_rl.attacks import ATTACKS, make_attack
 from sap_rl.attacks.adversary import Adversary, Attacked
+from sap_rl.attacks.factory import Fittable
 from sap_rl.attacks.gradients import default_grad_samples, is_random, passes
+from sap_rl.attacks.names import DEFAULT_ATTACK
 from sap_rl.attacks.schedule import EVERY, Schedule
 from sap_rl.attacks.threat import Threat
-from sap_rl.attacks.universal import Universal
 from sap_rl.defenses.activations import shared_copy
-from sap_rl.defenses.sap import Backward
+from sap_rl.defenses.names import Backward
 from sap_rl.pixels import to_unit
 from sap_rl.play.rollout import Decision
 from sap_rl.play.victims import with_backward
@@ -170,15 +171,15 @@ class Players:
     """The agents of one evaluation, and contestants made from them for each arm.
 
     bare: where another agent than the original carries the defence, that agent without it.
-    other: another agent whose gradient is used in the arms with victim `other`; backward: SAP's
-    backward mode in the attacker's copy, None for the player's own; schedule: when the attacker
-    strikes; recorded: pixels [N, K, H, W] on which an attack that is fitted is fitted.
+    other: another agent whose gradient is used in the arms with victim `other`; backward: the
+    defence's backward mode in the attacker's copy, None for the player's own; schedule: when the
+    attacker strikes; recorded: pixels [N, K, H, W] for an attack that needs recorded frames.
     """
 
     original: Agent
     protocol: Protocol
     seed: int
-    attack: str = "fgsm"
+    attack: str = DEFAULT_ATTACK
     options: dict[str, Any] = field(default_factory=dict)
     defended: Agent | None = None
     bare: Agent | None = None
@@ -228,7 +229,7 @@ class Players:
 
     def grad_samples(self, arm: Arm) -> int:
         """Passes averaged per gradient in this arm; 1 for attacks without a gradient."""
-        if "grad_samples" not in attack_options(self.attack):
+        if not ATTACKS[self.attack].asks:
             return 1
         if self.protocol.grad_samples is not None:
             return self.protocol.grad_samples
@@ -247,17 +248,17 @@ class Players:
     def adversary(self, arm: Arm) -> Adversary:
         """Who attacks in this arm, with streams of its own."""
         options = dict(self.options)
-        if "grad_samples" in attack_options(self.attack):
+        if ATTACKS[self.attack].asks:
             options["grad_samples"] = self.grad_samples(arm)
         threat = Threat(arm.lam, self.protocol.frames, self.protocol.observation)
         attack = make_attack(self.attack, **options)
         seed = stream_seed(self.seed, "attack")
         victim = self.victim(arm).q_function
-        if isinstance(attack, Universal):
-            assert self.recorded is not None, "no frames were recorded to fit a pattern on"
+        if ATTACKS[self.attack].needs_frames:
+            assert self.recorded is not None, "no frames were recorded to fit the attack on"
             seen = to_unit(torch.from_numpy(self.recorded).to(self.original.device))
             draws = torch_stream(self.seed, "fit", device=self.original.device)
-            attack = attack.fit(victim, seen, threat, draws)
+            attack = cast(Fittable, attack).fit(victim, seen, threat, draws)
         return Adversary(victim, attack, threat, seed, self.schedule)
 
 

@@ -1,4 +1,4 @@
-"""Recorded observations: what an audit measures on and a universal pattern is fitted on."""
+"""Recorded observations: what an audit measures on and some attacks are fitted on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sap_rl.atari.env import make_atari
+from sap_rl.attacks import ATTACKS
 from sap_rl.play.arms import Arm, AttackedPlayer, Players
 from sap_rl.play.episodes import max_agent_steps
 from sap_rl.play.rollout import Step, rollout
@@ -67,9 +68,15 @@ def record(
     return np.concatenate(kept)[:count]
 
 
-def fitting_frames(players: Players, game: str, count: int = FITTING) -> PixelArray:
+def fitting_frames(players: Players, game: str, count: int) -> PixelArray:
     """Frames of the original's clean play on games that no result is read on."""
     with closing(recording_games(players, game, count)) as envs:
         return record(
             players.attacked_player(Arm("original")), players, envs, count=count, seed=players.seed
         )
+
+
+def record_for_attack(players: Players, game: str) -> None:
+    """Record `fitting_frames` where the players' attack needs them and has none."""
+    if ATTACKS[players.attack].needs_frames and players.recorded is None:
+        players.recorded = fitting_frames(players, game, FITTING)

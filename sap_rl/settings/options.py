@@ -17,8 +17,8 @@ from sap_rl.attacks import ATTACKS
 from sap_rl.attacks.objectives import OBJECTIVES
 from sap_rl.attacks.schedule import Schedule, parse_schedule
 from sap_rl.audit.settings import Budget
+from sap_rl.defenses.names import BACKWARDS
 from sap_rl.defenses.sampling import SAMPLERS
-from sap_rl.defenses.sap import BACKWARDS
 from sap_rl.errors import UsageError, unknown
 from sap_rl.networks.loaders import LOADERS
 from sap_rl.networks.precision import PRECISIONS

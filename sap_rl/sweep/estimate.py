@@ -13,7 +13,7 @@ from sap_rl.machine import single_threaded
 from sap_rl.play.arm_games import ArmGames, add_noise_control, arm_facts
 from sap_rl.play.arms import Arm
 from sap_rl.play.episodes import max_agent_steps
-from sap_rl.play.frames import fitting_frames
+from sap_rl.play.frames import record_for_attack
 from sap_rl.play.rollout import Episode, Step
 from sap_rl.sweep.experiments import CellTask, PlannedExperiment
 
@@ -42,7 +42,7 @@ def estimates(planned: Sequence[PlannedExperiment], done: set[str]) -> Iterator[
     Steps per second as measured here at the cell's own batch, on one core, times the length of the
     clean original's episodes: under attack they may be shorter or longer. The calibration plays
     clean games for 5 s per experiment and 2 s per kind of cell. What is done once per cell (frames
-    for a universal pattern and its fit) is not in it.
+    for an attack that is fitted, and its fit) is not in it.
     """
     seen: set[str] = set()
     for plan in planned:
@@ -63,9 +63,8 @@ def _estimate(
     add_noise_control(run.players, SOME_NOISE)
     fleet = make_fleet(s.game, s.parallel, protocol=s.protocol, preprocess=run.agent.preprocess)
     rates: dict[tuple[str, str | None], float] = {}
-    attacked = any(task.arm.victim for task in tasks)
-    if s.attack == "universal" and attacked and run.players.recorded is None:
-        run.players.recorded = fitting_frames(run.players, s.game)
+    if any(task.arm.victim for task in tasks):
+        record_for_attack(run.players, s.game)
     until = plan.experiment.until
     with closing(fleet):
         length = _episode_length(run, fleet)

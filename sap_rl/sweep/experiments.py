@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from sap_rl.agents import load_agent
+from sap_rl.defenses.defended import sampler_of
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.assembly import AgentFacts, Origin
 from sap_rl.evaluation.code_version import joined, keyed
@@ -240,7 +241,7 @@ def _deciding(experiment: Experiment, run: EvaluationRun, arm: Arm) -> dict[str,
     facts |= {"agent_sha256": run.agent.sha256, "precision": s.precision}
     facts["protocol"] |= _pick(p, "epsilon", "policy_samples")
     if arm.name == "defended":
-        sampler = getattr(run.players.agent(arm.name).module, "sampler_version", None)
+        sampler = sampler_of(run.players.agent(arm.name).module)
         facts |= {"defense": s.defense, "defense_options": s.defense_options, "sampler": sampler}
         facts["defended_sha256"] = _defended_sha256(run)
     if arm.victim is not None:

@@ -16,7 +16,7 @@ from sap_rl.machine import keep_freed_memory
 from sap_rl.play.arm_games import ArmGames, add_noise_control, arm_facts, block_players
 from sap_rl.play.arm_stats import ArmFacts, ArmStats
 from sap_rl.play.arms import Players
-from sap_rl.play.frames import fitting_frames
+from sap_rl.play.frames import record_for_attack
 from sap_rl.play.rollout import Episode, Step
 from sap_rl.store.records import CellRecord
 from sap_rl.store.store import Store
@@ -106,8 +106,8 @@ def _players_for(task: CellTask, run: EvaluationRun) -> Players:
     s = task.experiment.settings
     if task.sigma is not None:
         add_noise_control(run.players, task.sigma)
-    if s.attack == "universal" and task.arm.victim and run.players.recorded is None:
-        run.players.recorded = fitting_frames(run.players, s.game)
+    if task.arm.victim:
+        record_for_attack(run.players, s.game)
     return block_players(run.players, s.seed, task.first)
 
 

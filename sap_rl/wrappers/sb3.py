@@ -12,6 +12,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
 from sap_rl.agents import Agent
 from sap_rl.atari.protocol import Frames, Observation
+from sap_rl.attacks.names import DEFAULT_ATTACK
 from sap_rl.errors import UsageError
 from sap_rl.types import QFunction
 from sap_rl.wrappers.skin import Skin, facts
@@ -32,7 +33,7 @@ class AdversarialVecEnv(VecEnvWrapper):
         venv: VecEnv,
         victim: Agent | QFunction,
         *,
-        attack: str = "fgsm",
+        attack: str = DEFAULT_ATTACK,
         lam: float = 4.0,
         observation: Observation = "uint8",
         frames: Frames = "all",

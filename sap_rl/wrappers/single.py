@@ -9,6 +9,7 @@ import numpy as np
 
 from sap_rl.agents import Agent
 from sap_rl.atari.protocol import Frames, Observation
+from sap_rl.attacks.names import DEFAULT_ATTACK
 from sap_rl.types import QFunction
 from sap_rl.wrappers.skin import Skin, facts
 
@@ -36,7 +37,7 @@ class AdversarialObservation(
         env: gymnasium.Env[np.ndarray, Any],
         victim: Agent | QFunction,
         *,
-        attack: str = "fgsm",
+        attack: str = DEFAULT_ATTACK,
         lam: float = 4.0,
         observation: Observation = "uint8",
         frames: Frames = "all",

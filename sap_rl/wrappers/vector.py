@@ -11,6 +11,7 @@ from gymnasium.vector.utils import batch_space
 
 from sap_rl.agents import Agent
 from sap_rl.atari.protocol import Frames, Observation
+from sap_rl.attacks.names import DEFAULT_ATTACK
 from sap_rl.types import QFunction
 from sap_rl.wrappers.skin import Skin, facts
 
@@ -28,7 +29,7 @@ class AdversarialVectorObservation(gymnasium.vector.VectorWrapper):
         envs: gymnasium.vector.VectorEnv[Any, Any, Any],
         victim: Agent | QFunction,
         *,
-        attack: str = "fgsm",
+        attack: str = DEFAULT_ATTACK,
         lam: float = 4.0,
         observation: Observation = "uint8",
         frames: Frames = "all",

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sap_rl import ATTACKS, Threat, UsageError
-from sap_rl.attacks import make_attack, make_objective
+from sap_rl.attacks import make_attack
 from sap_rl.attacks.gradients import mean_objective, reference
 from sap_rl.attacks.objectives import (
     OBJECTIVES,
@@ -17,6 +17,7 @@ from sap_rl.attacks.objectives import (
     cross_entropy,
     divergence,
     lower_q,
+    make_objective,
     margin,
 )
 

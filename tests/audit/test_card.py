@@ -12,6 +12,7 @@ from sap_rl.audit.card import AuditCard, make_card
 from sap_rl.audit.checks import ORIGINAL
 from sap_rl.audit.suite import Kind
 from sap_rl.audit.worst import GameCell, curve_area, cvar
+from sap_rl.defenses.names import BACKWARDS
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.summary import ArmFacts, ArmStats, make_row
 from sap_rl.play.arms import Arm
@@ -19,7 +20,7 @@ from sap_rl.play.rollout import Episode
 
 SETTINGS = Settings("BankHeist", (0.25, 1.0), defense="sap-100", episodes=30)
 SPREAD = np.random.default_rng(0).normal(0, 5, 30)
-KINDS = {"defended": Kind(True, True, False), "original": ORIGINAL, "matched": ORIGINAL}
+KINDS = {"defended": Kind(True, BACKWARDS, False), "original": ORIGINAL, "matched": ORIGINAL}
 CONFIG = {
     "game": "BankHeist", "agent": "BankHeist", "defense": "sap-100", "seed": 0, "sigma": 0.03,
     "lams": (0.25, 1.0), "budget": "standard", "frames": 8, "episodes": 30,

@@ -152,15 +152,15 @@ def test_a_raised_entry_makes_only_its_own_cells_stale(
         return {plan.name for plan in plans if found.cells.load(plan.facts) is None}
 
     assert stale() == set()
-    monkeypatch.setattr(ATTACKS["square"], "version", 2)
+    monkeypatch.setitem(vars(ATTACKS["square"]), "version", 2)
     assert stale()
     assert all("square" in name for name in stale())
-    monkeypatch.setattr(ATTACKS["square"], "version", 1)
-    monkeypatch.setattr(DEFENSES["sap"], "version", 2)
+    monkeypatch.setitem(vars(ATTACKS["square"]), "version", 1)
+    monkeypatch.setitem(vars(DEFENSES["sap"]), "version", 2)
     assert "games: defended, none, lambda 0" in stale()
     assert all(name.startswith(("frames", "matched", "games: defended")) for name in stale())
-    monkeypatch.setattr(DEFENSES["sap"], "version", 1)
-    monkeypatch.setattr(ATTACKS["fgsm"], "version", 2)
+    monkeypatch.setitem(vars(DEFENSES["sap"]), "version", 1)
+    monkeypatch.setitem(vars(ATTACKS["fgsm"]), "version", 2)
     assert not any(name.startswith("games") for name in stale())
     assert len(stale()) == len([*audit(folder)._frame_plans(), "matched"])
 

@@ -17,11 +17,12 @@ from sap_rl.audit.suite import (
     strongest,
     suite_for,
 )
+from sap_rl.defenses.names import BACKWARDS
 
-PRUNED = Kind(random=True, pruned=True, undefended=False)
-NOISY = Kind(random=True, pruned=False, undefended=False)
-FIXED = Kind(random=False, pruned=False, undefended=False)
-ORIGINAL = Kind(random=False, pruned=False, undefended=True)
+PRUNED = Kind(random=True, backwards=BACKWARDS, undefended=False)
+NOISY = Kind(random=True, backwards=(), undefended=False)
+FIXED = Kind(random=False, backwards=(), undefended=False)
+ORIGINAL = Kind(random=False, backwards=(), undefended=True)
 
 
 def test_titles_are_unique_and_every_entry_can_be_made() -> None:

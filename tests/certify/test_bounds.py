@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sap_rl.attacks import make_pgd
+from sap_rl.attacks.pgd import make_pgd
 from sap_rl.attacks.threat import Threat
 from sap_rl.certify.bounds import certified, worst_margins
 from sap_rl.errors import UsageError

@@ -3,7 +3,7 @@
 import pytest
 
 from sap_rl import UsageError
-from sap_rl.defenses import DEFENSES, STRENGTHS, parse_defense
+from sap_rl.defenses import DEFENSES, parse_defense
 
 
 @pytest.mark.parametrize(
@@ -37,5 +37,7 @@ def test_strengths_that_are_no_numbers_are_refused(text: str, number: str) -> No
         parse_defense(text)
 
 
-def test_every_defence_has_a_strength() -> None:
-    assert DEFENSES.keys() == STRENGTHS.keys()
+def test_every_strength_is_an_option_of_its_defence() -> None:
+    strengths = {name: entry.strength for name, entry in DEFENSES.items()}
+    assert strengths == {"sap": "percent", "q-noise": "sigma"}
+    assert all(strengths[name] in entry.options for name, entry in DEFENSES.items())

@@ -10,16 +10,17 @@ from pathlib import Path
 import pytest
 
 from sap_rl import ATTACKS, DEFENSES, LOADERS, load_agent
-from sap_rl.attacks import make_none
+from sap_rl.attacks.names import ATTACK_NAMES
+from sap_rl.defenses.names import DEFENSE_NAMES
 from sap_rl.evaluation import code_version as versions
 from sap_rl.evaluation.code_version import PLAYED_BEFORE, code_version, joined, of_today, told
+from sap_rl.networks.loaders.names import LOADER_NAMES
 from sap_rl.store.cells import cell_key
 from sap_rl.store.export import episode_rows
 from sap_rl.store.store import Store
 from sap_rl.sweep.engines import CellBegan
 from sap_rl.sweep.experiments import MADE, CellTask, Experiment, plan_experiment
 from sap_rl.sweep.run import Sweep, SweepPlanned
-from sap_rl.versions import version, version_of
 from tests.sweep.test_run import BANK_HEIST, SETTINGS, SHORT, HereEngine
 
 UNIVERSAL = replace(BANK_HEIST, settings=replace(SETTINGS, attack="universal"))
@@ -34,7 +35,7 @@ def raised(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
         if isinstance(entry, str):
             monkeypatch.setattr(versions, entry, 2)
         else:
-            monkeypatch.setattr(entry, "version", 2)
+            monkeypatch.setitem(vars(entry), "version", 2)
 
     return set_to_two
 
@@ -44,14 +45,6 @@ def test_every_entry_says_its_version(registry: dict[str, object]) -> None:
     for name, entry in registry.items():
         assert isinstance(entry.version, int), name  # type: ignore[attr-defined]
         assert entry.version >= 1, name  # type: ignore[attr-defined]
-
-
-def test_a_version_stands_beside_its_factory() -> None:
-    def plain() -> None: ...
-
-    assert version_of(plain) == 1
-    assert version(3)(plain) is plain
-    assert version_of(plain) == 3
 
 
 def test_the_versions_of_what_takes_part_are_spelled() -> None:
@@ -85,9 +78,12 @@ def names(*experiments: Experiment) -> dict[str, str]:
 
 def test_an_addition_makes_nothing_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     before = names(BANK_HEIST, UNIVERSAL, HARDENED)
-    for registry, entry in ((ATTACKS, make_none), (DEFENSES, DEFENSES["sap"])):
-        monkeypatch.setitem(registry, "a-new-one", entry)
-    monkeypatch.setitem(LOADERS, "a-new-one", replace(LOADERS["sb3"], title="New"))
+    for names_of_kind, like in (
+        (ATTACK_NAMES, "none"),
+        (DEFENSE_NAMES, "sap"),
+        (LOADER_NAMES, "sb3"),
+    ):
+        monkeypatch.setitem(names_of_kind, "a-new-one", names_of_kind[like])
     assert names(BANK_HEIST, UNIVERSAL, HARDENED) == before
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from sap_rl import LOADERS, Preprocess, UsageError, load_agent
 from sap_rl.agents import read_checkpoint
-from sap_rl.networks.loaders import FORMATS
+from sap_rl.networks.loaders.recognition import formats
 from sap_rl.networks.loaders.request import Request
 from tests.networks.foreign import (
     ATARI_AGENTS,
@@ -115,11 +115,11 @@ def test_contract(name: str, tmp_path: Path) -> None:
     agent.in_precision("bfloat16").q_values(random_frames(agent.preprocess, 2))
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", formats())
 def test_another_formats_file_is_refused(name: str, tmp_path: Path) -> None:
     other = FOREIGN["pfrl" if name != "pfrl" else "sb3"].write(tmp_path)
     message = refused(other, format=name)
-    assert f"not a {FORMATS[name].title} checkpoint; its tensors are " in message
+    assert f"not a {formats()[name].title} checkpoint; its tensors are " in message
 
 
 @pytest.mark.parametrize("nested", ["", "model_state_dict"])

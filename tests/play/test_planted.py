@@ -16,7 +16,7 @@ from sap_rl.play.arms import Players
 
 SMALL = Preprocess(frames=2, height=12, width=12)
 FRAMES = np.random.default_rng(0).integers(64, 192, size=(64, 2, 12, 12), dtype=np.uint8)
-MASKED = Kind(random=False, pruned=False, undefended=False)
+MASKED = Kind(random=False, backwards=(), undefended=False)
 LAM = 24.0
 
 

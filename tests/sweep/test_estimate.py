@@ -9,7 +9,7 @@ import pytest
 
 from sap_rl import Protocol
 from sap_rl.evaluation.settings import Settings
-from sap_rl.play.frames import fitting_frames
+from sap_rl.play import frames
 from sap_rl.statistics.sequential import StoppingRule
 from sap_rl.sweep import estimate as calibration
 from sap_rl.sweep.estimate import CellEstimate, estimates
@@ -37,9 +37,7 @@ def found(settings: Settings, done: int = 0, **more: Any) -> list[CellEstimate]:
 def test_an_attack_that_is_fitted_is_looked_at_with_its_frames(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(
-        calibration, "fitting_frames", lambda players, game: fitting_frames(players, game, 4)
-    )
+    monkeypatch.setattr(frames, "FITTING", 4)
     universal = replace(SETTINGS, attack="universal", attack_options={"steps": 2})
     clean, attacked = found(universal)
     assert attacked.task.arm.victim == "self"
@@ -48,7 +46,7 @@ def test_an_attack_that_is_fitted_is_looked_at_with_its_frames(
 
 
 def test_frames_are_not_recorded_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibration, "fitting_frames", lambda *_: pytest.fail("recorded"))
+    monkeypatch.setattr(frames, "fitting_frames", lambda *_: pytest.fail("recorded"))
     assert len(found(SETTINGS)) == 2
     assert len(found(replace(SETTINGS, attack="universal", lams=(0.0,)))) == 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -25,12 +26,22 @@ DUELING = (
 """Layers of the dueling network, in the order in which formats usually name them."""
 
 
+class Loader(Protocol):
+    """One entry of `LOADERS`; version: raised when what it reads changes."""
+
+    @property
+    def version(self) -> int: ...
+
+    def __call__(self, path: Path, request: Request | None = None) -> Checkpoint: ...
+
+
 @dataclass(frozen=True)
 class Format:
     """A foreign checkpoint format, one entry of `LOADERS`.
 
     name: its key there; title: whose it is, for people; recognises: whether tensors bear its
-    names; build: its network and preprocessing; version: raised when what it reads changes. Calling
+    names; build: its network and preprocessing; instead_of: formats that recognise its files too
+    and would make the same function of them; version: raised when what it reads changes. Calling
     it reads a file.
     """
 
@@ -38,6 +49,7 @@ class Format:
     title: str
     recognises: Callable[[Weights], bool]
     build: Callable[[Weights, Request], Checkpoint]
+    instead_of: tuple[str, ...] = ()
     version: int = 1
 
     def __call__(self, path: Path, request: Request | None = None) -> Checkpoint:

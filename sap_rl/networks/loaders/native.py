@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,11 @@ from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.loaders.files import refusal
 from sap_rl.networks.loaders.layers import empty_network
 from sap_rl.networks.loaders.request import Request
-from sap_rl.versions import version
 
 MAX_BYTES = 64 * 2**20
 """No Q-network of this format comes near it; a larger file is refused unread."""
 
 
-@version(1)
 def load_native(folder: Path, request: Request | None = None) -> Checkpoint:
     """Read an agent's folder; weights in any float precision become float32.
 
@@ -62,6 +60,20 @@ def load_native(folder: Path, request: Request | None = None) -> Checkpoint:
         module.eval(), num_actions, (request or Request()).settle(preprocess), folder.name, game,
         sha256, facts=card, kind=kind,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FolderFormat:
+    """Our own entry of `LOADERS`: a folder, which no file's tensors are compared with."""
+
+    version: int = 1
+
+    def __call__(self, path: Path, request: Request | None = None) -> Checkpoint:
+        """See `load_native`."""
+        return load_native(path, request)
+
+
+FORMAT = FolderFormat()
 
 
 def encode_weights(weights: dict[str, Tensor], dtype: torch.dtype) -> tuple[bytes, str]:

@@ -77,4 +77,5 @@ def square(weights: Weights, request: Request) -> tuple[int, ...]:
     return (21 + CROP_SHIFTS[request.game], -4, 168, 168)
 
 
-FORMAT = Format("sa-dqn", "SA-DQN", recognises, build)
+# RADIAL v2 is the same function of the same frames.
+FORMAT = Format("sa-dqn", "SA-DQN", recognises, build, instead_of=("radial",))

@@ -12,8 +12,8 @@ from sap_rl.agents import Agent
 from sap_rl.atari.env import make_atari
 from sap_rl.atari.games import canonical_game
 from sap_rl.atari.protocol import Protocol
-from sap_rl.attacks import make_pgd
 from sap_rl.attacks.adversary import Adversary
+from sap_rl.attacks.pgd import make_pgd
 from sap_rl.attacks.threat import Threat
 from sap_rl.errors import UsageError
 from sap_rl.machine import keep_freed_memory, single_threaded

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from sap_rl import Agent, Preprocess, make_atari
-from sap_rl.attacks import make_noise
 from sap_rl.attacks.adversary import Adversary
+from sap_rl.attacks.noise import make_noise
 from sap_rl.attacks.threat import Threat
 from sap_rl.training.harden.data import DistillationData
 from tests.training.dqn.corridor import LEFT, RIGHT, Corridor

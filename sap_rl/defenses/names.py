@@ -1,0 +1,18 @@
+"""Which defences there are, where each stands, and the words they share; loads none of them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+DEFENSE_NAMES: dict[str, str] = {
+    "sap": "sap_rl.defenses.sap:DEFENSE",
+    "q-noise": "sap_rl.defenses.q_noise:DEFENSE",
+}
+"""Name -> "module:entry", a `Defense`."""
+
+DEFAULT_DEFENSE = "sap-100"
+"""The paper's, and what defends where nobody says another."""
+
+Backward = Literal["mask", "full", "identity"]
+BACKWARDS: tuple[Backward, ...] = ("mask", "full", "identity")
+"""How a defence's backward pass may differ from the gradient of what it does; see `sap`."""

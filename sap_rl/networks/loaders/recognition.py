@@ -1,0 +1,54 @@
+"""Which format a checkpoint is of: as it is said, or by the names of its tensors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from sap_rl.errors import unknown
+from sap_rl.networks.checkpoint import Checkpoint
+from sap_rl.networks.loaders import LOADERS
+from sap_rl.networks.loaders.files import Weights, read_weights, refusal
+from sap_rl.networks.loaders.layers import Format, names_shown
+from sap_rl.networks.loaders.names import NATIVE
+from sap_rl.networks.loaders.request import Request, ask
+
+
+def formats() -> dict[str, Format]:
+    """What other projects write, by name."""
+    return {name: cast(Format, LOADERS[name]) for name in LOADERS if name != NATIVE}
+
+
+def load_checkpoint(path: Path, format: str | None, request: Request) -> Checkpoint:
+    """The checkpoint at a path, in a format that is given or recognised by its tensors.
+
+    A folder is our own. UsageError with the question where more than one format fits.
+    """
+    if format is not None and format not in LOADERS:
+        raise unknown("format", format, LOADERS)
+    if format is not None or path.is_dir() or not path.exists():
+        name = format or NATIVE
+        return replace(LOADERS[name](path, request), format=name)
+    weights = read_weights(path)
+    found = _recognised(weights)
+    return replace(found.build(weights, request), format=found.name)
+
+
+def _recognised(weights: Weights) -> Format:
+    """The one format whose names these are."""
+    fitting = [format for format in formats().values() if format.recognises(weights)]
+    given_up = {name for format in fitting for name in format.instead_of}
+    fitting = [format for format in fitting if format.name not in given_up]
+    if not fitting:
+        raise refusal(
+            weights.path,
+            f"no known format: {names_shown(weights)}; known are {', '.join(LOADERS)}; "
+            "any other network can be passed as an nn.Module",
+        )
+    if len(fitting) > 1:
+        titles = " and ".join(format.title for format in fitting)
+        answers = [f"format='{format.name}'" for format in fitting]
+        answers[-1] += f" (--format {fitting[-1].name})"
+        raise ask(weights.path, f"{titles} write the same names; whose is it?", *answers)
+    return fitting[0]
