@@ -57,7 +57,8 @@ class Option:
 class OptionField:
     """One option of an entry, as its factory's signature declares it.
 
-    type: int, float, bool, str or tuple; optional: it may be None as well.
+    type: int, float, bool, str or tuple; default: `inspect.Parameter.empty` where it must be given;
+    optional: it may be None as well.
     """
 
     name: str

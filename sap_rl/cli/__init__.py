@@ -7,6 +7,7 @@ import sys
 
 from sap_rl import __version__
 from sap_rl.cli.agents import add_agents
+from sap_rl.cli.attacks import add_attacks, add_defenses
 from sap_rl.cli.audit import add_audit
 from sap_rl.cli.compare import add_compare, add_game
 from sap_rl.cli.evaluate import add_eval
@@ -32,6 +33,8 @@ COMMANDS = {
     "game": (add_game, "the best mixtures of defences and of attacks"),
     "train": (add_train, "train a Double-DQN agent"),
     "harden": (add_harden, "make an agent robust by adversarial distillation from itself"),
+    "attacks": (add_attacks, "list the attacks; print one's options"),
+    "defenses": (add_defenses, "list the defences; print one's options"),
     "agents": (
         add_agents,
         "list the agents that can be played by name; show, import, export, check",

@@ -14,14 +14,19 @@ from sap_rl.atari.games import canonical_game
 from sap_rl.atari.preprocess import parse_preprocess, preprocess_entries
 from sap_rl.atari.protocol import Frames, Observation
 from sap_rl.attacks import ATTACKS
+from sap_rl.attacks.factory import AttackFactory
+from sap_rl.attacks.names import DEFAULT_ATTACK
 from sap_rl.attacks.objectives import OBJECTIVES
 from sap_rl.attacks.schedule import Schedule, parse_schedule
 from sap_rl.audit.settings import Budget
+from sap_rl.defenses import DEFENSES
+from sap_rl.defenses.defended import Defense
 from sap_rl.defenses.names import BACKWARDS
 from sap_rl.defenses.sampling import SAMPLERS
 from sap_rl.errors import UsageError, unknown
 from sap_rl.networks.loaders import LOADERS
 from sap_rl.networks.precision import PRECISIONS
+from sap_rl.registry import Registry
 
 BOTH = ("self", "original")
 """The victims of an evaluation by default."""
@@ -111,7 +116,7 @@ EVAL_OPTIONS: dict[str, Option] = {
         _preprocess, "key=value, what a file does not say of its frames (sap-rl agents show)"
     ),
     "lambda": Option(_lambdas, "attack budget in pixel units 0..255, one or several"),
-    "attack": Option(_one_of("attack", ATTACKS), f"{', '.join(ATTACKS)} [fgsm]"),
+    "attack": Option(_one_of("attack", ATTACKS), f"{', '.join(ATTACKS)} [{DEFAULT_ATTACK}]"),
     "objective": Option(
         _one_of("objective", OBJECTIVES),
         f"what the attacker increases: {', '.join(OBJECTIVES)} [cross-entropy; margin for square, "
@@ -164,6 +169,38 @@ EVAL_OPTIONS: dict[str, Option] = {
     "controls": Option(_switch, "play the random and matched controls [true]"),
 }
 
+
+def _truth(value: Any) -> bool:
+    if value in ("true", "false"):
+        return bool(value == "true")
+    return _switch(value)
+
+
+READERS: dict[type, Callable[[Any], Any]] = {
+    int: _whole, float: _number, bool: _truth, str: _text
+}  # fmt: skip
+"""How an entry's option is read from a word, by its type."""
+
+
+def _declared(entries: Registry[AttackFactory] | Registry[Defense]) -> dict[str, Option]:
+    """The options that the entries of a registry declare and a word can say, with their first
+    entry's line of help."""
+    found: dict[str, Option] = {}
+    for name, entry in entries.items():
+        for option, field in entry.options.items():
+            if field.type in READERS and option not in found:
+                choices = f": {', '.join(field.choices)}" if field.choices else ""
+                text = f"of {name}: {field.help}{choices} [{field.default}]".replace("%", "%%")
+                read = _one_of(option, field.choices) if field.choices else READERS[field.type]
+                found[option] = Option(read, text)
+    return found
+
+
+STRENGTHS = {entry.strength for entry in DEFENSES.values()}
+"""Options that stand in a defence's spelling."""
+ATTACK_OPTIONS = _declared(ATTACKS)
+DEFENSE_OPTIONS = {k: v for k, v in _declared(DEFENSES).items() if k not in STRENGTHS}
+EVAL_OPTIONS = {**ATTACK_OPTIONS, **DEFENSE_OPTIONS, **EVAL_OPTIONS}
 
 AUDIT_OPTIONS: dict[str, Option] = {
     "game": EVAL_OPTIONS["game"],

@@ -10,16 +10,22 @@ from sap_rl.atari.protocol import Protocol
 from sap_rl.audit.settings import AuditSettings
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.settings import Settings
-from sap_rl.settings.options import AUDIT_OPTIONS, BOTH, read_number, read_option, require_option
+from sap_rl.settings.options import (
+    ATTACK_OPTIONS,
+    AUDIT_OPTIONS,
+    BOTH,
+    DEFENSE_OPTIONS,
+    read_number,
+    read_option,
+    require_option,
+)
 
-ATTACK_KEYS = (
-    "objective", "temperature", "steps", "step_size", "momentum", "restarts", "directions",
-)  # fmt: skip
 LOADING_KEYS = ("format", "preprocess")
-DEFENSE_KEYS = ("sampler", "backward")
 PROTOCOL_KEYS = (
     "grad_samples", "policy_samples", "frames", "observation", "max_frames", "epsilon",
 )  # fmt: skip
+ATTACK_KEYS = tuple(name for name in ATTACK_OPTIONS if name not in PROTOCOL_KEYS)
+DEFENSE_KEYS = tuple(DEFENSE_OPTIONS)
 PLAIN_KEYS = (
     "game", "attack", "attack_backward", "schedule", "episodes", "num_envs", "seed", "controls",
     "precision",

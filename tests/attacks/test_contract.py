@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sap_rl import ATTACKS, Adversary, Threat, sap
+from sap_rl import ATTACKS, Adversary, Threat, UsageError, sap
 from sap_rl.attacks import attack_options, make_attack
+from sap_rl.attacks.objectives import OBJECTIVES
+from sap_rl.defenses.names import BACKWARDS
 
 B = 3
 FIRST = torch.ones(B, dtype=torch.bool)
@@ -107,7 +110,10 @@ def test_pure_and_reproducible(name: str, pixels: Tensor, network: nn.Module) ->
     assert not obs.requires_grad
     assert not first.requires_grad
     assert torch.equal(torch.random.get_rng_state(), state)
-    if name not in ("none", "fgsm"):
+    drawn = generator()
+    attack(network, obs, threat, generator=drawn)
+    assert (name in ("none", "fgsm")) <= torch.equal(drawn.get_state(), generator().get_state())
+    if not torch.equal(drawn.get_state(), generator().get_state()):
         other = attack(network, obs, threat, generator=generator(1))
         assert not torch.equal(first, other)
 
@@ -170,3 +176,57 @@ def test_gradients_beat_noise(pixels: Tensor, network: nn.Module) -> None:
     assert rise["fgsm"] > 5 * abs(rise["noise"])
     assert rise["pgd"] > 5 * abs(rise["noise"])
     assert math.isfinite(sum(rise.values()))
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_every_argument_is_an_option_that_says_what_it_is(name: str) -> None:
+    entry = ATTACKS[name]
+    arguments = inspect.signature(entry.make).parameters.values()
+    assert [argument.name for argument in arguments] == list(entry.options)
+    assert all(argument.kind is inspect.Parameter.KEYWORD_ONLY for argument in arguments)
+    for option in attack_options(name).values():
+        assert option.help
+        assert option.type in (int, float, bool, str)
+        assert option.optional if option.default is None else type(option.default) is option.type
+        assert not option.choices or option.default in option.choices
+    assert inspect.getdoc(entry.make)
+    assert entry.version >= 1
+
+
+def test_options_carry_units_choices_and_none() -> None:
+    options = attack_options("pgd")
+    assert (options["step_size"].unit, options["step_size"].optional) == ("pixels", True)
+    assert (options["steps"].type, options["steps"].default) == (int, 10)
+    assert options["objective"].choices == tuple(OBJECTIVES)
+    assert not options["steps"].optional
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_it_asks_for_what_it_says(name: str, pixels: Tensor, network: nn.Module) -> None:
+    entry, asked = ATTACKS[name], []
+
+    def values_alone(obs: Tensor) -> Tensor:
+        asked.append(obs)
+        return network(obs).detach()
+
+    def play() -> Tensor:
+        return quick(name)(values_alone, pixels / 255, Threat(4), generator=generator())
+
+    if entry.needs == "gradient":
+        with pytest.raises(UsageError, match="carry no gradient"):
+            play()
+    else:
+        play()
+    assert bool(asked) == entry.asks == ("grad_samples" in entry.options)
+    assert not (entry.one_step and "steps" in entry.options)
+    assert hasattr(quick(name), "fit") == entry.needs_frames
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_its_lines_of_the_audits_suite_can_be_played(name: str) -> None:
+    for trial in ATTACKS[name].trials:
+        objective = {"objective": trial.objective} if trial.objective else {}
+        make_attack(name, **objective, **trial.options)
+        assert (trial.objective is not None) == ("objective" in attack_options(name))
+        assert trial.backward in (None, *BACKWARDS)
+        assert trial.victim == "self" or trial.backward is None

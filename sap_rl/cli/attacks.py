@@ -1,0 +1,42 @@
+"""`sap-rl attacks` and `sap-rl defenses`: what there is, and which options an entry takes."""
+
+from __future__ import annotations
+
+import argparse
+
+from sap_rl.attacks import ATTACKS, attack_options
+from sap_rl.defenses import DEFENSES, defense_options
+from sap_rl.reporting.tables.entries import attacks_table, defenses_table, options_table
+from sap_rl.reporting.tables.evaluation import console
+
+
+def add_attacks(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `sap-rl attacks`."""
+    parser.set_defaults(run=run_attacks)
+    parser.add_argument("name", nargs="?", metavar="NAME", help="print this attack's options")
+
+
+def add_defenses(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `sap-rl defenses`."""
+    parser.set_defaults(run=run_defenses)
+    parser.add_argument("name", nargs="?", metavar="NAME", help="print this defence's options")
+
+
+def run_attacks(args: argparse.Namespace) -> int:
+    """Print the attacks, or one's options."""
+    if args.name is None:
+        console().print(attacks_table(ATTACKS))
+    else:
+        options = attack_options(args.name)
+        console().print(options_table(args.name, ATTACKS[args.name].make, options))
+    return 0
+
+
+def run_defenses(args: argparse.Namespace) -> int:
+    """Print the defences, or one's options."""
+    if args.name is None:
+        console().print(defenses_table(DEFENSES))
+    else:
+        options = defense_options(args.name)
+        console().print(options_table(args.name, DEFENSES[args.name].make, options))
+    return 0

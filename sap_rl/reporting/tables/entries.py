@@ -1,0 +1,62 @@
+"""The entries of registries and their options, for the terminal."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from sap_rl.attacks.factory import AttackFactory
+from sap_rl.defenses.defended import Defense
+from sap_rl.registry import OptionField
+from sap_rl.reporting.tables.evaluation import plain_table
+
+
+def attacks_table(attacks: Mapping[str, AttackFactory]) -> RenderableType:
+    """Every attack with what it asks of its victim and what it is."""
+    left = ("attack", "asks for", "what it is")
+    table = plain_table(*left, left=left)
+    for name, entry in attacks.items():
+        asks = f"{entry.needs}, frames" if entry.needs_frames else entry.needs
+        table.add_row(name, asks, _what(entry.make))
+    return table
+
+
+def defenses_table(defenses: Mapping[str, Defense]) -> RenderableType:
+    """Every defence as it is spelled, with its traits and what it is."""
+    left = ("defence", "acts on", "random", "backward", "what it is")
+    table = plain_table(*left, left=left)
+    for name, entry in defenses.items():
+        table.add_row(
+            name if entry.strength is None else f"{name}-{entry.strength.upper()}",
+            entry.kind.acts_on,
+            "yes" if entry.kind.stochastic else "no",
+            ", ".join(entry.kind.backwards) or "-",
+            _what(entry.make),
+        )
+    return table
+
+
+def options_table(
+    name: str, factory: Callable[..., Any], options: Mapping[str, OptionField]
+) -> RenderableType:
+    """What an entry is, and each of its options."""
+    head = Text(f"{name}: {_what(factory)}")
+    if not options:
+        return Group(head, Text("It has no options."))
+    left = ("option", "default", "unit", "what it is")
+    table = plain_table(*left, left=left)
+    for option in options.values():
+        default = "" if option.default is inspect.Parameter.empty else str(option.default)
+        choices = f": {', '.join(option.choices)}" if option.choices else ""
+        table.add_row(option.name, default, option.unit, f"{option.help}{choices}")
+    return Group(head, table)
+
+
+def _what(factory: Callable[..., Any]) -> str:
+    """The first sentence of what a factory says of itself."""
+    first, _, _ = (inspect.getdoc(factory) or "").partition("\n\n")
+    return " ".join(first.split())
