@@ -81,7 +81,7 @@ def test_the_format_is_recognised_and_said() -> None:
 
 def test_the_contracts_pick_them_up() -> None:
     told = run(
-        "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-p", "lines", "-rA",
+        "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-p", "under_pytest", "-rA",
         "tests/attacks/test_contract.py", "tests/defenses/test_contract.py", "-k",
         "rings or bits",
     )  # fmt: skip
