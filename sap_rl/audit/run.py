@@ -20,6 +20,7 @@ from sap_rl.audit.settings import AuditSettings
 from sap_rl.audit.suite import (
     BEST_OWN,
     NOISE,
+    PAPER,
     Entry,
     Kind,
     applied,
@@ -30,6 +31,7 @@ from sap_rl.audit.suite import (
 from sap_rl.audit.workshop import Workshop
 from sap_rl.audit.worst import GameCell
 from sap_rl.defenses.defended import backwards_of, sampler_of
+from sap_rl.defenses.names import NOISE_CONTROL
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.code_version import AUDITED_BEFORE, code_version, keyed
 from sap_rl.evaluation.results import row_from_json
@@ -149,7 +151,7 @@ class Audit:
             "code": code_version(
                 [self.agent, self.players.defended],
                 attacks=dict.fromkeys(entry.attack for entry in self.suite),
-                defenses=["q-noise"] if "matched" in self.kinds else [],
+                defenses=[NOISE_CONTROL] if "matched" in self.kinds else [],
             ),
         }
         kinds: dict[str, Kind] = {str(name): kind for name, kind in self.kinds.items()}
@@ -264,12 +266,12 @@ class Audit:
 
     def _code(self, kind: str, player: ArmName, entry: Entry | None) -> str:
         """The versions of what takes part in a cell."""
-        records = kind != "games" or (entry is not None and entry.attack == "universal")
+        records = kind != "games" or (entry is not None and entry.needs_frames)
         behind = records or player in ("defended", "matched")
         return code_version(
             [self.agent, self.players.defended if behind else None],
-            attacks=[*(["fgsm"] if records else []), *([entry.attack] if entry else [])],
-            defenses=["q-noise"] if player == "matched" else [],
+            attacks=[*([PAPER.attack] if records else []), *([entry.attack] if entry else [])],
+            defenses=[NOISE_CONTROL] if player == "matched" else [],
         )
 
     def _contender(self) -> dict[str, Any]:

@@ -13,6 +13,9 @@ DEFENSE_NAMES: dict[str, str] = {
 DEFAULT_DEFENSE = "sap-100"
 """The paper's, and what defends where nobody says another."""
 
+NOISE_CONTROL = "q-noise"
+"""What the noise control wears, with a strength that flips as often as the defended agent."""
+
 Backward = Literal["mask", "full", "identity"]
 BACKWARDS: tuple[Backward, ...] = ("mask", "full", "identity")
 """How a defence's backward pass may differ from the gradient of what it does; see `sap`."""

@@ -13,6 +13,7 @@ import torch
 from sap_rl.agents import Agent
 from sap_rl.atari.env import num_actions
 from sap_rl.atari.fleet import Fleet, make_fleet
+from sap_rl.defenses.names import NOISE_CONTROL
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.assembly import AgentFacts, Origin, assemble
 from sap_rl.evaluation.code_version import code_version, joined
@@ -125,7 +126,7 @@ class EvaluationRun:
         return code_version(
             [*agents, self.other if arm.victim == "other" else None],
             attacks=[self.settings.attack] if arm.victim is not None else [],
-            defenses=["q-noise"] if arm.name == "matched" else [],
+            defenses=[NOISE_CONTROL] if arm.name == "matched" else [],
         )
 
     def play(self) -> Iterator[Event]:

@@ -13,6 +13,7 @@ from sap_rl.agents import Agent
 from sap_rl.atari.fleet import Fleet
 from sap_rl.attacks import ATTACKS
 from sap_rl.defenses.defended import backward_of, sampler_of
+from sap_rl.defenses.names import NOISE_CONTROL
 from sap_rl.play.arm_stats import ArmFacts, ArmStats
 from sap_rl.play.arms import Arm, AttackedPlayer, Players, RandomPlayer, matching_sigma
 from sap_rl.play.episodes import max_agent_steps
@@ -109,7 +110,7 @@ def matched_sigma(players: Players, values: np.ndarray, rate: float) -> float:
 
 def add_noise_control(players: Players, sigma: float) -> None:
     """Cast the `matched` control: the plain agent with that noise on its action values."""
-    players.matched = players.plain.defend(f"q-noise-{sigma:.4g}", seed=players.seed)
+    players.matched = players.plain.defend(f"{NOISE_CONTROL}-{sigma:.4g}", seed=players.seed)
 
 
 def block_players(players: Players, seed: int, first: int) -> Players:

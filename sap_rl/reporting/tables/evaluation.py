@@ -12,6 +12,7 @@ from rich.text import Text
 
 from sap_rl.agents import Agent
 from sap_rl.atari.games import game_facts
+from sap_rl.defenses.names import NOISE_CONTROL
 from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.results import Change, Evaluation, Row
 from sap_rl.evaluation.settings import Settings
@@ -167,7 +168,7 @@ def _changes(changes: Iterable[Change], defense: str, marks: dict[str, str]) -> 
 def player_name(row: Row) -> str:
     """How a table calls the player of a row."""
     if row.arm == "matched":
-        return f"noise {float((row.defense or '').removeprefix('q-noise-')):.3g}"
+        return f"noise {float((row.defense or '').removeprefix(f'{NOISE_CONTROL}-')):.3g}"
     return defended_name(row.defense, row.game) if row.defense else row.arm
 
 
