@@ -38,7 +38,8 @@ def test_an_attack_that_is_fitted_is_looked_at_with_its_frames(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        calibration, "fitting_frames", lambda players, game: fitting_frames(players, game, 4)
+        "sap_rl.evaluation.run.fitting_frames",
+        lambda players, game: fitting_frames(players, game, 4),
     )
     universal = replace(SETTINGS, attack="universal", attack_options={"steps": 2})
     clean, attacked = found(universal)
@@ -48,7 +49,7 @@ def test_an_attack_that_is_fitted_is_looked_at_with_its_frames(
 
 
 def test_frames_are_not_recorded_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibration, "fitting_frames", lambda *_: pytest.fail("recorded"))
+    monkeypatch.setattr("sap_rl.evaluation.run.fitting_frames", lambda *_: pytest.fail("recorded"))
     assert len(found(SETTINGS)) == 2
     assert len(found(replace(SETTINGS, attack="universal", lams=(0.0,)))) == 1
 
