@@ -22,8 +22,8 @@ from sap_rl.attacks import make_attack
 from sap_rl.attacks.threat import Threat
 from sap_rl.certify.rates import certification_rate
 from sap_rl.pixels import to_unit
-from sap_rl.play.arms import Players
 from sap_rl.play.frames import fitting_frames
+from sap_rl.play.players import Players
 from sap_rl.reporting.tables.evaluation import interval_text
 from sap_rl.training.dqn.learner import Diverged
 from sap_rl.training.harden.run import Hardening

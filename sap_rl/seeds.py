@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +13,8 @@ from torch import Tensor
 def stream_seed(seed: int, *path: str | int) -> int:
     """A 63-bit seed for the stream named by `path`, e.g. `stream_seed(0, "env", 17)`.
 
-    Streams in use: env, policy, meter, victim, attack, epsilon, match, bootstrap, and in
-    training train-env, train-policy, train-replay, train-init.
+    Streams in use: env, block, policy, meter, victim, attack, fit, epsilon, match, bootstrap, and
+    in training train-env, train-policy, train-replay, train-init.
     """
     text = "/".join(str(part) for part in (seed, *path)).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
@@ -56,27 +54,6 @@ class Stream:
         if key not in self._torch:
             self._torch[key] = torch_stream(self.seed, key, device=device)
         return self._torch[key]
-
-    def state(self) -> dict[str, np.ndarray]:
-        """Where every generator stands, by device, for `restore` alone."""
-        inner: dict[str, Any] = dict(self._numpy.bit_generator.state)
-        rest = [inner["has_uint32"], inner["uinteger"]]
-        words = np.append(inner["state"]["state"], np.array(rest, dtype=np.uint64))
-        return {"numpy": words} | {k: g.get_state().numpy() for k, g in self._torch.items()}
-
-    def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go on where `state` was taken."""
-        words = state["numpy"]
-        self._numpy.bit_generator.state = {
-            "bit_generator": "SFC64",
-            "state": {"state": words[:4]},
-            "has_uint32": int(words[4]),
-            "uinteger": int(words[5]),
-        }
-        for device, place in state.items():
-            if device != "numpy":
-                self._torch[device] = torch.Generator(device)
-                self._torch[device].set_state(torch.from_numpy(place.copy()))
 
     def key(self) -> np.uint64:
         """64 random bits, for a kernel on the CPU that counts its own numbers from there."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -95,23 +93,6 @@ class Adversary:
         self._generators: dict[str, torch.Generator] = {}
         self._history: dict[int, Tensor] = {}
         self._timer = Timer(self.schedule)
-
-    def state(self) -> dict[str, np.ndarray]:
-        """Its randomness, histories and what its schedule remembers, for `restore` alone."""
-        found = {f"generator/{k}": g.get_state().numpy() for k, g in self._generators.items()}
-        found |= {f"history/{row}": kept.cpu().numpy() for row, kept in self._history.items()}
-        return found | {"recent": np.array(self._timer.recent)}
-
-    def restore(self, state: Mapping[str, np.ndarray], device: torch.device) -> None:
-        """Go on where `state` was taken; device: of the histories."""
-        for name, value in state.items():
-            kind, _, key = name.partition("/")
-            if kind == "generator":
-                self._generator(torch.device(key)).set_state(torch.from_numpy(value.copy()))
-            elif kind == "history":
-                self._history[int(key)] = torch.from_numpy(value.copy()).to(device)
-            else:
-                self._timer = Timer(self.schedule, value.tolist())
 
     @torch.inference_mode(mode=False)  # gradients are needed whatever mode the caller is in
     def perturb(self, pixels: Pixels, first: Flags, rows: list[int] | None = None) -> Attacked:

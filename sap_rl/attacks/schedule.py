@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -71,17 +70,12 @@ def preference(values: QValues, temperature: float = 1.0) -> PerExample:
 
 
 class Timer:
-    """A schedule as it runs; recent: the preferences that it remembers, the oldest first."""
+    """A schedule as it runs; it remembers recent preferences."""
 
-    def __init__(self, schedule: Schedule, recent: Iterable[float] = ()) -> None:
+    def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
-        self._recent = deque(recent, maxlen=REMEMBERED)
-        self._ordered = sorted(self._recent)
-
-    @property
-    def recent(self) -> tuple[float, ...]:
-        """What it remembers."""
-        return tuple(self._recent)
+        self._recent: deque[float] = deque(maxlen=REMEMBERED)
+        self._ordered: list[float] = []
 
     def strikes(self, values: QValues, generator: torch.Generator) -> Flags:
         """Whether to strike [B], from the victim's action values on the clean frames."""

@@ -12,7 +12,8 @@ from sap_rl.agents import Agent
 from sap_rl.attacks.gradients import passes
 from sap_rl.audit.suite import Entry
 from sap_rl.pixels import to_unit
-from sap_rl.play.arms import Arm, ArmName, Players
+from sap_rl.play.arms import Arm, ArmName
+from sap_rl.play.players import Players
 from sap_rl.seeds import stream_seed
 from sap_rl.types import PixelArray
 

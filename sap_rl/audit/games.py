@@ -17,9 +17,10 @@ from sap_rl.evaluation.results import Row
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.summary import make_row
 from sap_rl.play.arm_stats import ArmFacts, ArmStats
-from sap_rl.play.arms import Arm, ArmName, Players, RandomPlayer
+from sap_rl.play.arms import Arm, ArmName
 from sap_rl.play.episodes import max_agent_steps
 from sap_rl.play.frames import record, recording_games
+from sap_rl.play.players import Players, RandomPlayer
 from sap_rl.play.rollout import Player, rollout
 from sap_rl.types import PixelArray
 
@@ -86,7 +87,7 @@ def play_games(
     games = rollout(
         fleet,
         player,
-        episodes=settings.episodes,
+        episodes=range(settings.episodes),
         seed=settings.seed,
         epsilon=facts.epsilon,
         max_steps=max_agent_steps(protocol.max_frames, preprocess.frameskip),

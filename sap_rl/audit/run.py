@@ -37,9 +37,10 @@ from sap_rl.evaluation.code_version import AUDITED_BEFORE, code_version, keyed
 from sap_rl.evaluation.results import row_from_json
 from sap_rl.evaluation.run import EvaluationRun, versions
 from sap_rl.machine import commit, keep_freed_memory
-from sap_rl.play.arm_games import add_noise_control
-from sap_rl.play.arms import ArmName, Players
+from sap_rl.play.arms import ArmName
 from sap_rl.play.defended_player import parse_defended_player
+from sap_rl.play.noise_control import add_noise_control
+from sap_rl.play.players import Players
 from sap_rl.store.cells import CellMade, CellPlan, Cells
 
 

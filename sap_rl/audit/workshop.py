@@ -13,8 +13,10 @@ from sap_rl.audit.frames import Exam, examine, look, measure
 from sap_rl.audit.games import play_games, playing_games, record_play
 from sap_rl.audit.settings import AuditSettings
 from sap_rl.audit.suite import Entry
-from sap_rl.play.arms import Arm, ArmName, Players, matching_sigma
+from sap_rl.play.arms import Arm, ArmName
 from sap_rl.play.frames import FITTING
+from sap_rl.play.noise_control import matching_sigma
+from sap_rl.play.players import Players
 from sap_rl.seeds import numpy_stream, stream_seed
 from sap_rl.types import PixelArray
 

@@ -11,8 +11,8 @@ from sap_rl.atari.protocol import Protocol
 from sap_rl.certify.bounds import certified
 from sap_rl.errors import UsageError
 from sap_rl.pixels import lam_to_eps, to_unit
-from sap_rl.play.arms import Players
 from sap_rl.play.frames import fitting_frames
+from sap_rl.play.players import Players
 from sap_rl.types import Pixels
 
 BATCH = 64

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -21,11 +21,13 @@ from sap_rl.evaluation.results import Evaluation, Row
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.summary import make_row
 from sap_rl.machine import commit, keep_freed_memory
-from sap_rl.play.arm_games import ArmGames, add_noise_control, arm_facts
+from sap_rl.play.arm_games import ArmGames
 from sap_rl.play.arm_stats import ArmFacts, ArmStats
-from sap_rl.play.arms import Arm, Players, plan
+from sap_rl.play.arms import CALIBRATES, Arm, plan
 from sap_rl.play.defended_player import defended_by, require_actions
 from sap_rl.play.frames import record_for_attack
+from sap_rl.play.noise_control import add_noise_control
+from sap_rl.play.players import Players
 from sap_rl.play.rollout import Episode, Step
 from sap_rl.play.threads import Job, side_by_side
 
@@ -134,16 +136,10 @@ class EvaluationRun:
 
         Side by side, a thread for each, so that events of different arms mingle; see `at_once`.
         """
-        s = self.settings
         keep_freed_memory()
-        record_for_attack(self.players, s.game)
+        self.prepare(self.arms)
         with ExitStack() as stack:
-            fleets = [
-                make_fleet(
-                    s.game, s.parallel, protocol=s.protocol, preprocess=self.agent.preprocess
-                )
-                for _ in range(self.at_once)
-            ]
+            fleets = [self.fleet(self.settings.parallel) for _ in range(self.at_once)]
             for fleet in fleets:
                 stack.callback(fleet.close)
             jobs = [
@@ -154,6 +150,23 @@ class EvaluationRun:
                 for arm in self._starting_order()
             ]
             yield from side_by_side(jobs, self.at_once)
+
+    def prepare(self, arms: Sequence[Arm]) -> None:
+        """Record the frames that these arms' attack is fitted on, where it needs any."""
+        if any(arm.victim for arm in arms):
+            record_for_attack(self.players, self.settings.game)
+
+    def fleet(self, num_envs: int) -> Fleet:
+        """Emulators for `games`; to be closed afterwards."""
+        s = self.settings
+        return make_fleet(s.game, num_envs, protocol=s.protocol, preprocess=self.agent.preprocess)
+
+    def games(
+        self, arm: Arm, fleet: Fleet, episodes: range, *, calibrates: bool = False
+    ) -> ArmGames:
+        """These episodes of one prepared arm, to be played; calibrates: see `ArmGames`."""
+        players = self.players if self.at_once == 1 else self.players.apart()
+        return ArmGames(players, arm, fleet, episodes, calibrates)
 
     def _starting_order(self) -> list[Arm]:
         """Costly arms of a lambda first where arms go side by side, lest one be left to the end."""
@@ -175,22 +188,18 @@ class EvaluationRun:
         return assemble(self.settings, about, rows, versions(), arms=len(self.arms), made=made)
 
     def _play_arm(self, arm: Arm, fleet: Fleet) -> Iterator[Event]:
-        s = self.settings
-        players = self.players if self.at_once == 1 else self.players.apart()
-        facts = arm_facts(players, arm)
-        controlled = any(planned.name == "matched" for planned in self.arms)
-        calibrates = (arm.name, arm.lam) == ("defended", 0.0) and controlled
-        games = ArmGames(players, arm, facts, fleet, s.seed, s.episodes, calibrates=calibrates)
-        arm_stats = games.arm_stats
-        self._open[arm] = (facts, arm_stats)
-        yield ArmStarted(arm, facts)
+        calibrates = arm == CALIBRATES and any(other.name == "matched" for other in self.arms)
+        every = range(self.settings.episodes)
+        games = self.games(arm, fleet, every, calibrates=calibrates)
+        self._open[arm] = (games.facts, games.arm_stats)
+        yield ArmStarted(arm, games.facts)
         for event in games.play():
-            yield ArmPlayed(arm, event, arm_stats)
-        row = make_row(s, arm, facts, arm_stats)
+            yield ArmPlayed(arm, event, games.arm_stats)
+        row = make_row(self.settings, arm, games.facts, games.arm_stats)
         self._rows[arm] = row
         del self._open[arm]
-        if games.calibrates:
-            add_noise_control(self.players, games.sigma(row.self_flip_rate))
+        if games.sigma is not None:
+            add_noise_control(self.players, games.sigma)
         yield ArmEnded(arm, row)
 
 

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from sap_rl.agents import Agent
 from sap_rl.atari.env import action_names
-from sap_rl.atari.fleet import Fleet, make_fleet
+from sap_rl.atari.fleet import Fleet
 from sap_rl.errors import UsageError, require_at_least, require_positive
 from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.evaluation.settings import Settings
-from sap_rl.play.arms import Arm, AttackedPlayer
+from sap_rl.play.arms import Arm
 from sap_rl.play.episodes import env_seed, max_agent_steps
-from sap_rl.play.frames import record_for_attack
-from sap_rl.play.rollout import Decision, Position, Step, rollout
-from sap_rl.types import PixelArray
+from sap_rl.play.players import AttackedPlayer
+from sap_rl.play.rollout import Step, rollout
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,8 @@ class FilmedGames:
             raise UsageError(f"a film shows one lambda above 0, got {shown}")
         if len(s.victims) != 1:
             raise UsageError(f"a film shows one victim, got {', '.join(s.victims)}")
-        self.players = EvaluationRun(self.agent, s, self.other).players
+        self.run = EvaluationRun(self.agent, s, self.other)
+        self.players = self.run.players
         self.arms = [Arm("original", s.lams[0], "self")]
         if s.defense is not None:
             self.arms.append(Arm("defended", s.lams[0], s.victims[0]))
@@ -124,7 +123,7 @@ class FilmedGames:
 
     def play(self) -> Iterator[Scene]:
         """The scenes, until every game is over or the steps are used up; may be abandoned."""
-        record_for_attack(self.players, self.settings.game)
+        self.run.prepare(self.arms)
         games = [self._game(arm) for arm in self.arms]
         views: list[View | None] = [None] * len(games)
         try:
@@ -141,17 +140,16 @@ class FilmedGames:
     def _game(self, arm: Arm) -> Iterator[View]:
         """One arm's episode; the last view says so if it ended."""
         s, preprocess = self.settings, self.agent.preprocess
-        fleet = make_fleet(s.game, 1, protocol=s.protocol, preprocess=preprocess)
-        camera = Camera(fleet.groups)
-        filmed = Filmed(self.players.attacked_player(arm), camera)
+        fleet = self.run.fleet(1)
+        camera, player = Camera(fleet.groups), self.players.attacked_player(arm)
+        filmed = FilmedGame(player, self.players.flip_probe(arm), camera)
         games = rollout(
             camera,
-            filmed,
-            episodes=self.episode + 1,
+            player,
+            episodes=[self.episode],
             seed=s.seed,
             epsilon=s.protocol.epsilon,
             max_steps=max_agent_steps(s.protocol.max_frames, preprocess.frameskip),
-            position=Position(given=self.episode),
         )
         with closing(fleet), closing(games):  # type: ignore[type-var]
             for event in games:
@@ -173,39 +171,25 @@ class Camera(Fleet):
         return found
 
 
-@dataclass
-class Filmed:
-    """A contestant in a single game who remembers what it saw and valued; it decides as the
-    contestant does, from the same streams."""
+class FilmedGame:
+    """What a film shows of one player's game, counted as it goes.
 
-    attacked_player: AttackedPlayer
-    camera: Camera
-    score: float = 0.0
-    steps: int = 0
-    flips: int = 0
-    self_flips: int = 0
-    _tampered: np.ndarray | None = field(default=None, init=False)
-    _values: list[np.ndarray] = field(default_factory=list, init=False)
+    It listens to the player of the evaluation, and looks at the clean frames with a probe of its
+    own: looking moves nothing.
+    """
 
-    def decide(self, pixels: PixelArray, first: np.ndarray, rows: np.ndarray) -> Decision:
-        """Of one environment; looks at the clean frame with the meter, which moves nothing."""
-        player = self.attacked_player
-        assert player.adversary is not None, "a film shows attacked games"
-        assert len(pixels) == 1, "a film shows one game per player"
-        clean = torch.as_tensor(pixels).to(player.agent.device)
-        attacked = player.adversary.perturb(clean, torch.as_tensor(first), rows.tolist())
-        values = [player.agent.q_values(attacked.pixels)]
-        looker = player.agent if player.flip_probe is None else player.flip_probe
-        values.append(looker.q_values(clean))
-        values.append(values[-1] if player.flip_probe is None else looker.q_values(clean))
-        self._tampered = attacked.pixels[0, -1].float().cpu().numpy()
-        self._values = [found[0].float().cpu().numpy() for found in values]
-        return Decision(values[0].argmax(1).cpu().numpy())
+    def __init__(self, player: AttackedPlayer, flip_probe: Agent | None, camera: Camera) -> None:
+        self.player, self.camera = player, camera
+        self.looker, self.random = flip_probe or player.agent, flip_probe is not None
+        self.score = 0.0
+        self.steps = self.flips = self.self_flips = 0
 
     def view(self, step: Step) -> View:
-        """What the last decision led to."""
-        assert self._tampered is not None
-        on_tampered, on_clean, again = self._values
+        """What the last decision was made on and led to."""
+        seen = self.player.seen
+        assert seen is not None
+        on_tampered, on_clean = seen.values[0], self.looker.q_values(step.pixels)[0]
+        again = self.looker.q_values(step.pixels)[0] if self.random else on_clean
         chosen, wanted = int(on_tampered.argmax()), int(on_clean.argmax())
         self.score += self.camera.reward
         self.steps += 1
@@ -213,9 +197,9 @@ class Filmed:
         self.self_flips += int(again.argmax()) != wanted
         return View(
             clean=step.pixels[0, -1],
-            tampered=self._tampered,
-            on_clean=on_clean,
-            on_tampered=on_tampered,
+            tampered=seen.pixels[0, -1].float().cpu().numpy(),
+            on_clean=on_clean.float().cpu().numpy(),
+            on_tampered=on_tampered.float().cpu().numpy(),
             wanted=wanted,
             chosen=chosen,
             played=self.camera.played,

@@ -1,4 +1,4 @@
-"""One arm of an evaluation as it is played: from its start, or from where it was interrupted."""
+"""One arm of an evaluation as it is played: block by block, so that a whole block can be kept."""
 
 from __future__ import annotations
 
@@ -13,109 +13,101 @@ from sap_rl.agents import Agent
 from sap_rl.atari.fleet import Fleet
 from sap_rl.attacks import ATTACKS
 from sap_rl.defenses.defended import backward_of, sampler_of
-from sap_rl.defenses.names import NOISE_CONTROL
-from sap_rl.play.arm_stats import ArmFacts, ArmStats
-from sap_rl.play.arms import Arm, AttackedPlayer, Players, RandomPlayer, matching_sigma
+from sap_rl.play.arm_stats import ArmFacts, ArmStats, Share
+from sap_rl.play.arms import Arm
 from sap_rl.play.episodes import max_agent_steps
-from sap_rl.play.rollout import Episode, Position, Step, rollout
-from sap_rl.play.snapshot import can_freeze, freeze, thaw
-from sap_rl.seeds import numpy_stream, stream_seed
-
-MATCH_EVERY = 8
-"""Steps of the defended agent's clean play between those whose values set the matched noise."""
+from sap_rl.play.noise_control import MATCH_EVERY, matched_sigma
+from sap_rl.play.players import AttackedPlayer, Players, RandomPlayer
+from sap_rl.play.rollout import Episode, Step, rollout
 
 
 @dataclass
 class ArmGames:
     """The games of one arm.
 
-    players: its agents, nobody else's while it plays; fleet: the emulators; seed, first, episodes:
-    it plays the episodes first..episodes-1 of that seed; arm_stats: everything so far; watched:
-    action values of the plain agent, collected where the arm calibrates the matched control.
+    players: its agents, nobody else's while it plays; fleet: the emulators, of which each plays one
+    game of a block; episodes: which ones of the players' seed, one after the other; calibrates:
+    its play sets the noise of the matched control. arm_stats: everything so far, at the start that
+    of whole blocks which were played before; sigma: the noise that is found by then.
     """
 
     players: Players
     arm: Arm
-    facts: ArmFacts
     fleet: Fleet
-    seed: int
-    episodes: int
-    first: int = 0
+    episodes: range
     calibrates: bool = False
     arm_stats: ArmStats = field(default_factory=ArmStats)
-    watched: list[np.ndarray] = field(default_factory=list)
+    sigma: float | None = None
 
     def __post_init__(self) -> None:
-        self.player: AttackedPlayer | RandomPlayer = self._player()
-        self.position = Position(self.first)
-        self._before = 0.0
+        self.facts = arm_facts(self.players, self.arm)
+        # Made whichever block is played first, since a pattern is fitted once for all of them.
+        random = self.arm.name == "random"
+        self._opening = None if random else self.players.attacked_player(self.arm)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every episode has ended."""
+        return len(self.arm_stats.episodes) == len(self.episodes)
 
     def play(self) -> Iterator[Step | Episode]:
         """Every Step, then the Episodes that it ended; `arm_stats` holds them already."""
-        players = self.players
-        frameskip = players.original.preprocess.frameskip
-        started = time.perf_counter()
+        for block in self.blocks():
+            yield from block
+
+    def blocks(self) -> Iterator[Iterator[Step | Episode]]:
+        """The events of each block that is left, to be heard to their end one block at a time.
+
+        A block has a game per emulator and random streams of its own, so that it is the same
+        whether the blocks before it were played just now or kept.
+        """
+        size = self.fleet.num_envs
+        left = self.episodes[len(self.arm_stats.episodes) :]
+        for at in range(0, len(left), size):
+            yield self._block(left[at : at + size])
+
+    def _block(self, block: range) -> Iterator[Step | Episode]:
+        protocol, preprocess = self.players.protocol, self.players.original.preprocess
+        stats, started = self.arm_stats, time.perf_counter()
+        seconds, batches, looked = stats.seconds, stats.batches, replace(stats.self_flipped)
+        watched: list[np.ndarray] = []
         games = rollout(
             self.fleet,
-            self.player,
-            episodes=self.episodes,
-            seed=self.seed,
+            self._player(block.start),
+            episodes=block,
+            seed=self.players.seed,
             epsilon=self.facts.epsilon,
-            max_steps=max_agent_steps(players.protocol.max_frames, frameskip),
-            position=self.position,
+            max_steps=max_agent_steps(protocol.max_frames, preprocess.frameskip),
         )
         for event in games:
-            self.arm_stats.add(event)
-            self.arm_stats.seconds = self._before + time.perf_counter() - started
-            looks = self.calibrates and (self.arm_stats.batches - 1) % MATCH_EVERY == 0
+            stats.add(event)
+            stats.seconds = seconds + time.perf_counter() - started
+            looks = self.calibrates and (stats.batches - batches) % MATCH_EVERY == 1
             if looks and isinstance(event, Step):
-                self.watched.append(players.plain.q_values(event.pixels).cpu().numpy())
+                watched.append(self.players.plain.q_values(event.pixels).cpu().numpy())
             yield event
+        if self.calibrates:
+            self._calibrate(np.concatenate(watched), looked)
 
-    @property
-    def can_be_kept(self) -> bool:
-        """Whether a snapshot is possible; see `can_freeze`."""
-        return can_freeze(self.player)
+    def _calibrate(self, values: np.ndarray, before: Share) -> None:
+        """Set the noise that flips as often as this block's player did; of several blocks the mean,
+        each by how often its player was looked at."""
+        looked = self.arm_stats.self_flipped
+        count = looked.count - before.count
+        rate = (looked.total - before.total) / count if count else 0.0
+        sigma = matched_sigma(self.players, values, rate)
+        if self.sigma is not None:
+            sigma = (self.sigma * before.count + sigma * count) / looked.count
+        self.sigma = sigma
 
-    def snapshot(self) -> bytes:
-        """Where everything stands when a Step is told, but for the tally."""
-        return freeze(self.player, self.position, self.watched)
-
-    def go_on(self, snapshot: bytes, arm_stats: ArmStats) -> None:
-        """Before the first event: as if this arm had been played up to the snapshot.
-
-        arm_stats: what was counted by then, with the episodes that the snapshot's own step ended.
-        """
-        # A first pass is made differently from later ones; these networks have had theirs.
-        self.player = self._player()
-        self.position, self.watched = thaw(snapshot, self.player)
-        self.arm_stats, self._before = arm_stats, arm_stats.seconds
-
-    def sigma(self, self_flip_rate: float | None) -> float:
-        """Of the noise that flips as often as the defended agent, from what was watched."""
-        values = np.concatenate(self.watched)
-        return matched_sigma(self.players, values, self_flip_rate or 0.0)
-
-    def _player(self) -> AttackedPlayer | RandomPlayer:
-        return (
-            RandomPlayer() if self.arm.name == "random" else self.players.attacked_player(self.arm)
-        )
-
-
-def matched_sigma(players: Players, values: np.ndarray, rate: float) -> float:
-    """`matching_sigma` for agents that average over passes, which shrinks the noise."""
-    sigma = matching_sigma(values, rate, rng=numpy_stream(players.seed, "match"))
-    return float(sigma * players.protocol.policy_samples**0.5)
-
-
-def add_noise_control(players: Players, sigma: float) -> None:
-    """Cast the `matched` control: the plain agent with that noise on its action values."""
-    players.matched = players.plain.defend(f"{NOISE_CONTROL}-{sigma:.4g}", seed=players.seed)
-
-
-def block_players(players: Players, seed: int, first: int) -> Players:
-    """Who plays the episodes from `first` on: later blocks of an arm have draws of their own."""
-    return replace(players, seed=stream_seed(seed, "block", first)) if first else players
+    def _player(self, first: int) -> AttackedPlayer | RandomPlayer:
+        if self._opening is None:
+            return RandomPlayer()
+        if not first:
+            return self._opening
+        adversary = self._opening.adversary
+        attack = None if adversary is None else adversary.attack
+        return self.players.for_block(first).attacked_player(self.arm, attack)
 
 
 def arm_facts(players: Players, arm: Arm) -> ArmFacts:

@@ -32,17 +32,6 @@ class EpsilonDraws:
         return self._actions[step] if self._explore[step] else action
 
 
-class Roster:
-    """Hands the episodes given..count-1 to whichever environment is free, each once, in order."""
-
-    def __init__(self, count: int, given: int = 0) -> None:
-        self._left = iter(range(given, count))
-
-    def draw(self) -> int | None:
-        """The next episode's index, None when all are given out."""
-        return next(self._left, None)
-
-
 def max_agent_steps(max_frames: int, frameskip: int) -> int:
     """Agent steps within a cap on emulator frames, with room for a rounded-up last one."""
     return int(np.ceil(max_frames / frameskip)) + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from contextlib import closing
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 
 from sap_rl.atari.env import make_atari
 from sap_rl.attacks import ATTACKS
-from sap_rl.play.arms import Arm, AttackedPlayer, Players
+from sap_rl.play.arms import Arm
 from sap_rl.play.episodes import max_agent_steps
+from sap_rl.play.players import AttackedPlayer, Players
 from sap_rl.play.rollout import Step, rollout
 from sap_rl.types import PixelArray
 
@@ -49,7 +51,7 @@ def record(
     games = rollout(
         envs,
         player,
-        episodes=max(count, GAMES) * every,  # more than can be needed
+        episodes=itertools.count(),  # as many as it takes
         seed=seed + FRAMES_SEED,
         epsilon=protocol.epsilon,
         max_steps=max_agent_steps(protocol.max_frames, preprocess.frameskip),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from sap_rl.atari.fleet import Fleet, VectorEnv
-from sap_rl.play.episodes import EpsilonDraws, Roster, env_seed
+from sap_rl.play.episodes import EpsilonDraws, env_seed
 from sap_rl.types import ActionArray, PixelArray
 
 
@@ -66,131 +66,82 @@ class Step:
     ended: tuple[Episode, ...] = ()
 
 
-@dataclass
-class Position:
-    """Where games stand: enough to bring fresh emulators there, since these have no chance of
-    their own.
-
-    given: the next episode to be handed out; index: which one each environment plays, -1 for none;
-    actions: what was played in it so far, a byte each.
-    """
-
-    given: int = 0
-    index: list[int] = field(default_factory=list)
-    actions: list[bytearray] = field(default_factory=list)
-
-
 def rollout(
     envs: Fleet | VectorEnv,
     player: Player,
     *,
-    episodes: int,
+    episodes: Iterable[int],
     seed: int,
     epsilon: float,
     max_steps: int,
-    position: Position | None = None,
 ) -> Iterator[Step | Episode]:
-    """Play the episodes 0..episodes-1 of `seed`, every one to its end.
+    """Play these episodes of `seed`, every one to its end.
 
-    Each goes to the first free environment (autoreset NEXT_STEP, partial resets with a reset_mask);
-    an environment without an episode stands still where its group may, else idles at no-op, and
-    the player is not asked about it. So the list is unbiased by episode length. Yields every Step,
-    then the Episodes that it ended.
-
-    position: where to begin, the start of episode `given` if no environment plays; it moves along
-    and is true whenever a Step is told. Emulators are brought there by the recorded actions alone.
+    Each in turn goes to the first free environment (autoreset NEXT_STEP, partial resets with a
+    reset_mask); an environment without an episode stands still where its group may, else idles at
+    no-op, and the player is not asked about it. So the list is unbiased by episode length. Yields
+    every Step, then the Episodes that it ended.
     """
     fleet = envs if isinstance(envs, Fleet) else Fleet([envs])
-    games = _Games(fleet, position or Position(), episodes, seed, epsilon, max_steps)
+    games = _Games(fleet, episodes, seed, epsilon, max_steps)
     while (rows := games.playing()).size:
         assert fleet.obs is not None
-        shown, first = fleet.obs[rows], games.lengths[rows] == 0
-        decision = player.decide(shown, first, rows)
+        shown, begins = fleet.obs[rows], games.lengths[rows] == 0
+        decision = player.decide(shown, begins, rows)
         ended = games.step(rows, decision.actions)
         yield Step(shown, decision, ended)
         yield from ended
 
 
 class _Games:
-    """Which environment plays which episode, and what it has brought so far."""
+    """Which environment plays which episode, and what it has brought so far.
+
+    index [num_envs]: the episode that each plays, -1 for none.
+    """
 
     def __init__(
-        self,
-        fleet: Fleet,
-        position: Position,
-        episodes: int,
-        seed: int,
-        epsilon: float,
-        max_steps: int,
+        self, fleet: Fleet, episodes: Iterable[int], seed: int, epsilon: float, max_steps: int
     ) -> None:
-        self.fleet, self.at, self.seed = fleet, position, seed
+        self.fleet, self.seed = fleet, seed
         self.epsilon, self.max_steps = epsilon, max_steps
-        self.roster = Roster(episodes, position.given)
+        self.waiting = iter(episodes)
         self.draws: dict[int, EpsilonDraws] = {}
+        self.index = np.full(fleet.num_envs, -1)
         self.returns = np.zeros(fleet.num_envs)
         self.lengths = np.zeros(fleet.num_envs, dtype=np.int64)
-        if not position.index:
-            position.index = [self._next() for _ in range(fleet.num_envs)]
-            position.actions = [bytearray() for _ in range(fleet.num_envs)]
-        self._catch_up()
+        self._begin(np.arange(fleet.num_envs))
 
     def playing(self) -> np.ndarray:
         """The environments with an episode on."""
-        return np.flatnonzero(np.array(self.at.index) >= 0)
+        return np.flatnonzero(self.index >= 0)
 
     def step(self, rows: np.ndarray, chosen: np.ndarray) -> tuple[Episode, ...]:
         """Play what was chosen, but for epsilon; the episodes that end are replaced by others."""
         pairs = zip(rows.tolist(), chosen.tolist(), strict=True)
         actions = [self.draws[r].replace(int(self.lengths[r]), action) for r, action in pairs]
-        for row, action in zip(rows.tolist(), actions, strict=True):
-            self.at.actions[row].append(action)
-        terminated, truncated = self._play(rows, np.array(actions, dtype=np.int64))
-        over = terminated | truncated
-        ended = []
-        for row, cut in zip(rows[over].tolist(), (truncated & ~terminated)[over], strict=True):
-            episode, length = self.at.index[row], int(self.lengths[row])
-            ended.append(Episode(episode, float(self.returns[row]), length, bool(cut)))
-            self.at.index[row] = self._next()
-        freed = rows[over]
-        if (again := freed[np.array(self.at.index)[freed] >= 0]).size:
-            self._begin(again)
-        return tuple(ended)
-
-    def _play(self, rows: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        reward, terminated, truncated = self.fleet.step(rows, actions)
+        reward, terminated, truncated = self.fleet.step(rows, np.array(actions, dtype=np.int64))
         self.returns[rows] += reward
         self.lengths[rows] += 1
-        return terminated, truncated
-
-    def _next(self) -> int:
-        index = self.roster.draw()
-        if index is None:
-            return -1
-        self.at.given = index + 1
-        return index
+        over = terminated | truncated
+        freed, cut = rows[over], (truncated & ~terminated)[over]
+        told = (self.index[freed], self.returns[freed], self.lengths[freed], cut)
+        ended = zip(*(values.tolist() for values in told), strict=True)
+        episodes = tuple(Episode(*facts) for facts in ended)
+        if episodes:
+            self._begin(freed)
+        return episodes
 
     def _begin(self, rows: np.ndarray) -> None:
-        """Start the episodes of these rows, with nothing played in them."""
-        index = np.array(self.at.index)[rows].tolist()
-        self.fleet.reset(rows, np.array([env_seed(self.seed, i) for i in index]))
-        for row, episode in zip(rows.tolist(), index, strict=True):
+        """Hand the next episodes to these environments, as far as there are any."""
+        self.index[rows] = [next(self.waiting, -1) for _ in rows]
+        starting = rows[self.index[rows] >= 0]
+        if not starting.size:
+            return
+        index = self.index[starting].tolist()
+        self.fleet.reset(starting, np.array([env_seed(self.seed, i) for i in index]))
+        for row, episode in zip(starting.tolist(), index, strict=True):
             self.draws[row] = EpsilonDraws(
                 self.seed, episode, epsilon=self.epsilon, num_actions=self.fleet.num_actions,
                 max_steps=self.max_steps,
             )  # fmt: skip
-            self.at.actions[row] = bytearray()
-        self.returns[rows], self.lengths[rows] = 0.0, 0
-
-    def _catch_up(self) -> None:
-        """Begin all episodes so that they reach their places together: a neighbour that has none
-        yet may idle, one that stands at its place may not."""
-        played, rows = self.at.actions.copy(), self.playing()
-        lengths = np.array([len(played[row]) for row in rows.tolist()], dtype=np.int64)
-        longest = int(lengths.max(initial=0))
-        for left in range(longest, -1, -1):
-            if (starting := rows[lengths == left]).size:
-                self._begin(starting)
-            if left and (moving := rows[lengths >= left]).size:
-                actions = [played[row][-left] for row in moving.tolist()]
-                self._play(moving, np.array(actions, dtype=np.int64))
-        self.at.actions = played
+        self.returns[starting], self.lengths[starting] = 0.0, 0

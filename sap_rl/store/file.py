@@ -30,8 +30,9 @@ CREATE TABLE episode (
     cell TEXT NOT NULL, number INTEGER NOT NULL, return REAL NOT NULL, length INTEGER NOT NULL,
     truncated INTEGER NOT NULL, PRIMARY KEY (cell, number)
 ) WITHOUT ROWID;
-CREATE TABLE progress (cell TEXT PRIMARY KEY, tally TEXT NOT NULL, snapshot BLOB NOT NULL);
 """
+"""What a new store is made of. Stores of earlier versions have a table `progress` besides, which
+nothing reads."""
 
 
 class StoreFile:

@@ -139,12 +139,6 @@ def episode_row(episode: Episode) -> tuple[int, float, int, int]:
     return episode.index, episode.ret, episode.length, int(episode.truncated)
 
 
-def progress_row(key: str, arm_stats: ArmStats, snapshot: bytes) -> tuple[str, str, bytes]:
-    """Of the table `progress`."""
-    rows = [episode_row(episode) for episode in arm_stats.episodes]
-    return key, plain_json({"tally": arm_stats.to_json(), "episodes": rows}), snapshot
-
-
 def episode_from_row(row: Iterable[Any]) -> Episode:
     """What `episode_row` wrote."""
     index, ret, length, truncated = row

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +15,6 @@ from sap_rl.evaluation.code_version import in_versions, told
 from sap_rl.evaluation.results import Evaluation, read_evaluation
 from sap_rl.evaluation.summary import make_row
 from sap_rl.play.arm_stats import ArmFacts, ArmStats
-from sap_rl.play.rollout import Episode
 from sap_rl.store.file import MAGIC, StoreFile
 from sap_rl.store.listing import (
     Listed,
@@ -30,8 +29,6 @@ from sap_rl.store.records import (
     cell_row,
     episode_from_row,
     episode_row,
-    plain_json,
-    progress_row,
 )
 
 
@@ -103,59 +100,18 @@ class Store:
             rows = file.execute("SELECT key, complete FROM cell ORDER BY changed, key").fetchall()
         return {key: bool(complete) for key, complete in rows}
 
-    def begin(self, record: CellRecord) -> None:
-        """Make room for a cell that is played from its start."""
-        with self.file.writing() as file:
-            if not _complete(file, record.key):
-                file.execute("DELETE FROM episode WHERE cell = ?", (record.key,))
-            file.execute(_CELL.replace("REPLACE", "IGNORE"), cell_row(record))
+    def put(self, record: CellRecord) -> bool:
+        """Keep a cell in the place of what is there, unless that is complete; whether it was kept.
 
-    def add_episodes(self, key: str, episodes: Iterable[Episode]) -> None:
-        """Keep finished episodes of an incomplete cell."""
-        with self.file.writing() as file:
-            if not _complete(file, key):
-                file.executemany(_EPISODE, [(key, *episode_row(e)) for e in episodes])
-
-    def keep_progress(self, key: str, arm_stats: ArmStats, snapshot: bytes) -> None:
-        """Keep where an incomplete cell stands, and the episodes that it has by then."""
-        rows = [episode_row(episode) for episode in arm_stats.episodes]
-        counted = plain_json(arm_stats.to_json())
-        with self.file.writing() as file:
-            if _complete(file, key):
-                return
-            file.executemany(_EPISODE, [(key, *row) for row in rows])
-            file.execute("UPDATE cell SET tally = ? WHERE key = ?", (counted, key))
-            file.execute(_PROGRESS, progress_row(key, arm_stats, snapshot))
-
-    def progress(self, key: str) -> tuple[ArmStats, bytes] | None:
-        """What `keep_progress` kept last: exactly the episodes of that moment."""
-        with self.file.reading() as file:
-            found = file.execute(
-                "SELECT tally, snapshot FROM progress WHERE cell = ?", (key,)
-            ).fetchone()
-        if found is None:
-            return None
-        kept = json.loads(found[0])
-        arm_stats = ArmStats.from_json(
-            kept["tally"], [episode_from_row(row) for row in kept["episodes"]]
-        )
-        return arm_stats, found[1]
-
-    def put(self, record: CellRecord, *, progress: tuple[ArmStats, bytes] | None = None) -> bool:
-        """Keep a cell whole, unless a complete one is there already; whether it was kept.
-
-        progress: of an incomplete one, from which it can be played on; see `progress`.
+        An incomplete one has the episodes of whole blocks, from which it can be played on.
         """
         with self.file.writing() as file:
             if _complete(file, record.key):
                 return False
             file.execute("DELETE FROM episode WHERE cell = ?", (record.key,))
-            file.execute("DELETE FROM progress WHERE cell = ?", (record.key,))
             file.execute(_CELL, cell_row(record))
             rows = [(record.key, *episode_row(e)) for e in record.arm_stats.episodes]
             file.executemany(_EPISODE, rows)
-            if progress is not None:
-                file.execute(_PROGRESS, progress_row(record.key, *progress))
         return True
 
     def merge(self, other: Store) -> int:
@@ -167,11 +123,9 @@ class Store:
         mine, taken = self.cell_keys(), 0
         for key, complete in other.cell_keys().items():
             if complete or key not in mine:
-                progress = other.progress(key)
                 record = other.cell(key)
                 if record is not None:
-                    progress = None if record.complete else progress
-                    taken += self.put(record, progress=progress)
+                    taken += self.put(record)
         with other.file.reading() as file:
             asked = read_experiments(file)
         with self.file.writing() as file:
@@ -251,7 +205,6 @@ def is_store(path: Path) -> bool:
 
 
 _CELL = "INSERT OR REPLACE INTO cell VALUES (?, ?, ?, ?, ?, ?, ?)"
-_PROGRESS = "INSERT OR REPLACE INTO progress VALUES (?, ?, ?)"
 _EPISODE = "INSERT OR REPLACE INTO episode VALUES (?, ?, ?, ?, ?)"
 
 

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from sap_rl.atari.fleet import Fleet, make_fleet
+from sap_rl.atari.fleet import Fleet
 from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.machine import single_threaded
-from sap_rl.play.arm_games import ArmGames, add_noise_control, arm_facts
 from sap_rl.play.arms import Arm
 from sap_rl.play.episodes import max_agent_steps
-from sap_rl.play.frames import record_for_attack
+from sap_rl.play.noise_control import add_noise_control
 from sap_rl.play.rollout import Episode, Step
 from sap_rl.sweep.experiments import CellTask, PlannedExperiment
 
@@ -59,14 +58,11 @@ def _estimate(
     plan: PlannedExperiment, tasks: Sequence[CellTask], done: set[str]
 ) -> Iterator[CellEstimate]:
     run = plan.experiment.run()
-    s = run.settings
     add_noise_control(run.players, SOME_NOISE)
-    fleet = make_fleet(s.game, s.parallel, protocol=s.protocol, preprocess=run.agent.preprocess)
+    run.prepare([task.arm for task in tasks])
     rates: dict[tuple[str, str | None], float] = {}
-    if any(task.arm.victim for task in tasks):
-        record_for_attack(run.players, s.game)
     until = plan.experiment.until
-    with closing(fleet):
+    with closing(run.fleet(run.settings.parallel)) as fleet:
         length = _episode_length(run, fleet)
         for task in tasks:
             if task.key in done and until is None:
@@ -87,7 +83,7 @@ def _estimate(
 def _rate(run: EvaluationRun, arm: Arm, fleet: Fleet) -> float:
     """Steps per second; the first, in which much is done for the first time, does not count."""
     started = steps = passed = 0.0
-    with closing(_games(run, arm, fleet).play()) as events:  # type: ignore[type-var]
+    with closing(_play(run, arm, fleet)) as events:  # type: ignore[type-var]
         for event in events:
             if not isinstance(event, Step):
                 continue
@@ -106,7 +102,7 @@ def _episode_length(run: EvaluationRun, fleet: Fleet) -> float:
     ended."""
     steps = ended = 0
     began = time.perf_counter()
-    with closing(_games(run, Arm("original"), fleet).play()) as events:  # type: ignore[type-var]
+    with closing(_play(run, Arm("original"), fleet)) as events:  # type: ignore[type-var]
         for event in events:
             ended += isinstance(event, Episode)
             steps += len(event.pixels) if isinstance(event, Step) else 0
@@ -116,7 +112,5 @@ def _episode_length(run: EvaluationRun, fleet: Fleet) -> float:
     return min(steps / ended, cap) if ended else float(cap)
 
 
-def _games(run: EvaluationRun, arm: Arm, fleet: Fleet) -> ArmGames:
-    s = run.settings
-    facts = arm_facts(run.players, arm)
-    return ArmGames(run.players, arm, facts, fleet, s.seed, s.episodes)
+def _play(run: EvaluationRun, arm: Arm, fleet: Fleet) -> Iterator[Step | Episode]:
+    return run.games(arm, fleet, range(run.settings.episodes)).play()

@@ -16,7 +16,7 @@ from sap_rl.evaluation.code_version import joined, keyed
 from sap_rl.evaluation.run import EvaluationRun, versions
 from sap_rl.evaluation.settings import Settings
 from sap_rl.machine import commit
-from sap_rl.play.arms import Arm
+from sap_rl.play.arms import CALIBRATES, Arm
 from sap_rl.statistics.sequential import StoppingRule
 from sap_rl.store.cells import cell_key
 from sap_rl.store.records import ExperimentRecord
@@ -26,9 +26,6 @@ DECIDING = ("torch", "ale-py", "gymnasium", "numpy")
 
 MADE = ("versions", "commit")
 """What a manifest says beyond what determines the cell."""
-
-CALIBRATES = Arm("defended")
-"""Whose clean play sets the noise of the matched control."""
 
 
 @dataclass(frozen=True)

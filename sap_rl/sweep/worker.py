@@ -1,29 +1,26 @@
-"""Play one cell into a store, so that a process which dies loses next to nothing."""
+"""Play one cell into a store, block by block: a process that dies loses the games in progress."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 
-from sap_rl.atari.fleet import Fleet, make_fleet
+from sap_rl.atari.fleet import Fleet
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.code_version import of_today
 from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.machine import keep_freed_memory
-from sap_rl.play.arm_games import ArmGames, add_noise_control, arm_facts, block_players
-from sap_rl.play.arm_stats import ArmFacts, ArmStats
-from sap_rl.play.arms import Players
-from sap_rl.play.frames import record_for_attack
-from sap_rl.play.rollout import Episode, Step
+from sap_rl.play.arm_games import ArmGames
+from sap_rl.play.arm_stats import ArmStats
+from sap_rl.play.noise_control import add_noise_control
+from sap_rl.play.rollout import Episode
 from sap_rl.store.records import CellRecord
 from sap_rl.store.store import Store
 from sap_rl.sweep.experiments import CellTask, Experiment
 
-KEEP_EVERY = 32
-"""Steps after which a cell's whole state is kept; fixed, so that no outcome decides about it."""
 TELL_EVERY = 0.5
 """Seconds between two reports of how far a cell is."""
 
@@ -64,19 +61,20 @@ class CellPlayer:
         if known is not None and known.complete:
             yield known
             return
-        run = self._run_of(task.experiment)
-        players = _players_for(task, run)
-        facts = arm_facts(players, task.arm)
-        games = ArmGames(
-            players, task.arm, facts, self._emulators(task, run), task.experiment.settings.seed,
-            task.end, task.first, task.calibrates,
-        )  # fmt: skip
-        if (before := store.progress(task.key)) is not None and games.can_be_kept:
-            games.go_on(before[1], before[0])
-        else:
-            store.begin(CellRecord(task.key, task.manifest, facts, ArmStats(), complete=False))
+        games = self._games(task, self._run_of(task.experiment))
+        if known is not None and _whole_blocks(known.arm_stats, games):
+            games.arm_stats, games.sigma = known.arm_stats, known.sigma
         yield from _play_on(task, games, store)
-        yield _finish(task, games, facts, store)
+        kept = store.cell(task.key)
+        assert kept is not None
+        yield kept
+
+    def _games(self, task: CellTask, run: EvaluationRun) -> ArmGames:
+        if task.sigma is not None:
+            add_noise_control(run.players, task.sigma)
+        run.prepare([task.arm])
+        episodes = range(task.first, task.end)
+        return run.games(task.arm, self._emulators(task, run), episodes, calibrates=task.calibrates)
 
     def _run_of(self, experiment: Experiment) -> EvaluationRun:
         if self._run is None or self._experiment != experiment:
@@ -89,10 +87,7 @@ class CellPlayer:
         wanted = (s.game, parallel, s.protocol, run.agent.preprocess)
         if self._fleet is None or self._fleet[0] != wanted:
             self.close()
-            fleet = make_fleet(
-                s.game, parallel, protocol=s.protocol, preprocess=run.agent.preprocess
-            )
-            self._fleet = (wanted, fleet)
+            self._fleet = (wanted, run.fleet(parallel))
         return self._fleet[1]
 
     def close(self) -> None:
@@ -102,45 +97,38 @@ class CellPlayer:
         self._fleet = None
 
 
-def _players_for(task: CellTask, run: EvaluationRun) -> Players:
-    s = task.experiment.settings
-    if task.sigma is not None:
-        add_noise_control(run.players, task.sigma)
-    if task.arm.victim:
-        record_for_attack(run.players, s.game)
-    return block_players(run.players, s.seed, task.first)
+def _whole_blocks(played: ArmStats, games: ArmGames) -> bool:
+    """Whether these are the first blocks of a cell, and everything that was counted in them.
+
+    Earlier versions kept each episode as it ended, and counts from another moment.
+    """
+    found = [episode.index for episode in played.episodes]
+    whole = len(found) % games.fleet.num_envs == 0 or len(found) == len(games.episodes)
+    steps = sum(episode.length for episode in played.episodes)
+    return whole and found == list(games.episodes[: len(found)]) and played.steps == steps
 
 
 def _play_on(task: CellTask, games: ArmGames, store: Store) -> Iterator[CellProgress]:
-    """Every episode is kept when it ends, and where all games stand every so many steps."""
-    told = 0.0
-    ended: list[Episode] = []
-    for event in games.play():
-        arm_stats = games.arm_stats
-        if not isinstance(event, Step):
-            store.add_episodes(task.key, [event])
-            ended.append(event)
-        elif arm_stats.batches % KEEP_EVERY == 0 and games.can_be_kept:
-            by_now = replace(arm_stats, episodes=[*arm_stats.episodes, *event.ended])
-            store.keep_progress(task.key, by_now, games.snapshot())
-        if (now := time.monotonic()) - told > TELL_EVERY:
-            told = now
-            yield CellProgress(
-                task, len(arm_stats.episodes), arm_stats.steps, arm_stats.seconds, tuple(ended)
-            )
-            ended.clear()
+    """Every block is kept when its last game has ended."""
+    told, ended = 0.0, list[Episode]()
+    _keep(task, games, store)
+    for block in games.blocks():
+        for event in block:
+            if isinstance(event, Episode):
+                ended.append(event)
+            if (now := time.monotonic()) - told > TELL_EVERY:
+                told = now
+                yield _progress(task, games.arm_stats, ended)
+                ended.clear()
+        _keep(task, games, store)
     if ended:
-        arm_stats = games.arm_stats
-        yield CellProgress(
-            task, len(arm_stats.episodes), arm_stats.steps, arm_stats.seconds, tuple(ended)
-        )
+        yield _progress(task, games.arm_stats, ended)
 
 
-def _finish(task: CellTask, games: ArmGames, facts: ArmFacts, store: Store) -> CellRecord:
-    arm_stats = games.arm_stats
-    sigma = games.sigma(arm_stats.self_flipped.average) if task.calibrates else None
-    record = CellRecord(task.key, task.manifest, facts, arm_stats, True, sigma)
-    store.put(record)
-    kept = store.cell(task.key)
-    assert kept is not None
-    return kept
+def _keep(task: CellTask, games: ArmGames, store: Store) -> None:
+    manifest, stats = task.manifest, games.arm_stats
+    store.put(CellRecord(task.key, manifest, games.facts, stats, games.complete, games.sigma))
+
+
+def _progress(task: CellTask, stats: ArmStats, ended: Sequence[Episode]) -> CellProgress:
+    return CellProgress(task, len(stats.episodes), stats.steps, stats.seconds, tuple(ended))

@@ -16,7 +16,7 @@ from sap_rl import Evaluation, Protocol, UsageError, evaluate, load_agent, make_
 from sap_rl.evaluation.run import ArmEnded, ArmPlayed, ArmStarted, EvaluationRun
 from sap_rl.evaluation.settings import Settings
 from sap_rl.networks.nature import nature_network
-from sap_rl.play.arm_games import add_noise_control, matched_sigma
+from sap_rl.play.noise_control import add_noise_control, matched_sigma
 from sap_rl.reporting.tables.evaluation import console, evaluation_report
 
 SHORT = Protocol(max_frames=240, grad_samples=2)

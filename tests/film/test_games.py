@@ -10,12 +10,11 @@ import pytest
 import torch
 
 from sap_rl import Agent, Protocol
-from sap_rl.atari.fleet import make_fleet
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.evaluation.settings import Settings
-from sap_rl.film.games import Camera, Filmed, FilmedGames, Scene
-from sap_rl.play.arms import Arm, Players
+from sap_rl.film.games import Camera, FilmedGames, Scene
+from sap_rl.play.arms import Arm
 
 SHORT = Protocol(max_frames=100, grad_samples=2)
 SETTINGS = Settings(
@@ -54,21 +53,28 @@ def test_the_filmed_games_are_the_evaluations(filmed: tuple[FilmedGames, list[Sc
             assert row.returns[0] == views[0].score
 
 
-def test_it_decides_as_the_contestant(agent: Agent, frames: torch.Tensor) -> None:
-    """The same streams, asked the same number of times."""
-    players = Players(agent, SHORT, 0, defended=agent.defend("sap-100", seed=0))
-    fleet = make_fleet("BankHeist", 1, protocol=SHORT, preprocess=agent.preprocess)
-    camera = Camera(fleet.groups)
+def test_the_film_looks_on_as_a_probe_of_the_player_would(agent: Agent) -> None:
+    """Values on clean frames are those of the arm's flip probe, asked twice a step from its start;
+    nothing that is chosen depends on it."""
+    run = FilmedGames(agent, SETTINGS, 6)
+    views = [scene.views[1] for scene in run.play()]
+    arm = run.arms[1]
+    probe, player = run.players.flip_probe(arm), run.players.attacked_player(arm)
+    assert probe is not None
+    fleet = run.run.fleet(1)
     rows, first = np.array([0]), np.array([True])
-    for arm in (Arm("original", 1.0, "self"), Arm("defended", 1.0, "self")):
-        attacked_player, film = (
-            players.attacked_player(arm),
-            Filmed(players.attacked_player(arm), camera),
-        )
-        for i in range(6):
-            pixels = frames[i : i + 1].numpy()
-            wanted = attacked_player.decide(pixels, first, rows).actions.tolist()
-            assert film.decide(pixels, first, rows).actions.tolist() == wanted
+    fleet.reset(rows, np.array([run.facts.emulator_seed]))
+    for view in views:
+        assert fleet.obs is not None
+        pixels = fleet.obs.copy()
+        assert player.decide(pixels, first, rows).actions.tolist() == [view.chosen]
+        on_clean, again = (probe.q_values(pixels)[0].numpy() for _ in range(2))
+        np.testing.assert_array_equal(view.on_clean, on_clean)
+        assert view.wanted == on_clean.argmax()
+        before = views[view.steps - 2].self_flips if view.steps > 1 else 0
+        assert view.self_flips - before == (again.argmax() != on_clean.argmax())
+        fleet.step(rows, np.array([view.played]))
+        first = np.array([False])
     fleet.close()
 
 
@@ -113,7 +119,7 @@ def test_the_original_values_its_clean_frames_as_it_does(agent: Agent) -> None:
 
 
 def test_a_game_that_is_over_stays_as_it_ended_while_the_other_goes_on(agent: Agent) -> None:
-    """Two players of different length, by a cast in which one dies at once."""
+    """Two players of different length, of which one dies early."""
     run = FilmedGames(agent, SETTINGS, 50)
     games = iter([3, 5])
 

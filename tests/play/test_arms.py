@@ -12,7 +12,9 @@ from torch import nn
 
 from sap_rl.agents import Agent
 from sap_rl.atari.protocol import Preprocess, Protocol
-from sap_rl.play.arms import Arm, AttackedPlayer, Players, matching_sigma, plan
+from sap_rl.play.arms import Arm, plan
+from sap_rl.play.noise_control import matching_sigma
+from sap_rl.play.players import AttackedPlayer, Players
 
 SMALL = Preprocess(frames=2, height=6, width=6)
 

@@ -16,9 +16,9 @@ from sap_rl.audit.suite import DEEP, SUITE, applied
 from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.evaluation.settings import Settings
 from sap_rl.networks.loaders.native import write_native
-from sap_rl.play.arm_games import add_noise_control
 from sap_rl.play.arms import Arm
 from sap_rl.play.defended_player import defended_by, defended_name, parse_defended_player
+from sap_rl.play.noise_control import add_noise_control
 
 SHORT = Protocol(max_frames=60)
 

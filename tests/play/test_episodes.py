@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sap_rl.play.episodes import EpsilonDraws, Roster, env_seed, max_agent_steps
+from sap_rl.play.episodes import EpsilonDraws, env_seed, max_agent_steps
 
 
 def draws(index: int, *, epsilon: float = 0.3, max_steps: int = 400, seed: int = 5) -> list[int]:
@@ -39,11 +39,6 @@ def test_epsilon_0_and_1() -> None:
 def test_a_larger_epsilon_keeps_the_random_actions_of_a_smaller_one() -> None:
     few, more = draws(0, epsilon=0.1), draws(0, epsilon=0.5)
     assert all(a == b for a, b in zip(few, more, strict=True) if a != 99)
-
-
-def test_roster_gives_each_episode_once_in_order() -> None:
-    roster = Roster(3)
-    assert [roster.draw() for _ in range(5)] == [0, 1, 2, None, None]
 
 
 def test_env_seeds_are_31_bits_and_differ() -> None:

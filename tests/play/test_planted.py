@@ -12,7 +12,7 @@ from sap_rl.atari.protocol import Preprocess, Protocol
 from sap_rl.audit.checks import ORIGINAL, UNBOUNDED, frame_findings
 from sap_rl.audit.frames import FrameResult, examine, measure
 from sap_rl.audit.suite import BEST_OWN, NOISE, PAPER, Kind, applied
-from sap_rl.play.arms import Players
+from sap_rl.play.players import Players
 
 SMALL = Preprocess(frames=2, height=12, width=12)
 FRAMES = np.random.default_rng(0).integers(64, 192, size=(64, 2, 12, 12), dtype=np.uint8)

@@ -14,7 +14,9 @@ from tests.play.toy import Constant, Counting
 
 def play(num_envs: int, episodes: int, *, epsilon: float = 0.0) -> tuple[list, Counting, Constant]:
     envs, player = Counting(num_envs), Constant()
-    events = list(rollout(envs, player, episodes=episodes, seed=11, epsilon=epsilon, max_steps=20))
+    events = list(
+        rollout(envs, player, episodes=range(episodes), seed=11, epsilon=epsilon, max_steps=20)
+    )
     return events, envs, player
 
 
@@ -66,11 +68,21 @@ def test_the_step_holds_what_the_player_saw() -> None:
     assert shown == [counts for _, _, counts in player.asked]
 
 
+def test_later_episodes_alone_are_the_same_games() -> None:
+    def found(episodes: range) -> list[Episode]:
+        events = rollout(
+            Counting(3), Constant(), episodes=episodes, seed=11, epsilon=0.0, max_steps=20
+        )
+        return sorted((e for e in events if isinstance(e, Episode)), key=lambda e: e.index)
+
+    assert found(range(5, 9)) == found(range(9))[5:]
+
+
 def test_real_episodes_do_not_depend_on_the_number_of_environments() -> None:
     found = []
     for num_envs in (1, 3):
         envs = make_atari("BankHeist", num_envs, protocol=Protocol(max_frames=1200))
-        events = rollout(envs, Constant(), episodes=7, seed=2, epsilon=1.0, max_steps=301)
+        events = rollout(envs, Constant(), episodes=range(7), seed=2, epsilon=1.0, max_steps=301)
         found.append({e.index: e for e in events if isinstance(e, Episode)})
         envs.close()
     assert found[0] == found[1]

@@ -14,7 +14,8 @@ from sap_rl.atari.protocol import Preprocess, Protocol
 from sap_rl.attacks.gradients import input_gradient
 from sap_rl.attacks.objectives import margin
 from sap_rl.attacks.schedule import Schedule
-from sap_rl.play.arms import Arm, Players
+from sap_rl.play.arms import Arm
+from sap_rl.play.players import Players
 from sap_rl.play.victims import with_backward
 
 SMALL = Preprocess(frames=2, height=6, width=6)

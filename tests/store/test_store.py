@@ -147,9 +147,7 @@ def test_jsons_are_read_beside_stores(filled: Store, tmp_path: Path) -> None:
 
 def test_an_incomplete_cell_is_an_incomplete_row(store: Store) -> None:
     store.put_experiment(experiment())
-    empty = replace(record(0), arm_stats=ArmStats(), complete=False, sigma=None)
-    store.begin(empty)
-    store.add_episodes("cell0", arm_stats(0).episodes[:2])
+    store.put(replace(record(0), arm_stats=arm_stats(0, 2), complete=False, sigma=None))
     (found,) = store.evaluations()
     assert [(row.arm, row.episodes, row.complete) for row in found.rows] == [("original", 2, False)]
     assert not found.complete
@@ -178,33 +176,15 @@ def test_blocks_of_an_arm_add_up(store: Store) -> None:
     assert settings.episodes == row.episodes
 
 
-def test_progress_is_what_was_kept_last_and_ends_with_the_cell(store: Store) -> None:
-    store.begin(replace(record(0), arm_stats=ArmStats(), complete=False))
-    assert store.progress("cell0") is None
-    early = arm_stats(0, 2)
-    store.keep_progress("cell0", early, b"\x00snap")
-    store.add_episodes("cell0", arm_stats(0).episodes[2:3])
-    assert store.progress("cell0") == (early, b"\x00snap")
-    kept = store.cell("cell0")
-    assert kept is not None
-    assert len(kept.arm_stats.episodes) == 3, "an episode counts from the moment it ends"
-    store.put(record(0))
-    assert store.progress("cell0") is None
-
-
-def test_a_cell_played_from_its_start_forgets_earlier_tries(store: Store) -> None:
-    begun = replace(record(0), arm_stats=ArmStats(), complete=False)
-    store.begin(begun)
-    store.add_episodes("cell0", arm_stats(0).episodes)
-    store.begin(begun)
-    kept = store.cell("cell0")
-    assert kept is not None
-    assert kept.arm_stats.episodes == []
+def test_a_begun_cell_is_what_was_kept_last(store: Store) -> None:
+    begun = replace(record(0), arm_stats=ArmStats(), complete=False, sigma=None)
+    for kept in (begun, replace(begun, arm_stats=arm_stats(0, 2), sigma=0.1 / 7), begun, record(0)):
+        assert store.put(kept)
+        assert store.cell("cell0") == kept
 
 
 def test_a_cell_is_put_whole_whatever_an_earlier_try_left(store: Store) -> None:
-    store.begin(replace(record(0), arm_stats=ArmStats(), complete=False))
-    store.add_episodes("cell0", arm_stats(5).episodes)
+    store.put(replace(record(0), arm_stats=arm_stats(5), complete=False))
     store.put(record(0, episodes=2))
     assert store.cell("cell0") == record(0, episodes=2)
 
@@ -212,11 +192,23 @@ def test_a_cell_is_put_whole_whatever_an_earlier_try_left(store: Store) -> None:
 def test_a_complete_cell_never_changes(store: Store) -> None:
     assert store.put(record(0))
     assert not store.put(replace(record(0), arm_stats=arm_stats(5)))
-    store.begin(replace(record(0), arm_stats=ArmStats(), complete=False))
-    store.add_episodes("cell0", arm_stats(5).episodes)
-    store.keep_progress("cell0", arm_stats(5), b"")
+    assert not store.put(replace(record(0), arm_stats=ArmStats(), complete=False))
     assert store.cell("cell0") == record(0)
-    assert store.progress("cell0") is None
+
+
+def test_a_store_with_games_frozen_by_an_earlier_version_is_read_and_added_to(
+    store: Store,
+) -> None:
+    """It has a table more, which is left as it is."""
+    with store.file.writing() as file:
+        file.execute("CREATE TABLE progress (cell TEXT PRIMARY KEY, tally TEXT, snapshot BLOB)")
+        file.execute("INSERT INTO progress VALUES ('cell0', '{}', x'00')")
+    begun = replace(record(0), arm_stats=arm_stats(0, 2), complete=False)
+    store.put(begun)
+    with Store(store.path, make=False) as again:
+        assert again.cell("cell0") == begun
+        assert again.put(record(0))
+        assert again.cell("cell0") == record(0)
 
 
 def answered(store: Store, first: int, seeds: int, key: str) -> ExperimentRecord:
@@ -308,7 +300,7 @@ def test_merging_takes_what_is_missing_and_again_nothing(filled: Store, tmp_path
 def test_merging_prefers_complete_cells_and_keeps_begun_ones(store: Store, tmp_path: Path) -> None:
     with Store(tmp_path / "other.sqlite") as other:
         begun = replace(record(0), arm_stats=arm_stats(0, 2), complete=False)
-        store.begin(begun)
+        store.put(begun)
         other.put(record(0))
         other.put(replace(record(1), arm_stats=arm_stats(1, 1), complete=False))
         assert store.merge(other) == 2
@@ -379,20 +371,16 @@ def test_merged_answers_stay_in_the_order_in_which_they_were_given(
         assert [found.key for found in whole.experiments()] == ["old", "new"]
 
 
-def test_a_begun_cell_is_merged_with_what_it_is_played_on_from(
+def test_a_begun_cell_is_merged_and_replaced_by_the_complete_one(
     store: Store, tmp_path: Path
 ) -> None:
-    early = arm_stats(0, 2)
-    store.begin(replace(record(0), arm_stats=ArmStats(), complete=False))
-    store.keep_progress("cell0", early, b"\x00snap")
-    store.add_episodes("cell0", arm_stats(0).episodes[2:3])
+    store.put(replace(record(0), arm_stats=arm_stats(0, 2), complete=False))
     with Store(tmp_path / "all") as whole:
         assert whole.merge(store) == 1
         assert whole.cell("cell0") == store.cell("cell0")
-        assert whole.progress("cell0") == (early, b"\x00snap")
         store.put(record(0))
         assert whole.merge(store) == 1
-        assert whole.progress("cell0") is None
+        assert whole.cell("cell0") == record(0)
 
 
 def test_listed_and_dropped_experiments(filled: Store) -> None:
@@ -414,11 +402,9 @@ def test_listed_and_dropped_experiments(filled: Store) -> None:
 def _write(path: Path, numbers: range) -> None:
     with Store(path) as store:
         for number in numbers:
-            key = f"cell{number}"
-            store.begin(replace(record(number), arm_stats=ArmStats(), complete=False))
-            for episode in arm_stats(number).episodes:
-                store.add_episodes(key, [episode])
-            store.keep_progress(key, arm_stats(number), b"x" * 1000)
+            for episodes in range(4):
+                kept = arm_stats(number, episodes)
+                store.put(replace(record(number), arm_stats=kept, complete=False))
             store.put(record(number))
 
 
@@ -569,9 +555,9 @@ def test_a_locked_store_is_one_line_and_nothing_is_lost(filled: Store) -> None:
 def test_no_space_left_is_one_line_and_what_is_there_stays(filled: Store) -> None:
     (pages,) = filled.file.connection.execute("PRAGMA page_count").fetchone()
     filled.file.connection.execute(f"PRAGMA max_page_count = {pages}")
-    filled.begin(replace(record(8), arm_stats=ArmStats(), complete=False))
+    manifest = {"code": "x" * 200_000}
     with pytest.raises(UsageError, match="no space left on the disk; what was written is kept"):
-        filled.keep_progress("cell8", arm_stats(8), bytes(200_000))
+        filled.put(replace(record(8), manifest=manifest, complete=False))
     assert filled.evaluations() == [wanted()]
     filled.file.connection.execute("PRAGMA max_page_count = 100000")
     assert filled.put(record(8))
@@ -658,7 +644,7 @@ def test_exports_that_cannot_be(
     assert sorted(p.suffix for p in tmp_path.iterdir() if p.suffix in (".csv", ".parquet")) == []
 
 
-def test_tallies_add_up_as_if_counted_in_one_go() -> None:
+def test_counts_add_up_as_if_counted_in_one_go() -> None:
     a, b = arm_stats(1), arm_stats(2)
     both = ArmStats()
     for step in (*steps(1), *steps(2)):

@@ -16,8 +16,8 @@ from sap_rl.defenses.names import NOISE_CONTROL
 from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.results import Change, Evaluation, Row
 from sap_rl.evaluation.settings import Settings
-from sap_rl.play.arms import PROBE_EVERY
 from sap_rl.play.defended_player import defended_name
+from sap_rl.play.players import PROBE_EVERY
 from sap_rl.reporting.tables.flags import CHECK_FAILED, COVERAGE, FLAGS, ONE_NETWORK, SEVERAL_LOOKS
 from sap_rl.zoo.score import Check, likely_causes
 

@@ -14,7 +14,7 @@ from sap_rl.atari.preprocess import Preprocess, preprocess_entries
 from sap_rl.attacks.gradients import is_random
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import Row
-from sap_rl.play.arms import some_frames
+from sap_rl.play.players import some_frames
 from sap_rl.training.checkpoint import Saved, latest_checkpoint, read_checkpoint
 from sap_rl.training.dqn.restart import prepare_folder, require_same
 from sap_rl.training.fields import with_defaults
