@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -10,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from sap_rl.errors import UsageError, unknown
-from sap_rl.evaluation.assembly import AgentFacts, assemble, settings_from_json
+from sap_rl.evaluation.assembly import assemble
 from sap_rl.evaluation.code_version import in_versions, told
 from sap_rl.evaluation.results import Evaluation, read_evaluation
 from sap_rl.evaluation.summary import make_row
+from sap_rl.plain import from_plain, json_line, read_json
 from sap_rl.play.arm_stats import ArmFacts, ArmStats
 from sap_rl.play.rollout import Episode
 from sap_rl.store.file import MAGIC, StoreFile
@@ -25,12 +25,14 @@ from sap_rl.store.listing import (
     write_experiment,
 )
 from sap_rl.store.records import (
+    Asked,
     CellRecord,
     ExperimentRecord,
     cell_row,
+    counted_stats,
+    counts,
     episode_from_row,
     episode_row,
-    plain_json,
     progress_row,
 )
 
@@ -64,7 +66,7 @@ class Store:
     def listed(self) -> list[Listed]:
         """All of them in a few facts, the earliest first."""
         with self.file.reading() as file:
-            return listed(file)
+            return listed(file, self.asked)
 
     def drop(self, keys: Sequence[str]) -> None:
         """Forget experiments by their keys; cells stay, so that a sweep which asks for one again
@@ -90,11 +92,11 @@ class Store:
         if found is None:
             return None
         text, facts, arm_stats, sigma, complete = found
-        episodes, manifest = [episode_from_row(row) for row in rows], json.loads(text)
+        episodes, manifest = [episode_from_row(row) for row in rows], read_json(text)
         manifest = in_versions(manifest, manifest.get("attack"), manifest.get("defense"))
         with self._understood(f"cell {key}", manifest):
-            played = ArmStats.from_json(json.loads(arm_stats), episodes)
-            its = ArmFacts(**json.loads(facts))
+            played = counted_stats(read_json(arm_stats), episodes)
+            its = from_plain(ArmFacts, read_json(facts))
         return CellRecord(key, manifest, its, played, bool(complete), sigma)
 
     def cell_keys(self) -> dict[str, bool]:
@@ -119,7 +121,7 @@ class Store:
     def keep_progress(self, key: str, arm_stats: ArmStats, snapshot: bytes) -> None:
         """Keep where an incomplete cell stands, and the episodes that it has by then."""
         rows = [episode_row(episode) for episode in arm_stats.episodes]
-        counted = plain_json(arm_stats.to_json())
+        counted = json_line(counts(arm_stats))
         with self.file.writing() as file:
             if _complete(file, key):
                 return
@@ -135,11 +137,9 @@ class Store:
             ).fetchone()
         if found is None:
             return None
-        kept = json.loads(found[0])
-        arm_stats = ArmStats.from_json(
-            kept["tally"], [episode_from_row(row) for row in kept["episodes"]]
-        )
-        return arm_stats, found[1]
+        kept = read_json(found[0])
+        episodes = [episode_from_row(row) for row in kept["episodes"]]
+        return counted_stats(kept["tally"], episodes), found[1]
 
     def put(self, record: CellRecord, *, progress: tuple[ArmStats, bytes] | None = None) -> bool:
         """Keep a cell whole, unless a complete one is there already; whether it was kept.
@@ -191,25 +191,26 @@ class Store:
 
     def evaluation(self, record: ExperimentRecord) -> Evaluation:
         """One experiment as far as it was played, intervals, changes and checks computed anew."""
-        manifest = record.manifest
-        with self._understood(f"experiment {record.key}", manifest):
-            settings = settings_from_json(manifest["settings"])
-            about = AgentFacts.from_json(manifest["agent"])
+        asked = self.asked(record)
         rows = []
         for arm, keys in record.arms:
             cells = [cell for key in keys if (cell := self.cell(key)) is not None]
             if cells:
                 arm_stats = sum((cell.arm_stats for cell in cells[1:]), cells[0].arm_stats)
-                rows.append(make_row(settings, arm, cells[0].facts, arm_stats))
-        versions, arms = manifest["versions"], len(record.arms)
-        return assemble(settings, about, rows, versions, arms=arms, made=manifest)
+                rows.append(make_row(asked.settings, arm, cells[0].facts, arm_stats))
+        return assemble(asked.settings, asked.agent, asked.made, rows, arms=len(record.arms))
+
+    def asked(self, record: ExperimentRecord) -> Asked:
+        """What one of its experiments asked; UsageError where another version wrote it."""
+        with self._understood(f"experiment {record.key}", record.manifest):
+            return record.asked
 
     @contextmanager
     def _understood(self, what: str, manifest: Mapping[str, Any]) -> Iterator[None]:
         """One line instead of a traceback where another version wrote what this one has not."""
         try:
             yield
-        except (TypeError, KeyError, ValueError) as error:
+        except (KeyError, UsageError) as error:
             made = manifest.get("versions", {}).get("sap-rl", "unsaid")
             raise UsageError(
                 f"store '{self.path}': {what} was made by another version of sap_rl ({made}, code "
