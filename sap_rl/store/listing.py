@@ -66,7 +66,7 @@ class Listed:
     @property
     def old(self) -> bool:
         """Whether other versions than this code's made it."""
-        return self.code != of_today(self.code)
+        return self.code is None or self.code != of_today(self.code)
 
 
 def listed(
