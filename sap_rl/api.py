@@ -15,7 +15,7 @@ from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks.names import DEFAULT_ATTACK
 from sap_rl.attacks.schedule import EVERY, Schedule, parse_schedule
 from sap_rl.defenses.names import Backward
-from sap_rl.evaluation.assembly import Origin
+from sap_rl.evaluation.facts import Origin
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.evaluation.settings import Settings

@@ -45,6 +45,11 @@ class Schedule:
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise UsageError(f"temperature must be a positive number, got {self.temperature}")
 
+    @property
+    def text(self) -> str:
+        """As `parse_schedule` reads it, without the temperature: every, rate-0.25."""
+        return self.when if self.level is None else f"{self.when}-{self.level:g}"
+
 
 EVERY = Schedule()
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from sap_rl.audit.checks import frame_findings, game_findings
 from sap_rl.audit.frames import FrameResult
+from sap_rl.audit.settings import AuditSettings
 from sap_rl.audit.suite import Kind
 from sap_rl.audit.worst import (
     Comparison,
@@ -23,8 +23,41 @@ from sap_rl.audit.worst import (
     worst_cases,
 )
 from sap_rl.evaluation.comparison import Finding
+from sap_rl.evaluation.facts import AgentFacts, Made
+from sap_rl.plain import json_object, to_plain
 from sap_rl.play.defended_player import defended_name
 from sap_rl.statistics.intervals import Interval, reaches
+
+
+@dataclass(frozen=True)
+class AuditFacts:
+    """What an audit asked of whom.
+
+    settings: as it was played, lambdas, episodes and frames always said; sigma: of the noise on Q
+    that is the matched control, None before it is known.
+    """
+
+    settings: AuditSettings
+    agent: AgentFacts
+    made: Made
+    sigma: float | None = None
+
+    @property
+    def defense(self) -> str:
+        """As a table calls who plays as `defended`, empty where nobody does."""
+        return defended_name(self.settings.defense or "", self.settings.game)
+
+    def plain(self) -> dict[str, Any]:
+        """The card's `config`: the settings, who was audited, and the code."""
+        settings: dict[str, Any] = to_plain(self.settings)
+        return settings | {
+            "agent": self.agent.name,
+            "agent_sha256": self.agent.sha256,
+            "threads": self.agent.threads,
+            "sigma": self.sigma,
+            "commit": self.made.commit,
+            "code": self.made.code,
+        }
 
 
 @dataclass(frozen=True)
@@ -35,8 +68,7 @@ class AuditCard:
     the smallest and the largest lambda), None for one lambda; verdicts: plain sentences.
     """
 
-    config: dict[str, Any]
-    versions: dict[str, str]
+    facts: AuditFacts
     complete: bool
     frames: tuple[FrameResult, ...]
     games: tuple[GameCell, ...]
@@ -56,7 +88,8 @@ class AuditCard:
 
     def to_json(self) -> str:
         """One JSON object; `lam` is spelled lambda there; never NaN or Infinity."""
-        whole = asdict(self)
+        whole: dict[str, Any] = to_plain(self)
+        del whole["facts"]
         for plain in whole["frames"]:
             plain["frames"] = len(plain.pop("first"))
             del plain["again"]
@@ -66,12 +99,12 @@ class AuditCard:
             part["lambda"] = part.pop("lam")
         for part in whole["games"]:
             del part["row"]["lam"]
-        return json.dumps(whole, indent=1, allow_nan=False) + "\n"
+        facts = {"config": self.facts.plain(), "versions": self.facts.made.versions}
+        return json_object(facts | whole)
 
 
 def make_card(
-    config: dict[str, Any],
-    versions: dict[str, str],
+    facts: AuditFacts,
     frames: Sequence[FrameResult],
     games: Sequence[GameCell],
     kinds: dict[str, Kind],
@@ -79,17 +112,17 @@ def make_card(
     complete: bool,
 ) -> AuditCard:
     """The card of what was measured by now."""
-    worst = worst_cases(games, kinds, config["seed"])
-    comparisons = compare(games, worst, config["seed"])
-    observation = config["protocol"]["observation"]
+    settings = facts.settings
+    worst = worst_cases(games, kinds, settings.seed)
+    comparisons = compare(games, worst, settings.seed)
+    observation = settings.protocol.observation
     checks = (*frame_findings(frames, kinds), *game_findings(games, kinds, observation))
     area = {
         player: curve_area([(w.lam, w.mean) for w in worst if w.player == player])
         for player in dict.fromkeys(w.player for w in worst)
     }
     return AuditCard(
-        config,
-        versions,
+        facts,
         complete,
         tuple(frames),
         tuple(games),
@@ -97,13 +130,13 @@ def make_card(
         area,
         comparisons,
         checks,
-        verdicts(config, games, worst, comparisons, kinds, complete=complete),
+        verdicts(facts, games, worst, comparisons, kinds, complete=complete),
         kinds,
     )
 
 
 def verdicts(
-    config: dict[str, Any],
+    facts: AuditFacts,
     games: Sequence[GameCell],
     worst: Sequence[Worst],
     comparisons: Sequence[Comparison],
@@ -113,12 +146,12 @@ def verdicts(
 ) -> tuple[str, ...]:
     """What was found, one sentence per question and lambda."""
     found = []
-    defense = defended_name(config["defense"] or "", config["game"])
+    defense = facts.defense
     floor = next((cell for cell in games if cell.player == "random"), None)
     for lam in dict.fromkeys(w.lam for w in worst):
         here = {w.player: w for w in worst if w.lam == lam}
         name = "defended" if "defended" in here else "original"
-        found += _beside_the_paper(lam, here[name], defense or config["agent"])
+        found += _beside_the_paper(lam, here[name], defense or facts.agent.name)
         between = {c.second: c for c in comparisons if c.lam == lam}
         if defense and "original" in between:
             at_floor = floor is not None and _at_floor(here, floor)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -94,18 +93,12 @@ class FrameResult:
         """Over frames, in units of Q."""
         return float(np.mean(self.value_lost))
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values; arrays rounded to what a mean over frames can tell."""
-        plain = asdict(self)
-        for name in ("margin_lost", "value_lost"):
-            plain[name] = [round(value, 7) for value in plain[name]]
-        return plain
-
-
-def frame_result(cell: dict[str, Any]) -> FrameResult:
-    """A stored result."""
-    arrays = ("margin_lost", "value_lost", "first", "again")
-    return FrameResult(**cell | {name: tuple(cell[name]) for name in arrays})
+    def rounded(self) -> FrameResult:
+        """With arrays to what a mean over frames can tell, as cells are kept."""
+        margin, value = (
+            tuple(round(lost, 7) for lost in array) for array in (self.margin_lost, self.value_lost)
+        )
+        return replace(self, margin_lost=margin, value_lost=value)
 
 
 def players_for(players: Players, entry: Entry) -> Players:

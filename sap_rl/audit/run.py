@@ -10,12 +10,9 @@ from typing import Any
 import torch
 
 from sap_rl.agents import Agent
-from sap_rl.audit.card import AuditCard, make_card
+from sap_rl.audit.card import AuditCard, AuditFacts, make_card
 from sap_rl.audit.checks import ORIGINAL, UNBOUNDED
-from sap_rl.audit.frames import (
-    FrameResult,
-    frame_result,
-)
+from sap_rl.audit.frames import FrameResult
 from sap_rl.audit.settings import AuditSettings
 from sap_rl.audit.suite import (
     BEST_OWN,
@@ -34,9 +31,11 @@ from sap_rl.defenses.defended import backwards_of, sampler_of
 from sap_rl.defenses.names import NOISE_CONTROL
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.code_version import AUDITED_BEFORE, code_version, keyed
-from sap_rl.evaluation.results import row_from_json
+from sap_rl.evaluation.facts import AgentFacts, Made
+from sap_rl.evaluation.results import Row
 from sap_rl.evaluation.run import EvaluationRun, versions
 from sap_rl.machine import commit, keep_freed_memory
+from sap_rl.plain import from_plain
 from sap_rl.play.arms import ArmName
 from sap_rl.play.defended_player import parse_defended_player
 from sap_rl.play.noise_control import add_noise_control
@@ -119,7 +118,7 @@ class Audit:
         """
         keep_freed_memory()
         for made in self._cells(self._frame_plans()):
-            result = frame_result(made.cell)
+            result = from_plain(FrameResult, made.cell)
             self._frames[made.plan.name] = result
             text = f"flips {result.flip_rate:.0%}, margin lost {result.mean_margin_lost:.4f}"
             yield self._ended(made, text)
@@ -129,7 +128,7 @@ class Audit:
                 yield self._ended(made, f"sigma {made.cell['sigma']:.4g}")
         try:
             for made in self._cells(self._game_plans()):
-                plan, row = made.plan, row_from_json(made.cell)
+                plan, row = made.plan, from_plain(Row, made.cell)
                 title = plan.entry.title if plan.entry else "none"
                 self._games[plan.name] = GameCell(plan.player, title, plan.lam, row)
                 yield self._ended(made, f"return {row.mean:.1f}")
@@ -140,25 +139,16 @@ class Audit:
     def card(self) -> AuditCard:
         """What is known by now."""
         s = self.settings
-        config = asdict(s) | {
-            "lams": s.budgets,
-            "episodes": s.episodes_each,
-            "frames": s.frames_each,
-            "agent": self.agent.name,
-            "agent_sha256": self.agent.sha256,
-            "threads": self.threads,
-            "sigma": self._sigma(),
-            "commit": commit(),
-            "code": code_version(
-                [self.agent, self.players.defended],
-                attacks=dict.fromkeys(entry.attack for entry in self.suite),
-                defenses=[NOISE_CONTROL] if "matched" in self.kinds else [],
-            ),
-        }
+        played = replace(s, lams=s.budgets, episodes=s.episodes_each, frames=s.frames_each)
+        about = AgentFacts.of(self.agent, self.players.defended, threads=self.threads)
+        code = code_version(
+            [self.agent, self.players.defended],
+            attacks=dict.fromkeys(entry.attack for entry in self.suite),
+            defenses=[NOISE_CONTROL] if "matched" in self.kinds else [],
+        )
+        facts = AuditFacts(played, about, Made(versions(), commit(), code), self._sigma())
         kinds: dict[str, Kind] = {str(name): kind for name, kind in self.kinds.items()}
-        return make_card(
-            config, versions(), self.frames, self.games, kinds, complete=self.complete
-        )  # fmt: skip
+        return make_card(facts, self.frames, self.games, kinds, complete=self.complete)
 
     def _cells(self, plans: list[_Plan]) -> Iterator[CellMade[_Plan]]:
         self.order += [plan.name for plan in plans]

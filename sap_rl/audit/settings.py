@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from sap_rl.atari.protocol import Protocol
 from sap_rl.errors import UsageError, require_positive, unknown
 from sap_rl.evaluation.settings import MAX_ENVS, Settings
+from sap_rl.plain import Option
 from sap_rl.play.frames import EVERY
 
 Budget = Literal["quick", "standard", "thorough"]
@@ -40,7 +41,7 @@ class AuditSettings:
     game: str
     lams: tuple[float, ...] = ()
     defense: str | None = "sap-100"
-    defense_options: dict[str, Any] = field(default_factory=dict)
+    defense_options: dict[str, Option] = field(default_factory=dict)
     budget: Budget = "standard"
     episodes: int | None = None
     frames: int | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from sap_rl.audit.frames import Exam, examine, look, measure
 from sap_rl.audit.games import play_games, playing_games, record_play
 from sap_rl.audit.settings import AuditSettings
 from sap_rl.audit.suite import Entry
+from sap_rl.plain import to_plain
 from sap_rl.play.arms import Arm, ArmName
 from sap_rl.play.frames import FITTING
 from sap_rl.play.noise_control import matching_sigma
@@ -56,7 +56,9 @@ class Workshop:
     ) -> dict[str, Any]:  # fmt: skip
         """EvaluationRun 1: what an attack does to a player's recorded frames."""
         assert entry is not None
-        return measure(self._players(), self.exam(player), entry, lam).to_json()
+        result = measure(self._players(), self.exam(player), entry, lam).rounded()
+        cell: dict[str, Any] = to_plain(result)
+        return cell
 
     def match(
         self, _place: int, player: ArmName, _entry: Entry | None, _lam: float
@@ -78,7 +80,9 @@ class Workshop:
         if place not in self._fleets:
             self._fleets[place] = playing_games(self.players, settings)
         arm = Arm(player, lam, entry.victim if entry else None)
-        return asdict(play_games(self._players(), settings, arm, entry, self._fleets[place]))
+        row = play_games(self._players(), settings, arm, entry, self._fleets[place])
+        cell: dict[str, Any] = to_plain(row)
+        return cell
 
     def close(self) -> None:
         """Close the emulators; new ones are made when needed again."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sap_rl.cli.terminal import INTERRUPTED_STATUS, add_option, listen, load_players, set_threads
-from sap_rl.evaluation.assembly import Origin
+from sap_rl.evaluation.facts import Origin
 from sap_rl.evaluation.run import EvaluationRun, Event
 from sap_rl.files import check_folder, check_writable, write_atomically
 from sap_rl.reporting.live.bars import ProgressBar

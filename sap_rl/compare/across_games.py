@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -103,14 +103,14 @@ def scores_of(evaluations: Iterable[Evaluation], arm: Player, lam: float) -> Sco
     """
     found: dict[str, dict[str, dict[int, Row]]] = {}
     for evaluation in evaluations:
-        config = evaluation.config
         row = _row(evaluation, arm, lam)
         if row is None or not row.complete or row.normalised is None:
             continue
-        seeds = found.setdefault(config["game"], {}).setdefault(_network(config, arm), {})
-        before = seeds.get(config["seed"])
+        game, seed = evaluation.settings.game, evaluation.settings.seed
+        seeds = found.setdefault(game, {}).setdefault(_network(evaluation, arm), {})
+        before = seeds.get(seed)
         if before is None or _rank(row) > _rank(before):
-            seeds[config["seed"]] = row
+            seeds[seed] = row
     return {
         game: [
             np.concatenate([_normalised(row) for row in seeds.values()]) for seeds in nets.values()
@@ -128,20 +128,20 @@ def _weak(evaluations: Sequence[Evaluation], lam: float) -> tuple[str, ...]:
     """Games in which some network and seed was attacked, but never on its own gradient."""
     attacked: dict[tuple[str, str, int], set[str | None]] = {}
     for evaluation in evaluations:
-        config = evaluation.config
-        unit = (config["game"], _network(config, "defended"), config["seed"])
+        settings = evaluation.settings
+        unit = (settings.game, _network(evaluation, "defended"), settings.seed)
         rows = [row for row in evaluation.rows if (row.arm, row.lam) == ("defended", lam)]
         attacked.setdefault(unit, set()).update(row.victim for row in rows if row.complete)
     weak = {game for (game, _, _), victims in attacked.items() if victims and "self" not in victims}
     return tuple(sorted(weak)) if lam else ()
 
 
-def _network(config: Mapping[str, Any], arm: Player) -> str:
+def _network(evaluation: Evaluation, arm: Player) -> str:
     """Whose weights play: the agent's behind a defence too, unless it is another agent."""
-    own = str(config["agent_sha256"] or config["agent"])
-    if arm == "original" or not str(config["defense"]).startswith(ANOTHER):
-        return own
-    return str(config.get("defended_sha256") or config["defense"])
+    agent, defense = evaluation.agent, evaluation.settings.defense or ""
+    if arm == "original" or not defense.startswith(ANOTHER):
+        return agent.sha256 or agent.name
+    return agent.defended_sha256 or defense
 
 
 def _row(evaluation: Evaluation, arm: Player, lam: float) -> Row | None:
@@ -168,9 +168,9 @@ Key = tuple[str, str, str]
 def _groups(evaluations: Iterable[Evaluation]) -> dict[Key, list[Evaluation]]:
     found: dict[Key, list[Evaluation]] = {}
     for evaluation in evaluations:
-        config = evaluation.config
-        defense = defended_name(defense_name(config), config["game"])
-        key = (attack_name(config), defense, rules_of(evaluation))
+        settings = evaluation.settings
+        defense = defended_name(defense_name(settings), settings.game)
+        key = (attack_name(settings), defense, rules_of(evaluation))
         found.setdefault(key, []).append(evaluation)
     return dict(sorted(found.items()))
 
@@ -192,10 +192,10 @@ def _across(
 ) -> Across:
     original, defended = sides
     rng = numpy_stream(0, "across games", *name, str(lam))
-    here = [e for e in group if e.config["game"] in original]
+    here = [e for e in group if e.settings.game in original]
     networks: dict[str, dict[str, str]] = {game: {} for game in original}
-    for config in (evaluation.config for evaluation in here):
-        networks[config["game"]].setdefault(_network(config, "original"), str(config["agent"]))
+    for e in here:
+        networks[e.settings.game].setdefault(_network(e, "original"), e.agent.name)
     return Across(
         *name,
         lam,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from sap_rl.compare.payoffs import Payoffs, payoffs
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import Evaluation
+from sap_rl.plain import json_object
 from sap_rl.seeds import numpy_stream
 from sap_rl.statistics.intervals import Array, mean_interval
 from sap_rl.statistics.matrix_game import Solution, solve
@@ -51,7 +51,7 @@ class MatrixGame:
         return float(self.solution.rows @ self.solution.secured)
 
     def plain(self) -> dict[str, Any]:
-        """As plain JSON, without the single episodes."""
+        """What its JSON says, without the single episodes."""
         found, game = self.payoffs, self.solution
         return {
             "game": found.game,
@@ -60,21 +60,21 @@ class MatrixGame:
             "looked": found.looked,
             "defenses": found.defenses,
             "attacks": found.attacks,
-            "payoff": found.means.tolist(),
+            "payoff": found.means,
             "left_out": found.left_out,
             "missing": found.missing,
             "value": game.value,
             "low": self.low,
             "high": self.high,
             "gap": game.gap,
-            "defense_mixture": game.rows.tolist(),
-            "attack_mixture": game.columns.tolist(),
-            "defense_secures": game.secured.tolist(),
-            "attack_concedes": game.conceded.tolist(),
-            "defense_exploitability": game.row_exploitability.tolist(),
-            "attack_exploitability": game.column_exploitability.tolist(),
+            "defense_mixture": game.rows,
+            "attack_mixture": game.columns,
+            "defense_secures": game.secured,
+            "attack_concedes": game.conceded,
+            "defense_exploitability": game.row_exploitability,
+            "attack_exploitability": game.column_exploitability,
             "informed": self.informed,
-            "held_out": None if self.held_out is None else asdict(self.held_out),
+            "held_out": self.held_out,
         }
 
 
@@ -98,8 +98,7 @@ def matrix_game(played: Payoffs, *, seed: int = 0) -> MatrixGame:
 
 def matrix_games_json(found: Sequence[MatrixGame]) -> str:
     """One JSON object; never NaN or Infinity."""
-    whole = {"contests": [each.plain() for each in found]}
-    return json.dumps(whole, indent=1, allow_nan=False) + "\n"
+    return json_object({"contests": [each.plain() for each in found]})
 
 
 def value_interval(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from sap_rl.compare.played import CellName, Played, differences, lookalikes, played_cells
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import Evaluation
+from sap_rl.plain import json_object, to_plain
 from sap_rl.statistics.significance import (
     Difference,
     holm,
@@ -74,10 +74,9 @@ class Comparison:
 
     def to_json(self) -> str:
         """One JSON object; never NaN or Infinity."""
-        whole: dict[str, Any] = asdict(self) | {"differs": self.differs, "alpha": ALPHA}
-        for plain, cell in zip(whole["cells"], self.cells, strict=True):
-            plain["differs"] = cell.differs
-        return json.dumps(whole, indent=1, allow_nan=False) + "\n"
+        cells = [to_plain(cell) | {"differs": cell.differs} for cell in self.cells]
+        whole = to_plain(self) | {"cells": cells, "differs": self.differs, "alpha": ALPHA}
+        return json_object(whole)
 
 
 def compare(a: Sequence[Evaluation], b: Sequence[Evaluation]) -> Comparison:

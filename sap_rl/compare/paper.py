@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sap_rl.atari.games import game_facts
-from sap_rl.compare.played import agent_name, differences, lookalikes
+from sap_rl.compare.played import agent_name, differences, lookalikes, seen_rules
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import Change, Evaluation
+from sap_rl.plain import json_object, to_plain
 
 Sign = Literal["same", "other", "unclear"]
 
@@ -64,8 +64,7 @@ class PaperComparison:
 
     def to_json(self) -> str:
         """One JSON object; never NaN or Infinity."""
-        whole = asdict(self) | {"differs": self.differs}
-        return json.dumps(whole, indent=1, allow_nan=False) + "\n"
+        return json_object(to_plain(self) | {"differs": self.differs})
 
 
 def against_paper(evaluations: Sequence[Evaluation]) -> PaperComparison:
@@ -82,7 +81,7 @@ def against_paper(evaluations: Sequence[Evaluation]) -> PaperComparison:
             "attack fgsm, victim self, frames all, observation float, and one of its lambdas"
         )
     there = {(cell.game, cell.lam) for cell in cells}
-    games = sorted({evaluation.config["game"] for evaluation in evaluations})
+    games = sorted({evaluation.settings.game for evaluation in evaluations})
     printed = [(game, lam) for game in games for lam in sorted(game_facts(game).paper_percent)]
     return PaperComparison(
         cells,
@@ -125,26 +124,26 @@ def _cells(evaluations: Sequence[Evaluation]) -> Iterator[PaperCell]:
 def _rules(evaluation: Evaluation, lam: float) -> dict[str, Any]:
     """What the returns of a change's cells depend on, besides the agent and the seed; the attack's
     rules where it attacks, but for those that the paper's protocol sets."""
-    rules = {k: v for k, v in evaluation.protocol.items() if k not in ATTACKS_RULES}
-    seen = rules.pop("preprocess", {})
-    rules["precision"] = evaluation.config.get("precision", "float32")
+    settings = evaluation.settings
+    rules = {k: v for k, v in to_plain(settings.protocol).items() if k not in ATTACKS_RULES}
+    rules["precision"] = settings.precision
     attacked = evaluation.row("defended", lam, "self") if lam else None
     if attacked is not None:
         rules["grad_samples"] = attacked.grad_samples
-    return rules | {f"preprocess {name}": value for name, value in seen.items()}
+    return rules | seen_rules(evaluation)
 
 
 def _cell(evaluation: Evaluation, change: Change, paper: float) -> PaperCell:
-    config = evaluation.config
+    settings = evaluation.settings
     inside = None
     if change.ci_low is not None and change.ci_high is not None:
         inside = change.ci_low <= paper <= change.ci_high
     return PaperCell(
         change.game,
         change.lam,
-        str(config["agent"]),
-        int(config["seed"]),
-        int(config["episodes"]),
+        evaluation.agent.name,
+        settings.seed,
+        settings.episodes,
         change.percent,
         change.ci_low,
         change.ci_high,
@@ -167,12 +166,13 @@ def _sign(change: Change, paper: float) -> Sign:
 
 def _protocol(evaluations: Sequence[Evaluation]) -> Iterator[str]:
     """What ours was where the paper is silent or did otherwise, all values found."""
-    rules = {
-        "episodes per arm": {e.config["episodes"] for e in evaluations},
-        "cap in emulator frames": {e.protocol["max_frames"] for e in evaluations},
-        "epsilon": {e.protocol["epsilon"] for e in evaluations},
-        "sticky actions": {e.protocol["sticky_actions"] for e in evaluations},
+    settings = [evaluation.settings for evaluation in evaluations]
+    rules: dict[str, set[float]] = {
+        "episodes per arm": {s.episodes for s in settings},
+        "cap in emulator frames": {s.protocol.max_frames for s in settings},
+        "epsilon": {s.protocol.epsilon for s in settings},
+        "sticky actions": {s.protocol.sticky_actions for s in settings},
     }
     for name, values in rules.items():
         yield f"{name} {', '.join(f'{value:g}' for value in sorted(values))}"
-    yield f"agents {', '.join(sorted({str(e.config['agent']) for e in evaluations}))}"
+    yield f"agents {', '.join(sorted({e.agent.name for e in evaluations}))}"

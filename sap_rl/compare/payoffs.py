@@ -70,7 +70,7 @@ def payoffs(evaluations: Sequence[Evaluation]) -> tuple[Payoffs, ...]:
             several = len(agents[name.game] - {""}) > 1
             for attack in _attacks(name, cells):
                 table.setdefault((_defense(name, several), attack), seeds)
-    looked = {evaluation.config["game"] for evaluation in evaluations if evaluation.looked}
+    looked = {evaluation.settings.game for evaluation in evaluations if evaluation.looked}
     return tuple(
         _matrix(game, lam, table, looked=game in looked) for (game, lam), table in tables.items()
     )

@@ -8,10 +8,14 @@ from typing import Any, Literal
 
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import Evaluation, Row
+from sap_rl.evaluation.settings import Settings
+from sap_rl.plain import to_plain
 from sap_rl.play.defended_player import ANOTHER
 
 DIGITS = 8
 """Of a file's sha256, where a name alone would be two agents'."""
+UNSAID = "unsaid"
+"""Stands for what one side does not state."""
 
 
 @dataclass(frozen=True, order=True)
@@ -105,65 +109,65 @@ def lookalikes(evaluations: Iterable[Evaluation]) -> frozenset[Weights]:
     files: dict[Weights, set[str]] = {}
     for evaluation in evaluations:
         if any(row.complete for row in evaluation.rows):
-            for name, sha256 in _weights(evaluation.config):
+            for name, sha256 in _weights(evaluation):
                 files.setdefault(name, set()).add(sha256)
     return frozenset(name for name, hashes in files.items() if len(hashes) > 1)
 
 
 def agent_name(evaluation: Evaluation, alike: Collection[Weights]) -> str:
     """The agent's name, with the first digits of its hash where several files bear it."""
-    return str(evaluation.config["agent"]) + _marks(evaluation.config, alike).get("agent", "")
+    return evaluation.agent.name + _marks(evaluation, alike).get("agent", "")
 
 
-def _marks(config: Mapping[str, Any], alike: Collection[Weights]) -> dict[str, str]:
-    return {w.kind: f"@{sha[:DIGITS]}" for w, sha in _weights(config) if w in alike}
+def _marks(evaluation: Evaluation, alike: Collection[Weights]) -> dict[str, str]:
+    return {w.kind: f"@{sha[:DIGITS]}" for w, sha in _weights(evaluation) if w in alike}
 
 
-def _weights(config: Mapping[str, Any]) -> Iterator[tuple[Weights, str]]:
+def _weights(evaluation: Evaluation) -> Iterator[tuple[Weights, str]]:
     """Whose files an evaluation's cells rest on, each with its hash."""
-    game = str(config["game"])
-    yield Weights("agent", game, str(config["agent"])), _digits(config, "agent_sha256")
-    if str(config["defense"]).startswith(ANOTHER):
-        yield Weights("defense", game, defense_name(config)), _digits(config, "defended_sha256")
-    if config.get("other_sha256") or config.get("other"):
-        yield Weights("victim", game, "other"), _digits(config, "other_sha256")
+    agent, settings = evaluation.agent, evaluation.settings
+    game = settings.game
+    yield Weights("agent", game, agent.name), agent.sha256 or UNSAID
+    if _another(settings):
+        yield Weights("defense", game, defense_name(settings)), agent.defended_sha256 or UNSAID
+    if agent.other_sha256 or agent.other:
+        yield Weights("victim", game, "other"), agent.other_sha256 or UNSAID
 
 
-def _digits(config: Mapping[str, Any], name: str) -> str:
-    return str(config.get(name) or "unsaid")
+def _another(settings: Settings) -> bool:
+    """Whether another agent plays as `defended`."""
+    return (settings.defense or "").startswith(ANOTHER)
 
 
 def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     """The entries in which two mappings differ, one text each: `max_frames 3000 against 18000`."""
     keys = [*a, *(key for key in b if key not in a)]
     apart = [key for key in keys if a.get(key) != b.get(key)]
-    return [f"{key} {a.get(key, 'unsaid')} against {b.get(key, 'unsaid')}" for key in apart]
+    return [f"{key} {a.get(key, UNSAID)} against {b.get(key, UNSAID)}" for key in apart]
 
 
-def attack_name(config: Mapping[str, Any]) -> str:
+def attack_name(settings: Settings) -> str:
     """An attack with its options, schedule and backward mode: `pgd steps=4 rate-0.25`."""
-    options = [f"{key}={value}" for key, value in sorted(config["attack_options"].items())]
-    schedule = config.get("schedule") or {"when": "every"}
-    if schedule["when"] != "every":
-        options.append(f"{schedule['when']}-{schedule['level']:g}")
-    if config.get("attack_backward"):
-        options.append(f"backward={config['attack_backward']}")
-    return " ".join([config["attack"], *options])
+    options = [f"{key}={value}" for key, value in sorted(settings.attack_options.items())]
+    if settings.schedule.when != "every":
+        options.append(settings.schedule.text)
+    if settings.attack_backward:
+        options.append(f"backward={settings.attack_backward}")
+    return " ".join([settings.attack, *options])
 
 
-def defense_name(config: Mapping[str, Any]) -> str:
+def defense_name(settings: Settings) -> str:
     """A defence with its options, empty without one: `sap-100 sampler=bernoulli`."""
-    if config["defense"] is None:
+    if settings.defense is None:
         return ""
-    options = sorted(config["defense_options"].items())
-    return " ".join([config["defense"], *(f"{key}={value}" for key, value in options)])
+    options = sorted(settings.defense_options.items())
+    return " ".join([settings.defense, *(f"{key}={value}" for key, value in options)])
 
 
 def _cells(evaluation: Evaluation, alike: Collection[Weights]) -> Iterator[Played]:
-    config = evaluation.config
-    marks = _marks(config, alike)
-    protocol = {key: v for key, v in evaluation.protocol.items() if key != "grad_samples"}
-    sees = protocol.pop("preprocess", {})
+    settings = evaluation.settings
+    marks = _marks(evaluation, alike)
+    protocol = {k: v for k, v in to_plain(settings.protocol).items() if k != "grad_samples"}
     for row in evaluation.rows:
         if not row.complete:
             continue
@@ -177,18 +181,19 @@ def _cells(evaluation: Evaluation, alike: Collection[Weights]) -> Iterator[Playe
                 row.arm,
                 row.lam,
                 (row.victim or "") + (marks.get("victim", "") if row.victim == "other" else ""),
-                attack_name(config) if attacked else "",
-                defense_name(config) + marks.get("defense", "") if defended else "",
+                attack_name(settings) if attacked else "",
+                defense_name(settings) + marks.get("defense", "") if defended else "",
             ),
             row,
-            int(config["seed"]),
-            protocol | (_seen(sees) if played else {}) | _looks(row),
+            settings.seed,
+            protocol | (seen_rules(evaluation) if played else {}) | _looks(row),
             _said(evaluation, row),
         )
 
 
-def _seen(preprocess: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"preprocess {key}": value for key, value in preprocess.items()}
+def seen_rules(evaluation: Evaluation) -> dict[str, Any]:
+    """How its agent sees frames, under names that tell these rules from the protocol's."""
+    return {f"preprocess {k}": v for k, v in to_plain(evaluation.agent.preprocess).items()}
 
 
 def _looks(row: Row) -> dict[str, Any]:
@@ -197,13 +202,13 @@ def _looks(row: Row) -> dict[str, Any]:
 
 
 def _said(evaluation: Evaluation, row: Row) -> dict[str, str]:
-    config = evaluation.config
-    facts = {"precision": row.precision, "sampler": row.sampler, "num_envs": config["num_envs"]}
+    agent, settings = evaluation.agent, evaluation.settings
+    facts = {"precision": row.precision, "sampler": row.sampler, "num_envs": settings.num_envs}
     if row.arm != "random":
-        facts["agent sha256"] = str(config.get("agent_sha256"))[:12]
-    if row.arm in ("defended", "matched") and str(config["defense"]).startswith(ANOTHER):
-        facts["defended sha256"] = _digits(config, "defended_sha256")[:12]
+        facts["agent sha256"] = str(agent.sha256)[:12]
+    if row.arm in ("defended", "matched") and _another(settings):
+        facts["defended sha256"] = (agent.defended_sha256 or UNSAID)[:12]
     if row.victim == "other":
-        facts["other sha256"] = _digits(config, "other_sha256")[:12]
-    facts |= {"device": config.get("device"), **evaluation.versions}
+        facts["other sha256"] = (agent.other_sha256 or UNSAID)[:12]
+    facts |= {"device": agent.device, **evaluation.made.versions}
     return {key: str(value) for key, value in facts.items() if value is not None}

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.comparison import Finding
-
-LEVEL = 0.95
-"""Of the intervals, all looks of a stopping rule together."""
+from sap_rl.evaluation.facts import AgentFacts, Made
+from sap_rl.evaluation.record import file_layout, value_layout
+from sap_rl.evaluation.settings import Settings
+from sap_rl.plain import from_plain, json_object, read_json, to_plain
+from sap_rl.statistics.sequential import LEVEL
 
 
 @dataclass(frozen=True)
@@ -104,25 +105,30 @@ class Change:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything about one evaluation, enough to repeat it; checks: why not to trust it."""
+    """Everything about one evaluation, enough to repeat it.
 
-    config: dict[str, Any]
-    versions: dict[str, str]
-    protocol: dict[str, Any]
+    settings: as it was played, `num_envs` always said; arms: how many were planned; checks: why not
+    to trust it.
+    """
+
+    settings: Settings
+    agent: AgentFacts
+    made: Made
+    arms: int
     rows: tuple[Row, ...]
-    changes: tuple[Change, ...] = field(default=())
-    checks: tuple[Finding, ...] = field(default=())
+    changes: tuple[Change, ...] = ()
+    checks: tuple[Finding, ...] = ()
 
     @property
     def complete(self) -> bool:
         """Whether every planned arm finished all its episodes."""
-        return len(self.rows) == self.config["arms"] and all(row.complete for row in self.rows)
+        return len(self.rows) == self.arms and all(row.complete for row in self.rows)
 
     @property
     def looked(self) -> bool:
         """Whether a stopping rule decided how long it was played, its intervals at a level of each
         look."""
-        return bool(self.config.get("look_level", LEVEL) > LEVEL)
+        return self.settings.look_level > LEVEL
 
     def row(self, arm: str, lam: float = 0.0, victim: str | None = None) -> Row | None:
         """The row of that arm, None if it was not played."""
@@ -132,45 +138,23 @@ class Evaluation:
         return None
 
     def to_json(self) -> str:
-        """One JSON object; `lam` is spelled lambda there; never NaN or Infinity."""
-        whole = asdict(self) | {"complete": self.complete}
-        for part in (*whole["rows"], *whole["changes"]):
-            part["lambda"] = part.pop("lam")
-        for part, change in zip(whole["changes"], self.changes, strict=True):
-            part["verdict"] = change.verdict
-        return json.dumps(whole, indent=1, allow_nan=False) + "\n"
+        """One JSON object as `record` lays it out; never NaN or Infinity."""
+        verdicts = [change.verdict for change in self.changes]
+        return json_object(file_layout(to_plain(self), complete=self.complete, verdicts=verdicts))
 
 
-def row_from_json(plain: dict[str, Any]) -> Row:
-    """A row whose fields were stored as plain JSON, where tuples are lists."""
-    return Row(**_tuples(plain))
-
-
-def _tuples(plain: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(v) if isinstance(v, list) else v for key, v in plain.items()}
-
-
-def evaluation_from_json(text: str) -> Evaluation:
-    """What `Evaluation.to_json` wrote; ValueError, KeyError or TypeError for anything else."""
-    plain = json.loads(text)
-    for part in (*plain["rows"], *plain["changes"]):
-        part["lam"] = part.pop("lambda")
-    changes = [{k: v for k, v in part.items() if k != "verdict"} for part in plain["changes"]]
-    return Evaluation(
-        plain["config"],
-        plain["versions"],
-        plain["protocol"],
-        tuple(row_from_json(part) for part in plain["rows"]),
-        tuple(Change(**_tuples(part)) for part in changes),
-        tuple(Finding(**part) for part in plain["checks"]),
-    )
+def evaluation_from_json(text: str | bytes) -> Evaluation:
+    """What `Evaluation.to_json` wrote, now or in an earlier version; UsageError for all else."""
+    return from_plain(Evaluation, value_layout(read_json(text)))
 
 
 def read_evaluation(path: Path) -> Evaluation:
     """The evaluation in a file of `sap-rl eval --json`; UsageError in one line if it is none."""
     try:
-        return evaluation_from_json(path.read_text(encoding="utf-8"))
+        return evaluation_from_json(path.read_bytes())
     except OSError as error:
         raise UsageError(f"cannot read '{path}': {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"'{path}' is no evaluation as `sap-rl eval --json` writes it") from error
+    except UsageError as error:
+        raise UsageError(
+            f"'{path}' is no evaluation as `sap-rl eval --json` writes it: {error}"
+        ) from error

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sap_rl.evaluation.results import Evaluation
+from sap_rl.plain import json_line, read_json, to_plain
 
 
 def rules_of(evaluation: Evaluation) -> str:
@@ -14,14 +14,13 @@ def rules_of(evaluation: Evaluation) -> str:
 
     How an agent sees frames is not among them: it belongs to the agent.
     """
-    rules = {k: v for k, v in evaluation.protocol.items() if k != "preprocess"}
-    rules["precision"] = evaluation.config["precision"]
-    return json.dumps(rules, sort_keys=True)
+    settings = evaluation.settings
+    return json_line(to_plain(settings.protocol) | {"precision": settings.precision})
 
 
 def rules_apart(rules: str, alike: Sequence[str]) -> str:
     """The rules that are not those of all others of one name, in words; empty where all are."""
-    plain: list[Mapping[str, Any]] = [json.loads(text) for text in alike]
-    mine = json.loads(rules)
+    plain: list[Mapping[str, Any]] = [read_json(text) for text in alike]
+    mine = read_json(rules)
     names = [name for name in mine if any(other.get(name) != mine[name] for other in plain)]
     return ", ".join(f"{name.replace('_', ' ')} {mine[name]}" for name in names)

@@ -15,8 +15,9 @@ from sap_rl.atari.env import num_actions
 from sap_rl.atari.fleet import Fleet, make_fleet
 from sap_rl.defenses.names import NOISE_CONTROL
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.assembly import AgentFacts, Origin, assemble
+from sap_rl.evaluation.assembly import assemble
 from sap_rl.evaluation.code_version import code_version, joined
+from sap_rl.evaluation.facts import AgentFacts, Made, Origin
 from sap_rl.evaluation.results import Evaluation, Row
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.summary import make_row
@@ -184,8 +185,8 @@ class EvaluationRun:
         about = AgentFacts.of(
             self.agent, self.players.defended, self.other, threads=self.threads, origin=self.origin
         )
-        made = {"commit": commit(), "code": self.code}
-        return assemble(self.settings, about, rows, versions(), arms=len(self.arms), made=made)
+        made = Made(versions(), commit(), self.code)
+        return assemble(self.settings, about, made, rows, arms=len(self.arms))
 
     def _play_arm(self, arm: Arm, fleet: Fleet) -> Iterator[Event]:
         calibrates = arm == CALIBRATES and any(other.name == "matched" for other in self.arms)

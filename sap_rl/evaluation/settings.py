@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import get_args
 
 from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks import make_attack
@@ -12,10 +12,11 @@ from sap_rl.attacks.schedule import EVERY, Schedule
 from sap_rl.attacks.threat import Threat
 from sap_rl.defenses.names import BACKWARDS, Backward
 from sap_rl.errors import UsageError, require_positive, unknown
-from sap_rl.evaluation.results import LEVEL
 from sap_rl.networks.precision import PRECISIONS
+from sap_rl.plain import Option
 from sap_rl.play.arms import Victim
 from sap_rl.play.defended_player import parse_defended_player
+from sap_rl.statistics.sequential import LEVEL
 
 MAX_ENVS = 32
 """Environments by default: from there on a larger batch hardly costs less per frame."""
@@ -38,9 +39,9 @@ class Settings:
     game: str
     lams: tuple[float, ...]
     attack: str = DEFAULT_ATTACK
-    attack_options: dict[str, Any] = field(default_factory=dict)
+    attack_options: dict[str, Option] = field(default_factory=dict)
     defense: str | None = None
-    defense_options: dict[str, Any] = field(default_factory=dict)
+    defense_options: dict[str, Option] = field(default_factory=dict)
     victims: tuple[Victim, ...] = ("self", "original")
     attack_backward: Backward | None = None
     schedule: Schedule = EVERY

@@ -14,7 +14,7 @@ def has_ended(evaluation: Evaluation, rule: StoppingRule) -> bool:
     """
     if not evaluation.complete:
         return False
-    return evaluation.config["episodes"] >= rule.most or narrow_enough(evaluation, rule)
+    return evaluation.settings.episodes >= rule.most or narrow_enough(evaluation, rule)
 
 
 def narrow_enough(evaluation: Evaluation, rule: StoppingRule) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from sap_rl.atari.games import game_facts
@@ -9,7 +11,7 @@ from sap_rl.attacks.names import DEFAULT_ATTACK
 from sap_rl.attacks.schedule import EVERY
 from sap_rl.defenses import parse_defense
 from sap_rl.defenses.names import DEFAULT_DEFENSE
-from sap_rl.evaluation.results import LEVEL, Change, Row
+from sap_rl.evaluation.results import Change, Row
 from sap_rl.evaluation.settings import Settings
 from sap_rl.play.arm_stats import ArmFacts, ArmStats
 from sap_rl.play.arms import Arm
@@ -23,7 +25,7 @@ from sap_rl.statistics.intervals import (
     reaches,
     relative_change,
 )
-from sap_rl.statistics.sequential import skewed_interval
+from sap_rl.statistics.sequential import LEVEL, skewed_interval
 
 
 def make_row(settings: Settings, arm: Arm, facts: ArmFacts, arm_stats: ArmStats) -> Row:
@@ -68,7 +70,7 @@ def make_row(settings: Settings, arm: Arm, facts: ArmFacts, arm_stats: ArmStats)
     )
 
 
-def make_changes(settings: Settings, rows: list[Row]) -> tuple[Change, ...]:
+def make_changes(settings: Settings, rows: Sequence[Row]) -> tuple[Change, ...]:
     """Defended against original, for every lambda and victim whose arms are complete."""
     done = {(row.arm, row.lam, row.victim): row for row in rows if row.complete}
     changes = []

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -83,18 +82,6 @@ class ArmStats:
         self.backward.add(decision.backward)
         if decision.linf is not None:
             self.linf_max = max(self.linf_max or 0.0, float(decision.linf.max()))
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything but the episodes, as plain JSON that gives the same floats back."""
-        counted = asdict(self)
-        del counted["episodes"]
-        return counted
-
-    @classmethod
-    def from_json(cls, counted: dict[str, Any], episodes: list[Episode]) -> ArmStats:
-        """What `to_json` wrote, with the episodes that were kept beside it."""
-        shares = {name: Share(**part) for name, part in counted.items() if isinstance(part, dict)}
-        return cls(**(counted | shares | {"episodes": list(episodes)}))
 
     def __add__(self, other: ArmStats) -> ArmStats:
         """Both together: totals and counts add up, the largest distance is the larger one."""

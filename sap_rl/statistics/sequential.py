@@ -19,6 +19,8 @@ from sap_rl.statistics.intervals import Interval, Returns
 
 Unit = Literal["percent", "points"]
 
+LEVEL = 0.95
+"""Of the intervals of all looks together."""
 GROWTH = 1.5
 """Episodes of a look over those of the one before: at most half as much again is played in vain."""
 
@@ -37,7 +39,7 @@ class StoppingRule:
     unit: Unit = "percent"
     least: int = 30
     most: int = 1000
-    level: float = 0.95
+    level: float = LEVEL
 
     def __post_init__(self) -> None:
         if not 0.0 < self.width < math.inf:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from sap_rl.errors import UsageError
 from sap_rl.files import check_folder, write_atomically
+from sap_rl.plain import json_line, json_object, read_json
 from sap_rl.play.threads import Job, side_by_side
 
 KEY_LENGTH = 16
@@ -78,10 +78,10 @@ class Cells:
         if self.folder is None:
             return None
         try:
-            stored = json.loads(self._path(facts).read_text(encoding="utf-8"))
+            stored = read_json(self._path(facts).read_bytes())
         except (OSError, ValueError):
             return None
-        if not isinstance(stored, dict) or stored.get("facts") != _plain(facts):
+        if not isinstance(stored, dict) or stored.get("facts") != read_json(json_line(facts)):
             return None
         found: dict[str, Any] = stored["cell"]
         return found
@@ -89,8 +89,7 @@ class Cells:
     def store(self, facts: dict[str, Any], cell: dict[str, Any]) -> None:
         """Keep a finished cell; the file is there whole or not at all."""
         if self.folder is not None:
-            text = json.dumps({"facts": facts, "cell": cell}, indent=1, allow_nan=False)
-            write_atomically(self._path(facts), text + "\n")
+            write_atomically(self._path(facts), json_object({"facts": facts, "cell": cell}))
 
     def _path(self, facts: dict[str, Any]) -> Path:
         assert self.folder is not None
@@ -100,12 +99,7 @@ class Cells:
 def cell_key(facts: dict[str, Any]) -> str:
     """The name under which a cell with these facts is kept."""
     try:
-        text = json.dumps(facts, sort_keys=True, allow_nan=False)
+        text = json_line(facts)
     except (TypeError, ValueError) as error:
         raise UsageError(f"a cell's facts must be plain JSON: {error}") from error
     return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
-
-
-def _plain(facts: dict[str, Any]) -> Any:
-    """As JSON gives it back: tuples are lists there."""
-    return json.loads(json.dumps(facts))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sap_rl.errors import UsageError, unknown
 from sap_rl.evaluation.code_version import told
+from sap_rl.evaluation.settings import Settings
 from sap_rl.files import check_writable, write_atomically
+from sap_rl.plain import json_line, to_plain
 from sap_rl.play.arms import Arm
+from sap_rl.store.records import Asked
 from sap_rl.store.store import Store
 
 COLUMNS = (
@@ -52,20 +54,21 @@ def episode_rows(store: Store) -> list[dict[str, Any]]:
     """The table, ordered by experiment, arm and episode."""
     found = []
     for experiment in store.experiments():
-        settings, agent = experiment.manifest["settings"], experiment.manifest["agent"]
+        asked = store.asked(experiment)
         for arm, keys in experiment.arms:
             for key in keys:
                 if (cell := store.cell(key)) is None:
                     continue
                 fixed = {
-                    "experiment": experiment.key, "game": settings["game"], "agent": agent["name"],
-                    "agent_sha256": agent["sha256"], "seed": settings["seed"], "lambda": arm.lam,
+                    "experiment": experiment.key, "game": asked.settings.game,
+                    "agent": asked.agent.name, "agent_sha256": asked.agent.sha256,
+                    "seed": asked.settings.seed, "lambda": arm.lam,
                     "arm": arm.name, "victim": arm.victim, "cell": key,
                     "cell_complete": cell.complete, "code": told(cell.manifest["code"]),
                     "commit": cell.manifest["commit"],
                 }  # fmt: skip
-                fixed |= {name: v for name, v in vars(cell.facts).items() if name in COLUMNS}
-                fixed |= _asked(experiment.manifest, arm) | _cell_facts(cell.manifest, settings)
+                fixed |= {name: v for name, v in to_plain(cell.facts).items() if name in COLUMNS}
+                fixed |= _asked(asked, arm) | _cell_facts(cell.manifest, asked.settings)
                 for e in cell.arm_stats.episodes:
                     own = {"episode": e.index, "return": e.ret, "length": e.length}
                     row = fixed | own | {"truncated": e.truncated}
@@ -73,40 +76,42 @@ def episode_rows(store: Store) -> list[dict[str, Any]]:
     return found
 
 
-def _asked(manifest: Mapping[str, Any], arm: Arm) -> dict[str, Any]:
+def _asked(asked: Asked, arm: Arm) -> dict[str, Any]:
     """What an experiment asked of an arm; None for what does not concern it."""
-    s, agent, protocol = manifest["settings"], manifest["agent"], manifest["settings"]["protocol"]
+    s, agent, protocol = asked.settings, asked.agent, asked.settings.protocol
     attacked, other = arm.victim is not None, arm.victim == "other"
     behind, played = arm.name in ("defended", "matched"), arm.name != "random"
     return {
-        "attack_options": _json(s["attack_options"]) if attacked else None,
-        "attack_backward": s["attack_backward"] if attacked else None,
-        "schedule": _json(s["schedule"]) if attacked else None,
-        "frames": protocol["frames"] if attacked else None,
-        "observation": protocol["observation"] if attacked else None,
-        "experiment_defense": s["defense"] if behind else None,
-        "defense_options": _json(s["defense_options"]) if behind else None,
-        "defended_sha256": agent.get("defended_sha256") if behind else None,
-        "other": agent.get("other") if other else None,
-        "other_sha256": agent.get("other_sha256") if other else None,
-        "preprocess": _json(agent["preprocess"]) if played else None,
-        "device": agent["device"],
-        "until": _json(manifest.get("until")),
-        **{name: protocol[name] for name in ("max_frames", "noop_max", "sticky_actions")},
+        "attack_options": _json(s.attack_options) if attacked else None,
+        "attack_backward": s.attack_backward if attacked else None,
+        "schedule": _json(s.schedule) if attacked else None,
+        "frames": protocol.frames if attacked else None,
+        "observation": protocol.observation if attacked else None,
+        "experiment_defense": s.defense if behind else None,
+        "defense_options": _json(s.defense_options) if behind else None,
+        "defended_sha256": agent.defended_sha256 if behind else None,
+        "other": agent.other if other else None,
+        "other_sha256": agent.other_sha256 if other else None,
+        "preprocess": _json(agent.preprocess) if played else None,
+        "device": agent.device,
+        "until": _json(asked.made.until),
+        "max_frames": protocol.max_frames,
+        "noop_max": protocol.noop_max,
+        "sticky_actions": protocol.sticky_actions,
     }
 
 
-def _cell_facts(manifest: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+def _cell_facts(manifest: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """Of a cell's own manifest, which earlier versions wrote without some."""
     return {
-        "num_envs": manifest.get("num_envs", settings["num_envs"]),
+        "num_envs": manifest.get("num_envs", settings.num_envs),
         "first_episode": manifest.get("first", 0),
         "packages": _json(manifest.get("packages")),
     }
 
 
-def _json(plain: Mapping[str, Any] | None) -> str | None:
-    return None if plain is None else json.dumps(plain, sort_keys=True)
+def _json(value: object) -> str | None:
+    return None if value is None else json_line(value)
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sap_rl.evaluation.code_version import of_today
-from sap_rl.store.records import ExperimentRecord, experiment_from_row, plain_json
+from sap_rl.plain import json_line
+from sap_rl.store.records import Asked, ExperimentRecord, experiment_from_row
 
-Asked = tuple[float, ExperimentRecord]
+Dated = tuple[float, ExperimentRecord]
 """When an experiment's answer last became the latest, in seconds since 1970, and the experiment."""
 
 
-def read_experiments(file: sqlite3.Connection) -> list[Asked]:
+def read_experiments(file: sqlite3.Connection) -> list[Dated]:
     """All of them, the earliest first."""
     rows = file.execute("SELECT changed, key, manifest FROM experiment ORDER BY changed, key")
     return [(changed, experiment_from_row(key, manifest)) for changed, key, manifest in rows]
@@ -39,7 +40,7 @@ def write_experiment(
         when = max(before, when) if when is not None else before if latest else None
     file.execute(
         "INSERT OR REPLACE INTO experiment VALUES (?, ?, ?, ?)",
-        (key, record.identity, plain_json(record.plain()), time.time() if when is None else when),
+        (key, record.identity, json_line(record.plain()), time.time() if when is None else when),
     )
 
 
@@ -57,7 +58,7 @@ class Listed:
     seed: int
     episodes: int
     max_frames: int
-    code: str
+    code: str | None
     complete: int
     cells: int
     read: bool
@@ -65,22 +66,25 @@ class Listed:
     @property
     def old(self) -> bool:
         """Whether other versions than this code's made it."""
-        return self.code != of_today(self.code)
+        return self.code is None or self.code != of_today(self.code)
 
 
-def listed(file: sqlite3.Connection) -> list[Listed]:
-    """Every experiment, the earliest first."""
+def listed(
+    file: sqlite3.Connection, asked: Callable[[ExperimentRecord], Asked]
+) -> list[Listed]:  # fmt: skip
+    """Every experiment, the earliest first; asked: what a record's manifest says."""
     complete = {key for (key,) in file.execute("SELECT key FROM cell WHERE complete")}
     read = {record.key for record in answers(file)}
     found = []
     for _, record in read_experiments(file):
-        s = record.manifest["settings"]
+        what = asked(record)
+        s = what.settings
         keys = {key for _, cells in record.arms for key in cells}
         found.append(
             Listed(
-                record.key, s["game"], record.manifest["agent"]["name"], s["defense"], s["attack"],
-                tuple(s["lams"]), s["seed"], s["episodes"], s["protocol"]["max_frames"],
-                record.manifest["code"], len(keys & complete), len(keys), record.key in read,
+                record.key, s.game, what.agent.name, s.defense, s.attack, s.lams, s.seed,
+                s.episodes, s.protocol.max_frames, what.made.code, len(keys & complete), len(keys),
+                record.key in read,
             )
         )  # fmt: skip
     return found

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
-import json
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from sap_rl.atari.preprocess import Preprocess
 from sap_rl.evaluation.code_version import in_versions
+from sap_rl.evaluation.facts import AgentFacts, Made
 from sap_rl.evaluation.settings import Settings
+from sap_rl.plain import from_plain, json_line, read_json, to_plain
 from sap_rl.play.arm_stats import ArmFacts, ArmStats
 from sap_rl.play.arms import Arm
 from sap_rl.play.rollout import Episode
@@ -39,11 +40,20 @@ class CellRecord:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What an experiment asked of whom, and what answered."""
+
+    settings: Settings
+    agent: AgentFacts
+    made: Made
+
+
+@dataclass(frozen=True)
 class ExperimentRecord:
     """One evaluation: its settings and the cells that its arms are made of.
 
-    manifest: settings, agent, versions, commit, code; arms: each with the keys of its cells, a cell
-    per block of episodes.
+    manifest: as the file has it, so that what a later version wrote is kept whole: settings, agent
+    and the entries of `Made`; arms: each with the keys of its cells, a cell per block of episodes.
     """
 
     key: str
@@ -52,8 +62,18 @@ class ExperimentRecord:
 
     @functools.cached_property
     def identity(self) -> str:
-        """A hash of what was asked for, whatever code and packages answer; see `asked`."""
-        return cell_key(asked(self.manifest))
+        """A hash of what was asked for, whatever code and packages answer; see `question`."""
+        return cell_key(question(self.manifest))
+
+    @functools.cached_property
+    def asked(self) -> Asked:
+        """The manifest typed; KeyError or UsageError where another version wrote another one."""
+        made = {f.name: self.manifest[f.name] for f in fields(Made) if f.name in self.manifest}
+        return Asked(
+            from_plain(Settings, self.manifest["settings"]),
+            from_plain(AgentFacts, self.manifest["agent"]),
+            from_plain(Made, made),
+        )
 
     @property
     def blocks(self) -> int:
@@ -67,7 +87,7 @@ class ExperimentRecord:
 
     def plain(self) -> dict[str, Any]:
         """As plain JSON."""
-        arms = [asdict(arm) | {"cells": cells} for arm, cells in self.arms]
+        arms = [to_plain(arm) | {"cells": cells} for arm, cells in self.arms]
         return self.manifest | {"arms": arms}
 
 
@@ -75,15 +95,15 @@ WHO = ("name", "sha256", "device", "defended_sha256", "other", "other_sha256")
 """Facts about the agents that belong to the question."""
 
 
-def asked(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def question(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """What a manifest asks for, the same whichever version of sap_rl wrote it.
 
     Only what differs from the defaults, so that an option or a fact which a later version adds
     makes no other question of an old one. Of an experiment that is played until intervals are
     narrow the settings are those of its first look, which those that grow with the play began from.
     """
-    parts = {name: manifest.get(name) for name in ("settings", "agent", "until")}
-    settings, agent, until = json.loads(json.dumps(parts)).values()  # tuples are lists in a file
+    plain = read_json(json_line(manifest))  # tuples are lists in a file
+    settings, agent, until = plain["settings"], plain["agent"], plain.get("until")
     if until is not None:
         settings["episodes"] = until["least"]
         settings.pop("look_level", None)
@@ -120,7 +140,8 @@ def _defaults(kind: type[DataclassInstance]) -> dict[str, Any]:
             found[entry.name] = entry.default
         elif entry.default_factory is not MISSING:
             found[entry.name] = entry.default_factory()
-    return json.loads(json.dumps(found, default=asdict))  # type: ignore[no-any-return]
+    plain: dict[str, Any] = read_json(json_line(found))
+    return plain
 
 
 _NOTHING = object()
@@ -128,10 +149,22 @@ _NOTHING = object()
 
 def cell_row(record: CellRecord) -> tuple[Any, ...]:
     """Of the table `cell`."""
-    counted, facts = plain_json(record.arm_stats.to_json()), plain_json(vars(record.facts))
-    manifest = plain_json(record.manifest)
+    counted, facts = json_line(counts(record.arm_stats)), json_line(record.facts)
+    manifest = json_line(record.manifest)
     now = time.time()
     return (record.key, manifest, facts, counted, record.sigma, int(record.complete), now)
+
+
+def counts(arm_stats: ArmStats) -> dict[str, Any]:
+    """Everything but the episodes, as plain JSON that gives the same floats back."""
+    counted: dict[str, Any] = to_plain(replace(arm_stats, episodes=[]))
+    del counted["episodes"]
+    return counted
+
+
+def counted_stats(counted: object, episodes: list[Episode]) -> ArmStats:
+    """What `counts` wrote, with the episodes that were kept beside it."""
+    return replace(from_plain(ArmStats, counted), episodes=episodes)
 
 
 def episode_row(episode: Episode) -> tuple[int, float, int, int]:
@@ -147,13 +180,8 @@ def episode_from_row(row: Iterable[Any]) -> Episode:
 
 def experiment_from_row(key: str, manifest: str) -> ExperimentRecord:
     """What stands in the table `experiment`, without the time."""
-    plain = json.loads(manifest)
+    plain = read_json(manifest)
     arms = [(Arm(a["name"], a["lam"], a["victim"]), a["cells"]) for a in plain.pop("arms")]
     asked = plain.get("settings", {})
     made = in_versions(plain, asked.get("attack"), asked.get("defense"))
     return ExperimentRecord(key, made, arms)
-
-
-def plain_json(plain: dict[str, Any]) -> str:
-    """As text that is equal for equal values; ValueError for NaN or infinity."""
-    return json.dumps(plain, sort_keys=True, allow_nan=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -10,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from sap_rl.errors import UsageError, unknown
-from sap_rl.evaluation.assembly import AgentFacts, assemble, settings_from_json
+from sap_rl.evaluation.assembly import assemble
 from sap_rl.evaluation.code_version import in_versions, told
 from sap_rl.evaluation.results import Evaluation, read_evaluation
 from sap_rl.evaluation.summary import make_row
-from sap_rl.play.arm_stats import ArmFacts, ArmStats
+from sap_rl.plain import from_plain, read_json
+from sap_rl.play.arm_stats import ArmFacts
 from sap_rl.store.file import MAGIC, StoreFile
 from sap_rl.store.listing import (
     Listed,
@@ -24,9 +24,11 @@ from sap_rl.store.listing import (
     write_experiment,
 )
 from sap_rl.store.records import (
+    Asked,
     CellRecord,
     ExperimentRecord,
     cell_row,
+    counted_stats,
     episode_from_row,
     episode_row,
 )
@@ -61,7 +63,7 @@ class Store:
     def listed(self) -> list[Listed]:
         """All of them in a few facts, the earliest first."""
         with self.file.reading() as file:
-            return listed(file)
+            return listed(file, self.asked)
 
     def drop(self, keys: Sequence[str]) -> None:
         """Forget experiments by their keys; cells stay, so that a sweep which asks for one again
@@ -87,11 +89,11 @@ class Store:
         if found is None:
             return None
         text, facts, arm_stats, sigma, complete = found
-        episodes, manifest = [episode_from_row(row) for row in rows], json.loads(text)
+        episodes, manifest = [episode_from_row(row) for row in rows], read_json(text)
         manifest = in_versions(manifest, manifest.get("attack"), manifest.get("defense"))
         with self._understood(f"cell {key}", manifest):
-            played = ArmStats.from_json(json.loads(arm_stats), episodes)
-            its = ArmFacts(**json.loads(facts))
+            played = counted_stats(read_json(arm_stats), episodes)
+            its = from_plain(ArmFacts, read_json(facts))
         return CellRecord(key, manifest, its, played, bool(complete), sigma)
 
     def cell_keys(self) -> dict[str, bool]:
@@ -145,25 +147,26 @@ class Store:
 
     def evaluation(self, record: ExperimentRecord) -> Evaluation:
         """One experiment as far as it was played, intervals, changes and checks computed anew."""
-        manifest = record.manifest
-        with self._understood(f"experiment {record.key}", manifest):
-            settings = settings_from_json(manifest["settings"])
-            about = AgentFacts.from_json(manifest["agent"])
+        asked = self.asked(record)
         rows = []
         for arm, keys in record.arms:
             cells = [cell for key in keys if (cell := self.cell(key)) is not None]
             if cells:
                 arm_stats = sum((cell.arm_stats for cell in cells[1:]), cells[0].arm_stats)
-                rows.append(make_row(settings, arm, cells[0].facts, arm_stats))
-        versions, arms = manifest["versions"], len(record.arms)
-        return assemble(settings, about, rows, versions, arms=arms, made=manifest)
+                rows.append(make_row(asked.settings, arm, cells[0].facts, arm_stats))
+        return assemble(asked.settings, asked.agent, asked.made, rows, arms=len(record.arms))
+
+    def asked(self, record: ExperimentRecord) -> Asked:
+        """What one of its experiments asked; UsageError where another version wrote it."""
+        with self._understood(f"experiment {record.key}", record.manifest):
+            return record.asked
 
     @contextmanager
     def _understood(self, what: str, manifest: Mapping[str, Any]) -> Iterator[None]:
         """One line instead of a traceback where another version wrote what this one has not."""
         try:
             yield
-        except (TypeError, KeyError, ValueError) as error:
+        except (KeyError, UsageError) as error:
             made = manifest.get("versions", {}).get("sap-rl", "unsaid")
             raise UsageError(
                 f"store '{self.path}': {what} was made by another version of sap_rl ({made}, code "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -11,11 +10,12 @@ from typing import Any
 from sap_rl.agents import load_agent
 from sap_rl.defenses.defended import sampler_of
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.assembly import AgentFacts, Origin
 from sap_rl.evaluation.code_version import joined, keyed
+from sap_rl.evaluation.facts import AgentFacts, Origin
 from sap_rl.evaluation.run import EvaluationRun, versions
 from sap_rl.evaluation.settings import Settings
 from sap_rl.machine import commit
+from sap_rl.plain import to_plain
 from sap_rl.play.arms import CALIBRATES, Arm
 from sap_rl.statistics.sequential import StoppingRule
 from sap_rl.store.cells import cell_key
@@ -137,11 +137,11 @@ class PlannedExperiment:
         """As the store keeps it: under the same key however many blocks were added."""
         settings, until = self.experiment.settings, self.experiment.until
         asked = {
-            "settings": _plain(settings),
+            "settings": to_plain(settings),
             "agent": self.about.deciding(),
-            "until": None if until is None else asdict(until),
+            "until": to_plain(until),
         }
-        now = asked | {"settings": _plain(self.settings), "agent": self.about.to_json()}
+        now = asked | {"settings": to_plain(self.settings), "agent": to_plain(self.about)}
         made = _made() | {"code": joined(task.manifest["code"] for task in self.tasks)}
         keys: dict[Arm, list[str]] = {}
         for task in self.tasks:
@@ -174,10 +174,6 @@ class PlannedExperiment:
 @functools.cache
 def _made() -> dict[str, Any]:
     return {"versions": versions(), "commit": commit()}
-
-
-def _plain(settings: Settings) -> Any:
-    return json.loads(json.dumps(asdict(settings)))
 
 
 def _block(task: CellTask, first: int, end: int) -> CellTask:

@@ -8,11 +8,14 @@ import re
 import numpy as np
 import pytest
 
-from sap_rl.audit.card import AuditCard, make_card
+from sap_rl.atari.preprocess import Preprocess
+from sap_rl.audit.card import AuditCard, AuditFacts, make_card
 from sap_rl.audit.checks import ORIGINAL
+from sap_rl.audit.settings import AuditSettings
 from sap_rl.audit.suite import Kind
 from sap_rl.audit.worst import GameCell, curve_area, cvar
 from sap_rl.defenses.names import BACKWARDS
+from sap_rl.evaluation.facts import AgentFacts, Made
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.summary import ArmFacts, ArmStats, make_row
 from sap_rl.play.arms import Arm
@@ -21,11 +24,10 @@ from sap_rl.play.rollout import Episode
 SETTINGS = Settings("BankHeist", (0.25, 1.0), defense="sap-100", episodes=30)
 SPREAD = np.random.default_rng(0).normal(0, 5, 30)
 KINDS = {"defended": Kind(True, BACKWARDS, False), "original": ORIGINAL, "matched": ORIGINAL}
-CONFIG = {
-    "game": "BankHeist", "agent": "BankHeist", "defense": "sap-100", "seed": 0, "sigma": 0.03,
-    "lams": (0.25, 1.0), "budget": "standard", "frames": 8, "episodes": 30,
-    "protocol": {"observation": "float", "frames": "all"},
-}  # fmt: skip
+FACTS = AuditFacts(
+    AuditSettings("BankHeist", (0.25, 1.0), episodes=30, frames=8),
+    AgentFacts("BankHeist", None, Preprocess(), "cpu", 1), Made({}), sigma=0.03,
+)  # fmt: skip
 OWN, TRANSFER = "fgsm cross-entropy mask x10", "fgsm cross-entropy original"
 
 
@@ -49,7 +51,7 @@ def card(*, own: float = 500, strong: float = 300, original: float = 400, noise:
         cell("original", "apgd margin original", 0.25, original + 50),
         cell("matched", TRANSFER, 0.25, noise),
     ]
-    return make_card(CONFIG, {}, [], games, KINDS, complete=complete)
+    return make_card(FACTS, [], games, KINDS, complete=complete)
 
 
 def test_the_worst_case_is_the_lowest_mean_beside_the_papers() -> None:
@@ -135,7 +137,7 @@ def test_findings_of_games_are_on_the_card() -> None:
         cell("defended", "noise", 0.25, 480),
         cell("defended", OWN, 1.0, 600),
     ]
-    found = make_card(CONFIG, {}, [], games, KINDS, complete=True).checks
+    found = make_card(FACTS, [], games, KINDS, complete=True).checks
     assert {(f.check, f.where) for f in found} == {
         ("noise_as_strong", "defended in games at lambda 0.25"),
         ("transfer_stronger", "defended in games at lambda 0.25"),

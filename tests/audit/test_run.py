@@ -136,7 +136,7 @@ def test_cells_of_other_code_are_made_again(
     monkeypatch.setattr("sap_rl.evaluation.code_version.CORE_VERSION", 2)
     assert found.cells.load(found._facts("games", "random", None, 0.0)) is None
     assert found.cells.load(found._facts("frames", "defended", entry, 1.0)) is None
-    assert found.card().config["code"].startswith("core 2, loader native 1, ")
+    assert found.card().facts.made.code.startswith("core 2, loader native 1, ")
 
 
 def test_a_raised_entry_makes_only_its_own_cells_stale(
@@ -193,10 +193,10 @@ def audit_of(defense: str) -> Audit:
 
 
 def test_the_card_says_which_code_made_it(card: AuditCard) -> None:
-    code = card.config["code"].split(", ")
+    code = card.facts.made.code.split(", ")
     assert code[:2] == ["core 1", "loader native 1"]
     assert {"defense sap 1", "defense q-noise 1", "attack fgsm 1", "attack pgd 1"} <= set(code)
-    assert card.config["commit"] == commit()
+    assert card.facts.made.commit == commit()
 
 
 def test_the_card_fits_80_columns_uncut(card: AuditCard) -> None:

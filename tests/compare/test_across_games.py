@@ -12,13 +12,10 @@ from sap_rl.atari.games import game_facts
 from sap_rl.compare.across_games import Across, Player, scores_of, summarise_games
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.statistics.aggregates import Aggregate, aggregate, interquartile_mean
+from tests.evaluation.made_up import rewritten
 from tests.reporting.made import evaluation, incomplete
 
 ASSAULT: dict[str, Any] = {"game": "Assault", "agent": "Assault", "sha256": "a5"}
-
-
-def told(whole: Evaluation, **config: Any) -> Evaluation:
-    return replace(whole, config=whole.config | config)
 
 
 def normalised(game: str, mean: float) -> float:
@@ -78,17 +75,19 @@ def test_games_without_published_returns_are_left_out() -> None:
     assert game_facts("KeystoneKapers").human is None
     whole = evaluation((1.0,), sha256="c")
     rows = tuple(replace(row, game="KeystoneKapers", normalised=None) for row in whole.rows)
-    unknown = told(replace(whole, rows=rows), game="KeystoneKapers")
+    unknown = rewritten(replace(whole, rows=rows), game="KeystoneKapers")
     assert list(scores_of([unknown, *two()], "original", 0.0)) == ["Assault", "BankHeist"]
 
 
 def test_only_what_was_played_under_the_same_rules_is_put_together() -> None:
     first, second = two()
-    shorter = replace(second, protocol=second.protocol | {"max_frames": 1000})
+    shorter = rewritten(second, protocol={"max_frames": 1000})
     assert summarise_games([first, shorter]) == []
-    found = summarise_games([first, second, shorter, replace(first, protocol=shorter.protocol)])
+    found = summarise_games(
+        [first, second, shorter, rewritten(first, protocol={"max_frames": 1000})]
+    )
     assert [part.apart for part in found] == ["max frames 1000"] * 2 + ["max frames 18000"] * 2
-    assert summarise_games([first, told(second, attack="pgd")]) == []
+    assert summarise_games([first, rewritten(second, attack="pgd")]) == []
 
 
 def test_the_original_of_a_group_with_a_defence_is_not_told_twice() -> None:
@@ -109,11 +108,11 @@ def test_networks_are_told_apart_by_their_weights_and_seeds_put_together() -> No
     assert seeds("original", one, again) == [[8]]
     assert seeds("original", one, longer) == [[6]], "of one seed the longer"
     assert seeds("original", one, other) == [[4, 4]]
-    hardened = [told(one, defense="agent:h", defended_sha256=sha) for sha in ("h1", "h2")]
+    hardened = [rewritten(one, defense="agent:h", defended_sha256=sha) for sha in ("h1", "h2")]
     assert seeds("defended", *hardened) == [[4, 4]]
     assert seeds("original", *hardened) == [[4]], "one original is not two training runs"
-    older = told(one, defended_sha256=None)
-    assert seeds("defended", told(one, defended_sha256="00ff"), older) == [[4]]
+    older = rewritten(one, defended_sha256=None)
+    assert seeds("defended", rewritten(one, defended_sha256="00ff"), older) == [[4]]
 
 
 @pytest.mark.parametrize("first", [0, 1])
@@ -161,5 +160,5 @@ def test_the_same_results_give_the_same_intervals() -> None:
 
 
 def test_a_stopping_rule_is_told() -> None:
-    looked = told(evaluation((1.0,)), look_level=0.99)
+    looked = rewritten(evaluation((1.0,)), look_level=0.99)
     assert all(part.looked for part in summarise_games([looked, two()[1]]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.statistics.intervals import mean_interval
 from sap_rl.statistics.matrix_game import solve
-from tests.evaluation.made_up import made_up
+from tests.evaluation.made_up import made_up, rewritten
 
 LUCK = np.random.default_rng(0).normal(0, 1, 12)
 
@@ -181,10 +180,7 @@ def test_the_coverage_that_the_documentation_states() -> None:
 def test_two_agents_of_one_name_are_rows_of_their_own_whichever_comes_first() -> None:
     one = against("fgsm", "sap-100", 50, 80, 70, agent="final")
     two = against("fgsm", "sap-100", 150, 20, 170, agent="final")
-    side = [
-        replace(found, config=found.config | {"agent_sha256": digit * 64})
-        for found, digit in ((one, "a"), (two, "b"))
-    ]
+    side = [rewritten(found, agent_sha256=digit * 64) for found, digit in ((one, "a"), (two, "b"))]
     first, second = matrix_games(side), matrix_games(side[::-1])
     assert [c.solution.value for c in first] == [c.solution.value for c in second]
     assert first[0].payoffs.defenses == (

@@ -15,7 +15,7 @@ from sap_rl.compare.pairs import compare
 from sap_rl.compare.played import CellName, attack_name, played_cells
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import Evaluation
-from tests.evaluation.made_up import Given, made_up
+from tests.evaluation.made_up import Given, made_up, rewritten
 
 LUCK = np.random.default_rng(0).normal(0, 20, 12)
 FLAT = np.random.default_rng(1).normal(0, 20, 12)
@@ -141,7 +141,9 @@ def test_names_say_options_schedule_and_mode() -> None:
         schedule=Schedule("rate", 0.25), attack_backward="full",
         defense_options={"sampler": "bernoulli"},
     )  # fmt: skip
-    assert attack_name(evaluation.config) == "pgd objective=margin steps=4 rate-0.25 backward=full"
+    assert (
+        attack_name(evaluation.settings) == "pgd objective=margin steps=4 rate-0.25 backward=full"
+    )
     assert any(
         name.player == "sap-100 sampler=bernoulli" for name in played_cells([evaluation], "")
     )
@@ -174,13 +176,9 @@ def test_the_longest_of_repeated_cells_counts() -> None:
     assert {seeds[0].row.episodes for seeds in found.values()} == {12}
 
 
-def of(evaluation: Evaluation, **config: object) -> Evaluation:
-    return replace(evaluation, config=evaluation.config | config)
-
-
 def test_two_files_of_one_name_are_two_agents_whichever_comes_first() -> None:
-    one = of(made_up(cells(), agent="final"), agent_sha256="a" * 64)
-    two = of(made_up(cells(original=550, own=130), agent="final"), agent_sha256="b" * 64)
+    one = rewritten(made_up(cells(), agent="final"), agent_sha256="a" * 64)
+    two = rewritten(made_up(cells(original=550, own=130), agent="final"), agent_sha256="b" * 64)
     for side in ([one, two], [two, one]):
         found = played_cells(side, "A")
         clean = {
@@ -197,8 +195,8 @@ def test_two_files_of_one_name_are_two_agents_whichever_comes_first() -> None:
 
 
 def test_one_file_on_each_side_is_compared_under_its_name_and_the_difference_said() -> None:
-    one = of(made_up(cells(), agent="final"), agent_sha256="a" * 64)
-    two = of(made_up(cells(), agent="final"), agent_sha256="b" * 64)
+    one = rewritten(made_up(cells(), agent="final"), agent_sha256="a" * 64)
+    two = rewritten(made_up(cells(), agent="final"), agent_sha256="b" * 64)
     found = compare([one], [two])
     assert {cell.name.agent for cell in found.cells} == {"", "final"}
     assert found.notes == ("agent sha256: aaaaaaaaaaaa in A, bbbbbbbbbbbb in B",)
@@ -214,14 +212,14 @@ def test_two_files_behind_one_defence_or_one_gradient_are_two() -> None:
     }
     hard = made_up(given, defense="agent:hard")
     hashes = {"defended_sha256": "a" * 64, "other": "o", "other_sha256": "c" * 64}
-    side = [of(hard, **hashes), of(hard, **hashes | {"defended_sha256": "b" * 64})]
+    side = [rewritten(hard, **hashes), rewritten(hard, **hashes | {"defended_sha256": "b" * 64})]
     names = played_cells(side, "A")
     assert {n.defense for n in names if n.arm == "defended"} == {
         "agent:hard@aaaaaaaa", "agent:hard@bbbbbbbb",
     }  # fmt: skip
     assert {n.victim for n in names} == {"", "other"}
     assert len(names) == 6, "the original's cells are the same in both"
-    names = played_cells([side[0], of(hard, **hashes | {"other_sha256": "d" * 64})], "A")
+    names = played_cells([side[0], rewritten(hard, **hashes | {"other_sha256": "d" * 64})], "A")
     assert {n.victim for n in names} == {"", "other@cccccccc", "other@dddddddd"}
     found = compare(side[:1], side[1:])
     assert found.notes == ("defended sha256: aaaaaaaaaaaa in A, bbbbbbbbbbbb in B",)

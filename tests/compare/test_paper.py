@@ -11,7 +11,7 @@ import pytest
 from sap_rl.atari.protocol import Protocol
 from sap_rl.compare.paper import against_paper
 from sap_rl.errors import UsageError
-from tests.evaluation.made_up import Given, made_up
+from tests.evaluation.made_up import Given, made_up, rewritten
 
 LUCK = np.random.default_rng(0).normal(0, 10, 30)
 
@@ -111,7 +111,7 @@ def test_passes_per_gradient_are_a_rule_of_attacked_cells_alone() -> None:
 
 def test_two_files_of_one_name_are_two_agents() -> None:
     both = [made_up(cells(400, 150)), made_up(cells(450, 120))]
-    both[1] = replace(both[1], config=both[1].config | {"agent_sha256": "f" * 64})
+    both[1] = rewritten(both[1], agent_sha256="f" * 64)
     found = against_paper(both)
     assert [(cell.lam, cell.agent[-8:]) for cell in found.cells] == [
         (0.0, "0" * 8), (0.0, "f" * 8), (1.0, "0" * 8), (1.0, "f" * 8),

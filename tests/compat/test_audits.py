@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from sap_rl.evaluation.results import row_from_json
+from sap_rl.evaluation.results import Row
+from sap_rl.plain import from_plain
 from tests.compat.kept import FILES, read_json
 
 
@@ -19,6 +20,6 @@ def test_every_cell_is_read_and_its_games_returns_are_there() -> None:
     kinds = {key: cell["facts"]["kind"] for key, cell in found.items()}
     assert {key for key, kind in kinds.items() if kind == "games"} == golden["returns"].keys()
     for key, returns in golden["returns"].items():
-        row = row_from_json(found[key]["cell"])
+        row = from_plain(Row, found[key]["cell"])
         assert list(row.returns) == returns
         assert row.complete

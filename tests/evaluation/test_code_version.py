@@ -160,7 +160,7 @@ def test_a_store_of_before_is_used_and_nothing_played(older: Store) -> None:
     assert (listed.read, listed.old, listed.code) == (True, False, "core 1, attack fgsm 1")
     assert {row["code"] for row in episode_rows(older)} == {"core 1", "core 1, attack fgsm 1"}
     (found,) = older.evaluations()
-    assert found.config["code"] == "core 1, attack fgsm 1"
+    assert found.made.code == "core 1, attack fgsm 1"
 
 
 def test_a_store_of_before_is_stale_where_a_version_was_raised(

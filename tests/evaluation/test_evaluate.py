@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from sap_rl import Evaluation, Protocol, UsageError, evaluate, load_agent, make_atari
+from sap_rl.attacks.schedule import Schedule
 from sap_rl.evaluation.run import ArmEnded, ArmPlayed, ArmStarted, EvaluationRun
 from sap_rl.evaluation.settings import Settings
 from sap_rl.networks.nature import nature_network
@@ -338,7 +339,7 @@ def test_another_agents_gradient_a_backward_mode_and_a_schedule_from_python() ->
     assert other is not None
     assert own.backward == "identity"
     assert 0 < (own.struck or 0) < 1
-    assert found.config["schedule"] == {"when": "rate", "level": 0.25, "temperature": 1.0}
-    assert (found.config["other"], found.config["other_sha256"]) == (lender.name, lender.sha256)
+    assert found.settings.schedule == Schedule("rate", 0.25, temperature=1.0)
+    assert (found.agent.other, found.agent.other_sha256) == (lender.name, lender.sha256)
     with pytest.raises(UsageError, match="victim 'other' needs another agent"):
         evaluate("BankHeist", "BankHeist", lam=4, defense="sap-100", victims=("other",))

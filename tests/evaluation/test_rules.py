@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from sap_rl.atari.protocol import Protocol
 from sap_rl.evaluation.rules import rules_apart, rules_of
+from tests.evaluation.made_up import rewritten
 from tests.reporting.made import evaluation
 
 
@@ -21,6 +20,6 @@ def test_only_the_rules_that_differ_are_said() -> None:
 
 def test_how_the_agent_sees_and_who_played_are_no_rules() -> None:
     whole = evaluation()
-    seen = replace(whole, protocol=whole.protocol | {"preprocess": {"scale": "pixels"}})
+    seen = rewritten(whole, protocol={"preprocess": {"scale": "pixels"}})
     assert rules_of(whole) == rules_of(seen) == rules_of(evaluation(seed=1, agent="x"))
     assert rules_of(whole) != rules_of(evaluation(precision="bfloat16"))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from sap_rl import Agent, load_agent
 from sap_rl.agents import find_agent
-from sap_rl.atari.protocol import Protocol
+from sap_rl.atari.protocol import Preprocess, Protocol
 from sap_rl.attacks.schedule import Schedule
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import evaluation_from_json
 from sap_rl.evaluation.settings import Settings
-from sap_rl.film.plan import agent_of, film_of, settings_of
+from sap_rl.film.plan import agent_of, film_of
+from tests.evaluation.made_up import rewritten
 from tests.reporting.made import evaluation
 
 
@@ -29,8 +30,8 @@ def test_settings_come_back_whole() -> None:
     )  # fmt: skip
     options = {k: v for k, v in vars(settings).items() if k != "lams"}
     whole = evaluation(settings.lams, **options)
-    assert settings_of(whole) == settings
-    assert settings_of(evaluation_from_json(whole.to_json())) == settings
+    assert whole.settings == settings
+    assert evaluation_from_json(whole.to_json()).settings == settings
 
 
 def test_the_middle_lambda_and_the_stronger_attack_are_filmed(agent: Agent) -> None:
@@ -46,19 +47,19 @@ def test_what_cannot_be_filmed_says_why(agent: Agent) -> None:
     with pytest.raises(UsageError, match="nobody attacked"):
         film_of(evaluation((0.0,)), agent, 10)
     whole = evaluation((1.0,))
-    other = replace(whole, changes=(), config=whole.config | {"victims": ["other"]})
+    other = rewritten(replace(whole, changes=()), victims=["other"])
     with pytest.raises(UsageError, match="another agent's gradient"):
         film_of(other, agent, 10)
     named = {"other": "BankHeist", "other_sha256": "00ff"}
     with pytest.raises(UsageError, match="is not the one that was evaluated any more"):
-        film_of(replace(other, config=other.config | named), agent, 10)
+        film_of(rewritten(other, **named), agent, 10)
 
 
 def test_another_agents_gradient_is_filmed(agent: Agent) -> None:
     whole = evaluation((1.0,))
     lender = load_agent("BankHeist")
     named = {"victims": ["other"], "other": "BankHeist", "other_sha256": lender.sha256}
-    run = film_of(replace(whole, changes=(), config=whole.config | named), agent, 10)
+    run = film_of(rewritten(replace(whole, changes=()), **named), agent, 10)
     assert run.facts.victims == ("self", "other")
     assert run.other is not None
     assert run.other.sha256 == lender.sha256
@@ -71,22 +72,20 @@ def test_the_agent_is_loaded_from_where_it_was(agent: Agent, tmp_path: Path) -> 
     theirs = load_agent(folder)
     whole = evaluation(sha256=theirs.sha256)
     told = {"agent_ref": str(folder), "agent_loading": {"preprocess": {"fill": "repeat"}}}
-    seen = whole.protocol["preprocess"] | {"fill": "repeat"}
-    there = replace(
-        whole, config=whole.config | told, protocol=whole.protocol | {"preprocess": seen}
-    )
+    seen = {"preprocess": asdict(Preprocess(fill="repeat"))}
+    there = rewritten(whole, protocol=seen, **told)
     found = agent_of(there)
     assert (found.sha256, found.preprocess.fill) == (theirs.sha256, "repeat")
     assert found.sha256 != agent.sha256
     with pytest.raises(UsageError, match="sees other frames than when it was evaluated"):
-        agent_of(replace(there, protocol=whole.protocol))
+        agent_of(rewritten(whole, **told))
 
 
 def test_a_defence_that_is_another_agent_by_now_is_not_filmed(agent: Agent) -> None:
     whole = evaluation((1.0,), defense="agent:BankHeist")
-    same = replace(whole, config=whole.config | {"defended_sha256": agent.sha256})
+    same = rewritten(whole, defended_sha256=agent.sha256)
     assert film_of(same, agent, 10).facts.players[1] == "agent:BankHeist"
-    changed = replace(whole, config=whole.config | {"defended_sha256": "00ff"})
+    changed = rewritten(whole, defended_sha256="00ff")
     with pytest.raises(UsageError, match="'agent:BankHeist' is not the one that was evaluated"):
         film_of(changed, agent, 10)
 

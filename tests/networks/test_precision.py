@@ -64,6 +64,6 @@ def test_the_row_says_so() -> None:
         protocol=Protocol(max_frames=80),
     )  # fmt: skip
     assert {row.precision for row in found.rows} == {"bfloat16+float32"}
-    assert found.config["precision"] == "bfloat16"
+    assert found.settings.precision == "bfloat16"
     with pytest.raises(UsageError, match="unknown precision 'int4'; choose from"):
         evaluate("BankHeist", "BankHeist", lam=1, precision="int4")

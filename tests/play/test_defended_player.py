@@ -111,7 +111,7 @@ def test_an_evaluation_compares_the_two_agents(other: str) -> None:
     ]  # fmt: skip  # no noisy control: nobody is noisy
     assert all("no_controls" not in change.flags for change in found.changes)
     assert found.changes[0].paper_percent is None
-    assert found.config["defended_sha256"] == load_agent(other).sha256
+    assert found.agent.defended_sha256 == load_agent(other).sha256
 
 
 def test_an_audit_of_it_knows_transfer_and_long_searches(other: str) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from sap_rl.atari.protocol import Preprocess
-from sap_rl.evaluation.assembly import AgentFacts, assemble
+from sap_rl.evaluation.assembly import assemble
+from sap_rl.evaluation.facts import AgentFacts, Made
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.summary import make_row
@@ -44,7 +45,7 @@ def evaluation(
     arms = plan(s.lams, defended=s.defense is not None, victims=s.victims, controls=s.controls)
     rows = [make_row(s, arm, _facts(s, arm), _tally(s, arm, brought or {})) for arm in arms]
     about = AgentFacts(agent, sha256, Preprocess(), "cpu", 1)
-    return assemble(s, about, rows, VERSIONS, arms=len(arms))
+    return assemble(s, about, Made(VERSIONS), rows, arms=len(arms))
 
 
 def incomplete(whole: Evaluation) -> Evaluation:

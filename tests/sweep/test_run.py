@@ -19,7 +19,7 @@ import pytest
 
 from sap_rl import Evaluation, Protocol, UsageError, load_agent
 from sap_rl.agents import find_agent
-from sap_rl.evaluation.assembly import Origin
+from sap_rl.evaluation.facts import Origin
 from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.evaluation.settings import Settings
 from sap_rl.reporting.live.sweep import planned_line
@@ -202,7 +202,7 @@ def test_cells_of_another_torch_are_told_and_read_until_the_new_ones_are_complet
             assert store.evaluations() == load_evaluations(store.path) == before
             list(Sweep(sweep, store).run(HereEngine(store)))
             (found,) = store.evaluations()
-            assert found.versions["torch"] == "99.0"
+            assert found.made.versions["torch"] == "99.0"
             assert Sweep(sweep, store).plan().outdated == 2
         finally:
             experiments._made.cache_clear()

@@ -67,7 +67,7 @@ def test_narrow_at_the_first_look_ends_there(tmp_path: Path) -> None:
     assert isinstance(events[-1], ExperimentEnded)
     assert [row.episodes for row in found.rows] == [30, 30]
     assert found.complete
-    assert found.config["look_level"] == planned().until.level_at(30)  # type: ignore[union-attr]
+    assert found.settings.look_level == planned().until.level_at(30)  # type: ignore[union-attr]
 
 
 def test_what_is_not_narrow_is_played_on_block_by_block(tmp_path: Path) -> None:
@@ -86,10 +86,10 @@ def test_what_is_not_narrow_is_played_on_block_by_block(tmp_path: Path) -> None:
     assert clean.ci_high is not None
     assert clean.ci_high - clean.mean <= 0.1 * clean.mean  # type: ignore[operator]
     assert ("BankHeist original, episodes 30 to 44", 30, 45) in engine.played
-    assert found.config["episodes"] == total
+    assert found.settings.episodes == total
     rule = planned().until
     assert rule is not None
-    assert found.config["look_level"] == rule.level_at(total) > 0.95
+    assert found.settings.look_level == rule.level_at(total) > 0.95
 
 
 def test_the_interval_that_is_printed_is_the_one_that_stops_the_play(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_interrupted_in_its_second_block_the_rule_has_not_ended(tmp_path: Path) 
     run(tmp_path / "parts", noise=30.0, most=3)
     (found,) = load_evaluations(tmp_path / "parts")
     assert found.complete
-    assert found.config["episodes"] == 30
+    assert found.settings.episodes == 30
     assert not has_ended(found, rule)
     assert not has_ended(replace(found, rows=found.rows[:1]), rule)
     run(tmp_path / "parts", noise=30.0)

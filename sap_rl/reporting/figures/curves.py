@@ -9,6 +9,7 @@ from typing import Any
 
 from sap_rl.evaluation.results import Change, Evaluation, Row
 from sap_rl.evaluation.rules import rules_apart, rules_of
+from sap_rl.evaluation.settings import Settings
 from sap_rl.reporting.tables.evaluation import player_name
 
 GRADIENTS = {"self": "own gradient", "original": "original's gradient", None: ""}
@@ -81,19 +82,19 @@ def panels(evaluations: Iterable[Evaluation]) -> tuple[Panel, ...]:
     return tuple(found)
 
 
-def attack_words(config: dict[str, Any], protocol: dict[str, Any]) -> str:
+def attack_words(settings: Settings) -> str:
     """The attack with all that makes it another one."""
-    options = [f"{key} {value}" for key, value in sorted(config["attack_options"].items())]
-    schedule = config["schedule"]
-    if schedule["when"] != "every":
-        options.append(f"{schedule['when']} {schedule['level']:g}")
-    if config["attack_backward"]:
-        options.append(f"backward {config['attack_backward']}")
-    if protocol["frames"] != "all":
-        options.append(f"{protocol['frames']} frame")
-    if protocol["observation"] != "float":
-        options.append(protocol["observation"])
-    return ", ".join([config["attack"], *options])
+    protocol = settings.protocol
+    options = [f"{key} {value}" for key, value in sorted(settings.attack_options.items())]
+    if settings.schedule.when != "every":
+        options.append(settings.schedule.text.replace("-", " ", 1))
+    if settings.attack_backward:
+        options.append(f"backward {settings.attack_backward}")
+    if protocol.frames != "all":
+        options.append(f"{protocol.frames} frame")
+    if protocol.observation != "float":
+        options.append(protocol.observation)
+    return ", ".join([settings.attack, *options])
 
 
 def curves(panel: Panel) -> tuple[Curve, ...]:
@@ -152,14 +153,14 @@ def _label(row: Row, victim: str | None, panel: Panel, evaluation: Evaluation) -
         return "random policy"
     name = "noise" if row.arm == "matched" else player_name(row)
     if row.arm == "original":
-        return evaluation.config["agent"] if len(panel.agents) > 1 else name
+        return evaluation.agent.name if len(panel.agents) > 1 else name
     return ", ".join(filter(None, (name, GRADIENTS.get(victim, OTHER))))
 
 
 def _defended_label(evaluation: Evaluation, victim: str, panel: Panel) -> str:
-    name = str(evaluation.config["defense"])
+    name = str(evaluation.settings.defense)
     if len(panel.agents) > 1:
-        name = f"{evaluation.config['agent']} + {name}"
+        name = f"{evaluation.agent.name} + {name}"
     return name if victim == "headline" else f"{name}, {GRADIENTS.get(victim, OTHER)}"
 
 
@@ -182,9 +183,9 @@ def _same(one: Curve, other: Curve) -> bool:
 
 
 def _agent_key(evaluation: Evaluation) -> tuple[str, str | None]:
-    return evaluation.config["agent"], evaluation.config["agent_sha256"]
+    return evaluation.agent.name, evaluation.agent.sha256
 
 
 def _panel_key(evaluation: Evaluation) -> tuple[str, str, str]:
-    attack = attack_words(evaluation.config, evaluation.protocol)
-    return evaluation.config["game"], attack, rules_of(evaluation)
+    settings = evaluation.settings
+    return settings.game, attack_words(settings), rules_of(evaluation)

@@ -40,7 +40,7 @@ class TensorBoardWriter:
     def close(self, evaluation: Evaluation) -> None:
         """Write the figure and flush."""
         if any(row.victim for row in evaluation.rows):
-            tag = f"eval/{evaluation.config['game']}/return_lambda"
+            tag = f"eval/{evaluation.settings.game}/return_lambda"
             self.writer.add_figure(tag, return_lambda_figure(evaluation))
         self.writer.close()
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 from sap_rl.atari.preprocess import Preprocess
+from sap_rl.evaluation.facts import AgentFacts
 from sap_rl.evaluation.results import Evaluation
+from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.stopping import has_ended
-from sap_rl.statistics.sequential import StoppingRule
+from sap_rl.plain import Option, to_plain
 
-PLAIN = (
-    "attack", "attack_backward", "episodes", "num_envs", "seed", "precision", "device", "threads",
-)  # fmt: skip
-PROTOCOL = ("frames", "observation", "max_frames", "epsilon", "grad_samples", "policy_samples")
 UNSAID = "OTHER"
 """Stands for the agent behind victim `other` where results do not name it."""
 
@@ -25,21 +22,21 @@ def eval_command(evaluation: Evaluation) -> str:
 
     It gives other numbers where a stopping rule played on; see `repetition`.
     """
-    config, protocol = evaluation.config, evaluation.protocol
-    options: list[tuple[str, Any]] = [("game", config["game"])]
-    options.append(("agent", config.get("agent_ref") or config["agent"]))
-    options += _loading(evaluation)
-    options.append(("lambda", [_word(lam) for lam in config["lams"]]))
-    options += [(name, config[name]) for name in PLAIN]
-    options += [(name, protocol[name]) for name in PROTOCOL]
-    options += sorted(config["attack_options"].items())
-    schedule = config["schedule"]
-    if schedule["when"] != "every":
-        options.append(("schedule", f"{schedule['when']}-{schedule['level']:g}"))
-    options.append(("defense", config["defense"] or "none"))
-    options += [(k, v) for k, v in config["defense_options"].items() if k != "skip"]
-    other = config.get("other_ref") or config.get("other") or UNSAID
-    victims = [other if victim == "other" else victim for victim in config["victims"]]
+    settings, agent = evaluation.settings, evaluation.agent
+    options: list[tuple[str, Any]] = [
+        ("game", settings.game),
+        ("agent", agent.origin.agent or agent.name),
+        *_loading(agent),
+        ("lambda", [_word(lam) for lam in settings.lams]),
+        *_plain(settings, agent),
+        *sorted(settings.attack_options.items()),
+    ]
+    if settings.schedule.when != "every":
+        options.append(("schedule", settings.schedule.text))
+    options.append(("defense", settings.defense or "none"))
+    options += [(k, v) for k, v in settings.defense_options.items() if k != "skip"]
+    other = agent.origin.other or agent.other or UNSAID
+    victims = [other if victim == "other" else victim for victim in settings.victims]
     options.append(("victim", ",".join(victims)))
     words = ["sap-rl eval"]
     for name, value in options:
@@ -47,19 +44,38 @@ def eval_command(evaluation: Evaluation) -> str:
             parts = value if isinstance(value, list) else [_word(value)]
             shown = " ".join(shlex.quote(part) for part in parts)
             words.append(f"--{name.replace('_', '-')} {shown}")
-    return " ".join(words + ([] if config["controls"] else ["--no-controls"]))
+    return " ".join(words + ([] if settings.controls else ["--no-controls"]))
+
+
+def _plain(settings: Settings, agent: AgentFacts) -> Iterator[tuple[str, Option]]:
+    """Options that are spelled as they are."""
+    yield "attack", settings.attack
+    yield "attack_backward", settings.attack_backward
+    yield "episodes", settings.episodes
+    yield "num_envs", settings.num_envs
+    yield "seed", settings.seed
+    yield "precision", settings.precision
+    yield "device", agent.device
+    yield "threads", agent.threads
+    protocol = settings.protocol
+    yield "frames", protocol.frames
+    yield "observation", protocol.observation
+    yield "max_frames", protocol.max_frames
+    yield "epsilon", protocol.epsilon
+    yield "grad_samples", protocol.grad_samples
+    yield "policy_samples", protocol.policy_samples
 
 
 def repetition(evaluation: Evaluation) -> tuple[str, str | None]:
     """What to say before the command that repeats an evaluation, and the command; None where no
     `sap-rl eval` gives these numbers."""
-    config = evaluation.config
+    agent = evaluation.agent
     if evaluation.looked:
         return " ".join(_stopping(evaluation)), None
     said = "Repeat it with"
-    named = [config["agent"]] if config.get("agent_ref") is None else []
-    if "other" in config["victims"] and config.get("other_ref") is None:
-        named.append(config.get("other") or UNSAID)
+    named = [agent.name] if agent.origin.agent is None else []
+    if "other" in evaluation.settings.victims and agent.origin.other is None:
+        named.append(agent.other or UNSAID)
     if named:
         names = " and ".join(f"'{name}'" for name in named)
         said = (
@@ -70,49 +86,43 @@ def repetition(evaluation: Evaluation) -> tuple[str, str | None]:
 
 
 def _stopping(evaluation: Evaluation) -> Iterator[str]:
-    config = evaluation.config
-    rule = config.get("until")
+    settings, rule = evaluation.settings, evaluation.made.until
     if rule is None:
         yield "Played by a sweep with a stopping rule (--until-ci), which is not recorded."
     else:
-        known = StoppingRule(**rule)
         ended = (
-            f"ended after {config['episodes']}."
-            if has_ended(evaluation, known)
-            else f"which HAS NOT ENDED YET: {config['episodes']} are shown; the same sweep "
+            f"ended after {settings.episodes}."
+            if has_ended(evaluation, rule)
+            else f"which HAS NOT ENDED YET: {settings.episodes} are shown; the same sweep "
             "into the same store plays on."
         )
         yield (
-            f"Played by a sweep with the stopping rule --until-ci {known.text}: first looked at "
-            f"after {known.least} episodes of each arm, played on up to {known.most} at most "
+            f"Played by a sweep with the stopping rule --until-ci {rule.text}: first looked at "
+            f"after {rule.least} episodes of each arm, played on up to {rule.most} at most "
             f"(`episodes`), {ended}"
         )
     yield (
         "No sap-rl eval gives these numbers: episodes after the first look have draws of their "
-        f"own, and the intervals of this look are at level {100 * config['look_level']:.2f}%, so "
+        f"own, and the intervals of this look are at level {100 * settings.look_level:.2f}%, so "
         "that those of all looks together hold at 95%. Run the same sweep into a new store."
     )
 
 
-def _loading(evaluation: Evaluation) -> Iterator[tuple[str, Any]]:
+def _loading(agent: AgentFacts) -> Iterator[tuple[str, Any]]:
     """What `load_agent` was told; where that was not recorded, what the agent saw."""
-    loading = evaluation.config.get("agent_loading")
-    if evaluation.config.get("agent_ref") is None or loading is None:
-        plain, seen = asdict(Preprocess()), evaluation.protocol["preprocess"]
-        loading = {"preprocess": {k: v for k, v in seen.items() if _tuple(v) != plain.get(k)}}
+    loading = agent.origin.loading
+    if agent.origin.agent is None:
+        plain, seen = to_plain(Preprocess()), to_plain(agent.preprocess)
+        loading = {"preprocess": {k: v for k, v in seen.items() if v != plain[k]}}
     yield "format", loading.get("format")
     entries = loading.get("preprocess")
     yield "preprocess", [f"{k}={_entry(v)}" for k, v in entries.items()] if entries else None
 
 
-def _entry(value: Any) -> str:
-    if isinstance(value, list | tuple):
+def _entry(value: Option) -> str:
+    if isinstance(value, tuple):
         return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else _word(value)
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _word(value: Any) -> str:

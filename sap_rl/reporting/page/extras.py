@@ -60,7 +60,7 @@ def collect(
 def _agents(panel: Panel, notes: list[str]) -> Agents:
     found: Agents = {}
     for evaluation in panel.evaluations:
-        name, ref = evaluation.config["agent"], evaluation.config.get("agent_ref")
+        name, ref = evaluation.agent.name, evaluation.agent.origin.agent
         if _file(evaluation) in found:
             continue
         agent = None
@@ -73,7 +73,7 @@ def _agents(panel: Panel, notes: list[str]) -> Agents:
 
 
 def _file(evaluation: Evaluation) -> tuple[str, str]:
-    return evaluation.config["agent"], str(evaluation.config["agent_sha256"])
+    return evaluation.agent.name, str(evaluation.agent.sha256)
 
 
 def _film(
@@ -103,5 +103,5 @@ def _film(
 
 def _filmed(panel: Panel) -> Evaluation:
     """The first with a defence, else the first."""
-    defended = [e for e in panel.evaluations if e.config["defense"] is not None]
+    defended = [e for e in panel.evaluations if e.settings.defense is not None]
     return (defended or list(panel.evaluations))[0]

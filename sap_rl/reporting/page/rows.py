@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sap_rl.evaluation.code_version import in_versions, told
-from sap_rl.evaluation.results import LEVEL, Change, Evaluation, Row
+from sap_rl.evaluation.results import Change, Evaluation, Row
+from sap_rl.plain import json_line, to_plain
 from sap_rl.reporting.page.command import repetition
 from sap_rl.reporting.tables.evaluation import number_text, percent_text, player_name
 
@@ -59,8 +58,8 @@ def _headline_row(evaluation: Evaluation, lam: float) -> dict[str, Cell]:
 
 def evaluation_name(evaluation: Evaluation) -> str:
     """What it is about, in a line."""
-    config = evaluation.config
-    return f"{config['game']}: {config['defense'] or 'no defence'} on agent {config['agent']}"
+    settings, agent = evaluation.settings, evaluation.agent
+    return f"{settings.game}: {settings.defense or 'no defence'} on agent {agent.name}"
 
 
 def change_row(change: Change) -> dict[str, str | Cell]:
@@ -121,23 +120,19 @@ def distrust(evaluations: Sequence[Evaluation]) -> list[Distrust]:
 
 def provenance_rows(evaluation: Evaluation) -> dict[str, object]:
     """Everything that the numbers rest on, as pairs of words."""
-    config = evaluation.config
-    kept = ("attack", "defense", "lams", "victims", "episodes", "seed", "precision", "num_envs",
-            "threads", "device")  # fmt: skip
-    pairs = list(_agent_pairs(config))
-    pairs += [(name, _plain(config[name])) for name in kept]
-    for name in ("attack_options", "defense_options", "attack_backward", "schedule"):
-        if config[name]:
-            pairs.append((name.replace("_", " "), _plain(config[name])))
+    settings, made = evaluation.settings, evaluation.made
+    pairs = [*_agent_pairs(evaluation), *_settings_pairs(evaluation)]
     pairs += [
-        (name.replace("_", " "), _plain(value)) for name, value in evaluation.protocol.items()
+        (name.replace("_", " "), _plain(value))
+        for name, value in to_plain(settings.protocol).items()
     ]
-    if config.get("until"):
-        pairs.append(("stopping rule", _plain(config["until"])))
-    pairs.append(("level of the intervals", f"{100 * config.get('look_level', LEVEL):.4g}%"))
-    pairs.append(("versions", ", ".join(f"{k} {v}" for k, v in evaluation.versions.items())))
-    made = in_versions({"code": None, **config}, config["attack"], config["defense"])
-    pairs += [("commit", _plain(config.get("commit"))), ("code", _plain(told(made["code"])))]
+    pairs.append(("preprocess", _plain(to_plain(evaluation.agent.preprocess))))
+    if made.until is not None:
+        pairs.append(("stopping rule", _plain(to_plain(made.until))))
+    pairs.append(("level of the intervals", f"{100 * settings.look_level:.4g}%"))
+    pairs.append(("versions", ", ".join(f"{k} {v}" for k, v in made.versions.items())))
+    code = in_versions({"code": made.code}, settings.attack, settings.defense)["code"]
+    pairs += [("commit", _plain(made.commit)), ("code", _plain(told(code)))]
     said, command = repetition(evaluation)
     return {
         "name": evaluation_name(evaluation),
@@ -147,20 +142,41 @@ def provenance_rows(evaluation: Evaluation) -> dict[str, object]:
     }
 
 
-def _agent_pairs(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _agent_pairs(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
     """Who played, from where it was loaded, and the hashes of everybody's file."""
-    sha256 = config["agent_sha256"]
-    yield "agent", config["agent"]
-    yield "loaded from", config.get("agent_ref") or "not recorded"
-    if config.get("agent_loading"):
-        yield "loaded with", _plain(config["agent_loading"])
-    yield "sha256 of its weights", sha256 or "-"
-    defended = config.get("defended_sha256")
-    if config["defense"] is not None and defended != sha256:
-        yield "sha256 of the defended agent's weights", defended or "not recorded"
-    if config.get("other"):
-        yield "other agent", f"{config['other']}, sha256 {config['other_sha256'] or '-'}"
-        yield "other agent loaded from", config.get("other_ref") or "not recorded"
+    agent, origin = evaluation.agent, evaluation.agent.origin
+    yield "agent", agent.name
+    yield "loaded from", origin.agent or "not recorded"
+    if origin.loading:
+        yield "loaded with", _plain(origin.loading)
+    yield "sha256 of its weights", agent.sha256 or "-"
+    if evaluation.settings.defense is not None and agent.defended_sha256 != agent.sha256:
+        yield "sha256 of the defended agent's weights", agent.defended_sha256 or "not recorded"
+    if agent.other:
+        yield "other agent", f"{agent.other}, sha256 {agent.other_sha256 or '-'}"
+        yield "other agent loaded from", origin.other or "not recorded"
+
+
+def _settings_pairs(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
+    """What was played, options only where any were given."""
+    settings, agent = evaluation.settings, evaluation.agent
+    yield "attack", settings.attack
+    yield "defense", _plain(settings.defense)
+    yield "lams", _plain(settings.lams)
+    yield "victims", _plain(settings.victims)
+    yield "episodes", _plain(settings.episodes)
+    yield "seed", _plain(settings.seed)
+    yield "precision", settings.precision
+    yield "num_envs", _plain(settings.num_envs)
+    yield "threads", _plain(agent.threads)
+    yield "device", agent.device
+    if settings.attack_options:
+        yield "attack options", _plain(settings.attack_options)
+    if settings.defense_options:
+        yield "defense options", _plain(settings.defense_options)
+    if settings.attack_backward:
+        yield "attack backward", settings.attack_backward
+    yield "schedule", _plain(to_plain(settings.schedule))
 
 
 def percent_cell(change: Change) -> Cell:
@@ -209,5 +225,5 @@ def _plain(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_plain(part) for part in value)
     if isinstance(value, dict):
-        return json.dumps(value, sort_keys=True)
+        return json_line(value)
     return f"{value:g}" if isinstance(value, float) else str(value)

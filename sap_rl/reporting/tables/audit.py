@@ -12,7 +12,6 @@ from sap_rl.audit.checks import UNBOUNDED
 from sap_rl.audit.frames import FrameResult
 from sap_rl.audit.suite import DEEP, SUITE
 from sap_rl.audit.worst import GameCell, Worst, bounds
-from sap_rl.play.defended_player import defended_name
 from sap_rl.reporting.tables.evaluation import (
     check_lines,
     interval_text,
@@ -35,10 +34,10 @@ PLAYERS = ("original", "defended", "matched")
 def audit_report(card: AuditCard) -> RenderableType:
     """Both stages, worst cases, reasons for distrust and the verdict."""
     parts: list[RenderableType] = [Text(line) for line in _head(card)]
-    for lam in card.config["lams"]:
+    for lam in card.facts.settings.lams:
         if any(result.lam == lam for result in card.frames):
             parts += [Text(f"\nLambda {lam:g}, on recorded frames"), _frames(card, lam)]
-    for lam in card.config["lams"]:
+    for lam in card.facts.settings.lams:
         if any(cell.lam == lam for cell in card.games):
             parts += [Text(f"\nLambda {lam:g}, returns in games"), _games(card, lam)]
     if card.worst:
@@ -50,15 +49,13 @@ def audit_report(card: AuditCard) -> RenderableType:
 
 
 def _head(card: AuditCard) -> Iterator[str]:
-    config = card.config
-    protocol = config["protocol"]
+    settings, protocol = card.facts.settings, card.facts.settings.protocol
     state = "" if card.complete else "  INCOMPLETE"
-    what = f"{config['defense']} on agent" if config["defense"] else "agent"
+    what = f"{settings.defense} on agent" if settings.defense else "agent"
     yield (
-        f"{config['game']}: audit of {what} {config['agent']}, budget {config['budget']}: "
-        f"{config['frames']} recorded frames per lambda, {config['episodes']} other episodes per "
-        f"cell, {protocol['frames']} frames ({protocol['observation']}), seed "
-        f"{config['seed']}{state}"
+        f"{settings.game}: audit of {what} {card.facts.agent.name}, budget {settings.budget}: "
+        f"{settings.frames} recorded frames per lambda, {settings.episodes} other episodes per "
+        f"cell, {protocol.frames} frames ({protocol.observation}), seed {settings.seed}{state}"
     )
     clean = [cell for cell in card.games if cell.lam == 0]
     if clean:
@@ -81,7 +78,7 @@ def _frames(card: AuditCard, lam: float) -> RenderableType:
             title = entry.against(card.kinds["original"]).title
             rows.append((own, here.get(("original", title)) if audited != "original" else None))
     rows.sort(key=lambda pair: -pair[0].mean_value_lost)
-    if len(card.config["lams"]) > MANY_LAMBDAS:
+    if len(card.facts.settings.lams) > MANY_LAMBDAS:
         rows = rows[:SHOWN]
     table = plain_table(
         "attack", "passes", "flips", "margin", "value", "orig. flips", "value", left=("attack",)
@@ -190,8 +187,8 @@ def short_title(title: str) -> str:
 
 def _player(card: AuditCard, player: str) -> str:
     if player == "matched":
-        sigma = card.config["sigma"]
+        sigma = card.facts.sigma
         return "noise" if sigma is None else f"noise {sigma:.3g}"
     if player != "defended":
         return player
-    return defended_name(card.config["defense"], card.config["game"])
+    return card.facts.defense

@@ -35,8 +35,8 @@ def evaluation_report(evaluation: Evaluation) -> RenderableType:
     parts: list[RenderableType] = [Text(_headline(evaluation)), _returns(evaluation.rows)]
     marks = {flag: chr(ord("a") + i) for i, flag in enumerate(_flags(evaluation))}
     if evaluation.changes:
-        config = evaluation.config
-        defense = defended_name(config["defense"], config["game"])
+        settings = evaluation.settings
+        defense = defended_name(settings.defense or "", settings.game)
         parts += [_changes(evaluation.changes, defense, marks)]
     parts += [Text(f"{mark} {flag}: {FLAGS[flag]}.") for flag, mark in marks.items()]
     parts += [Text(line) for line in _notes(evaluation)]
@@ -112,14 +112,14 @@ def check_report(agent: Agent, check: Check, settings: Settings) -> RenderableTy
 
 
 def _headline(evaluation: Evaluation) -> str:
-    config, protocol = evaluation.config, evaluation.protocol
-    minutes = protocol["max_frames"] / 3600
+    settings, protocol = evaluation.settings, evaluation.settings.protocol
+    minutes = protocol.max_frames / 3600
     state = "" if evaluation.complete else "  INCOMPLETE"
     return (
-        f"{config['game']}: agent {config['agent']}, {config['attack']} on "
-        f"{protocol['frames']} frames ({protocol['observation']}), {config['episodes']} episodes "
-        f"of at most {minutes:.3g} minutes, epsilon {protocol['epsilon']:g}, "
-        f"seed {config['seed']}{state}\n"
+        f"{settings.game}: agent {evaluation.agent.name}, {settings.attack} on "
+        f"{protocol.frames} frames ({protocol.observation}), {settings.episodes} episodes "
+        f"of at most {minutes:.3g} minutes, epsilon {protocol.epsilon:g}, "
+        f"seed {settings.seed}{state}\n"
     )
 
 
@@ -181,7 +181,7 @@ def _flags(evaluation: Evaluation) -> list[str]:
 def _notes(evaluation: Evaluation) -> Iterable[str]:
     rows = evaluation.rows
     if any(change.headline and change.victim for change in evaluation.changes):
-        several = len(evaluation.config["victims"]) > 1
+        several = len(evaluation.settings.victims) > 1
         yield "* the headline: " + (
             "the stronger of the attacks on the defended player."
             if several

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
-from sap_rl.atari.protocol import Protocol
+from sap_rl.atari.protocol import Preprocess, Protocol
 from sap_rl.attacks.schedule import Schedule
 from sap_rl.evaluation.results import evaluation_from_json
-from sap_rl.film.plan import settings_of
 from sap_rl.reporting.page.command import eval_command, repetition
 from sap_rl.settings.options import EVAL_OPTIONS
 from sap_rl.settings.requests import eval_request
 from sap_rl.statistics.sequential import StoppingRule
+from tests.evaluation.made_up import rewritten
 from tests.reporting.made import evaluation, incomplete
 
 
@@ -64,15 +64,15 @@ def test_it_gives_the_same_settings(settings: dict[str, Any]) -> None:
     whole = evaluation((1.0, 2.5), **settings)
     whole = evaluation_from_json(whole.to_json())
     request = eval_request(parsed(eval_command(whole)))
-    assert request.settings == settings_of(whole)
+    assert request.settings == whole.settings
     assert (request.agent, request.device) == ("BankHeist", "cpu")
 
 
 def test_an_agent_whose_name_is_not_recorded_is_left_to_the_reader() -> None:
     whole = evaluation((1.0,))
-    other = replace(whole, config=whole.config | {"victims": ["self", "other"]})
+    other = rewritten(whole, victims=["self", "other"])
     assert "--victim self,OTHER" in eval_command(other)
-    named = replace(other, config=other.config | {"other": "Assault"})
+    named = rewritten(other, other="Assault")
     assert "--victim self,Assault" in eval_command(named)
 
 
@@ -83,7 +83,7 @@ def test_the_agents_file_and_how_it_was_read_are_in_the_command() -> None:
     loading = {"format": "sb3", "preprocess": entries}
     told = {"agent_ref": "/x/BankHeist.pt", "agent_loading": loading, "other": "BankHeist",
             "other_ref": "/y/BankHeist"}  # fmt: skip
-    whole = replace(whole, config=whole.config | told)
+    whole = rewritten(whole, **told)
     said, command = repetition(evaluation_from_json(whole.to_json()))
     assert said == "Repeat it with"
     assert command is not None
@@ -96,8 +96,8 @@ def test_the_agents_file_and_how_it_was_read_are_in_the_command() -> None:
 def test_an_agent_of_unknown_origin_is_not_passed_off_as_the_shipped_one() -> None:
     """What it saw stands there, since nobody knows what its file says."""
     whole = evaluation((1.0,))
-    seen = whole.protocol["preprocess"] | {"scale": "pixels"}
-    said, command = repetition(replace(whole, protocol=whole.protocol | {"preprocess": seen}))
+    seen = asdict(Preprocess(scale="pixels"))
+    said, command = repetition(rewritten(whole, protocol={"preprocess": seen}))
     assert said.startswith("From where 'BankHeist' was loaded is not recorded")
     assert command is not None
     assert "--agent BankHeist --preprocess scale=pixels --lambda 1" in command
@@ -107,7 +107,7 @@ def test_what_a_stopping_rule_played_on_has_a_sentence_instead_of_a_command() ->
     rule = {"width": 10.0, "unit": "percent", "least": 4, "most": 9, "level": 0.95}
     level = StoppingRule(**rule).level_at(6)  # type: ignore[arg-type]
     whole = evaluation((1.0,), episodes=6, look_level=level)
-    said, command = repetition(replace(whole, config=whole.config | {"until": rule}))
+    said, command = repetition(rewritten(whole, until=rule))
     assert command is None
     for words in (
         "--until-ci 10%", "after 4 episodes", "up to 9 at most", "ended after 6", "98.89%",
@@ -123,7 +123,7 @@ def test_a_rule_that_was_interrupted_has_not_ended(width: float, most: int, ende
     """Means of 500 and less, neighbours 2 or 3 apart: within 50 points, not within half a one."""
     rule = {"width": width, "unit": "percent", "least": 4, "most": most, "level": 0.95}
     whole = evaluation((1.0,), episodes=6, look_level=0.99)
-    whole = replace(whole, config=whole.config | {"until": rule})
+    whole = rewritten(whole, until=rule)
     said, _ = repetition(whole)
     assert ("ended after 6." in said) is ended
     assert ("HAS NOT ENDED YET: 6 are shown" in said) is not ended

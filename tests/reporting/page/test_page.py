@@ -22,6 +22,7 @@ from sap_rl.reporting.page.page import report_page
 from sap_rl.reporting.tables.across_games import OVER
 from sap_rl.reporting.tables.flags import COVERAGE, FLAGS, ONE_NETWORK, SEVERAL_LOOKS
 from sap_rl.training.curve import LearningCurve
+from tests.evaluation.made_up import rewritten
 from tests.film.scenes import FACTS, scenes
 from tests.reporting.made import evaluation, incomplete
 
@@ -202,7 +203,7 @@ def test_provenance_says_who_played_and_from_where() -> None:
     whole = evaluation(defense="agent:runs/h/final")
     told = {"agent_ref": "/x/BankHeist.pt", "agent_loading": {"format": "sb3"},
             "defended_sha256": "dead", "commit": "abc-dirty", "code": "c0de"}  # fmt: skip
-    found = page(replace(whole, config=whole.config | told))
+    found = page(rewritten(whole, **told))
     pairs = dict(row for row in found.tables[-1] if len(row) == 2)
     assert pairs["loaded from"] == "/x/BankHeist.pt"
     assert pairs["loaded with"] == '{"format": "sb3"}'

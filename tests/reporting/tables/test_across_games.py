@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.reporting.tables.across_games import LOOKED, OVER, QUARTERS, across_report
 from sap_rl.reporting.tables.evaluation import console
+from tests.evaluation.made_up import rewritten
 from tests.reporting.made import evaluation
 
 
@@ -55,8 +54,7 @@ def test_what_intervals_are_over_is_said_for_each_column_where_it_differs() -> N
     found = []
     for whole in both(defense="agent:h"):
         for sha in ("1", "2"):
-            config = whole.config | {"defended_sha256": f"{whole.config['game']}{sha}"}
-            found.append(replace(whole, config=config))
+            found.append(rewritten(whole, defended_sha256=f"{whole.settings.game}{sha}"))
     text = " ".join(printed(*found).split())
     assert f"original, better: {OVER['episodes']}" in text
     assert f"defended: {OVER['training runs']}" in text
@@ -87,5 +85,5 @@ def test_a_weak_attack_is_said() -> None:
 
 
 def test_a_stopping_rule_is_said() -> None:
-    looked = [replace(e, config=e.config | {"look_level": 0.99}) for e in both()]
+    looked = [rewritten(e, look_level=0.99) for e in both()]
     assert LOOKED in " ".join(printed(*looked).split())

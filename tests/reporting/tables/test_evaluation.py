@@ -6,7 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from sap_rl.atari.preprocess import Preprocess
+from sap_rl.evaluation.facts import AgentFacts, Made
 from sap_rl.evaluation.results import Change, Evaluation, Row
+from sap_rl.evaluation.settings import Settings
 from sap_rl.reporting.tables.evaluation import console, evaluation_report, player_name
 from sap_rl.reporting.tables.flags import FLAGS
 
@@ -55,11 +58,8 @@ CHANGE = Change(
     flags=tuple(FLAGS),
     paper_percent=3425.9,
 )
-CONFIG = {
-    "game": "BattleZone", "agent": "BattleZone", "attack": "fgsm", "defense": "sap-100",
-    "episodes": 30, "seed": 0, "arms": 1, "victims": ["self", "original"],
-}  # fmt: skip
-PROTOCOL = {"frames": "all", "observation": "float", "max_frames": 18_000, "epsilon": 0.01}
+SETTINGS = Settings("BattleZone", (0.25,), defense="sap-100")
+AGENT = AgentFacts("BattleZone", None, Preprocess(), "cpu", 1)
 
 
 def show(evaluation: Evaluation) -> str:
@@ -69,7 +69,7 @@ def show(evaluation: Evaluation) -> str:
 
 
 def of(*rows: Row, changes: tuple[Change, ...] = ()) -> Evaluation:
-    return Evaluation(CONFIG, {}, PROTOCOL, rows, changes)
+    return Evaluation(SETTINGS, AGENT, Made({}), 1, rows, changes)
 
 
 def test_the_widest_numbers_fit_80_columns_uncut() -> None:
