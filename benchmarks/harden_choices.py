@@ -25,9 +25,9 @@ from sap_rl.pixels import to_unit
 from sap_rl.play.frames import fitting_frames
 from sap_rl.play.players import Players
 from sap_rl.reporting.tables.evaluation import interval_text
-from sap_rl.training.dqn.learner import Diverged
 from sap_rl.training.harden.run import Hardening
 from sap_rl.training.harden.settings import HardenSettings
+from sap_rl.training.trainee import Diverged
 from sap_rl.types import Attack, Pixels
 
 GAME = "BankHeist"

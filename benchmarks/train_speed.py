@@ -48,13 +48,13 @@ def ours(game: str, steps: int) -> dict[str, float]:
         training = Training(settings, Path(folder), game=game)
         began: float | None = None
         cpu = 0.0
-        clock = training.log.clock
+        clock = training.clock
         real = training.learner.update
 
         def update(batch: Any) -> None:
             nonlocal began, clock, cpu
             if began is None:
-                clock = training.log.clock
+                clock = training.clock
                 clock.total = clock.acting = clock.sampling = clock.waiting = 0.0
                 began, cpu = time.perf_counter(), time.process_time()
             real(batch)

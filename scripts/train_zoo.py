@@ -39,13 +39,12 @@ from sap_rl.settings.options import read_number, read_whole, read_yaml
 from sap_rl.statistics.intervals import difference_interval
 from sap_rl.training.checkpoint import latest_checkpoint, read_checkpoint
 from sap_rl.training.curve import CurveWriter
-from sap_rl.training.dqn.learner import Diverged
+from sap_rl.training.dqn.parent import stated_number
 from sap_rl.training.dqn.run import Training
 from sap_rl.training.dqn.settings import TrainSettings, train_settings
-from sap_rl.training.parentage import stated_number
-from sap_rl.zoo.publish import Export, ExportEvent
-from sap_rl.zoo.score import CAPS, RIVAL_SEED, stated_score
-from sap_rl.zoo.scoring import Scoring
+from sap_rl.training.trainee import Diverged
+from sap_rl.zoo.publish import Export, ExportEvent, Games
+from sap_rl.zoo.score import CAPS, RIVAL_SEED, score_settings, stated_score
 
 RECIPE = Path(__file__).parent.parent / "configs" / "train" / "ddqn.yaml"
 STEPS = 10_000_000
@@ -98,7 +97,7 @@ def shipped(place: Path) -> Agent | None:
 
 def card_steps(agent: Agent | None) -> int:
     """Agent steps by an agent's card; 0 where it states none."""
-    return 0 if agent is None else int(stated_number(agent.facts, "agent_steps"))
+    return 0 if agent is None else int(stated_number(agent.facts, "agent_steps") or 0)
 
 
 def steps_of(run: Path) -> int:
@@ -223,6 +222,7 @@ class Zoo:
 
     def _export(self, game: str) -> None:
         """Measure the run, and let the agent give way to a better one."""
+        made = steps_of(self.runs / game)
         export = Export(
             self.runs / game,
             self.runs / "exported",
@@ -232,32 +232,32 @@ class Zoo:
         )
         bar = ExportBar(export.total + 2 * self.episodes, self.console)
         with bar:
-            for event in self._exporting(export):
+            for event in self._exporting(export, game, made):
                 bar(event)
                 if self.stopped:
                     return
 
-    def _exporting(self, export: Export) -> Iterator[ExportEvent]:
+    def _exporting(self, export: Export, game: str, made: int) -> Iterator[ExportEvent]:
         """Export, play against the agent that is there, replace it if the new one does better.
 
         The stated score takes no part in this, so that it is not the luckiest of many.
         """
         yield from export.run()
-        game, there = export.game, self.agents / export.game
+        there = self.agents / game
         rivals = load_agent(export.folder), shipped(there)
         agents = [agent for agent in rivals if agent is not None]
-        games = Scoring(
-            game, game, self.episodes, {"cap": CAP},
-            total=export.total + len(agents) * self.episodes, done=export.total,
-        )  # fmt: skip
-        rows = yield from games.rivals(agents, seed=RIVAL_SEED + export.saved.progress.steps)
+        games = Games(export.total + len(agents) * self.episodes, done=export.total)
+        plan = score_settings(game, episodes=self.episodes, seed=RIVAL_SEED + made, max_frames=CAP)
+        rows = []
+        for agent in agents:
+            rows.append((yield from games.play(agent, plan)))
         better, line = verdict(game, *rows)
         self._say(line)
         if better:
             check_folder(self.agents)
             install(export.folder, there)
         # Last: a kill before it costs another export, whose agent meets itself or its better.
-        write_atomically(export.source / EXPORTED, f"{export.saved.progress.steps}\n")
+        write_atomically(self.runs / game / EXPORTED, f"{made}\n")
 
     def _say(self, line: str) -> None:
         self.console.print(line, markup=False, soft_wrap=True)

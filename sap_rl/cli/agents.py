@@ -14,9 +14,8 @@ from sap_rl.reporting.tables.checkpoints import checkpoint_report
 from sap_rl.reporting.tables.evaluation import agents_table, check_report, console
 from sap_rl.reporting.tables.flags import BAR
 from sap_rl.settings.options import EVAL_OPTIONS, read_number, read_option, read_whole
+from sap_rl.zoo.candidates import Candidate, imported
 from sap_rl.zoo.publish import Export
-from sap_rl.zoo.publish_hardened import HardenExport, is_hardening
-from sap_rl.zoo.publish_imported import Import
 from sap_rl.zoo.score import (
     CAPS,
     CHECK_SEED,
@@ -104,20 +103,20 @@ def run_list(_args: argparse.Namespace) -> int:
 def run_export(args: argparse.Namespace) -> int:
     """Choose a run's best checkpoint (of a hardening the last), measure it, write its folder."""
     set_threads(args.threads)
-    export: Export | HardenExport
-    common = {"name": args.name, "replace": args.replace}
+    return _export(
+        args,
+        args.source,
+        newest=read_whole("newest", args.newest),
+        choice_episodes=read_whole("choice_episodes", args.choice_episodes),
+    )
+
+
+def _export(args: argparse.Namespace, source: Path | Candidate, **choice: int) -> int:
+    """Export under the name asked for, with a bar, and show what was made."""
     episodes = read_whole("episodes", args.episodes)
-    if is_hardening(args.source):
-        export = HardenExport(args.source, args.out, episodes=episodes, **common)
-    else:
-        export = Export(
-            args.source,
-            args.out,
-            newest=read_whole("newest", args.newest),
-            choice_episodes=read_whole("choice_episodes", args.choice_episodes),
-            episodes=episodes,
-            **common,
-        )
+    export = Export(
+        source, args.out, name=args.name, episodes=episodes, replace=args.replace, **choice
+    )
     bar = ExportBar(export.total, console(stderr=True))
     with bar:
         listen(export.run(), [bar])
@@ -135,19 +134,7 @@ def run_show(args: argparse.Namespace) -> int:
 def run_import(args: argparse.Namespace) -> int:
     """Convert a checkpoint to our format, measure it, write its folder."""
     set_threads(args.threads)
-    imported = Import(
-        args.source,
-        args.out,
-        name=args.name,
-        episodes=read_whole("episodes", args.episodes),
-        replace=args.replace,
-        **given_loading(args),
-    )
-    bar = ExportBar(imported.scoring.total, console(stderr=True))
-    with bar:
-        listen(imported.run(), [bar])
-    console().print(agents_table([(load_agent(imported.folder), imported.folder)]))
-    return 0
+    return _export(args, imported(args.source, **given_loading(args)))
 
 
 def run_check(args: argparse.Namespace) -> int:

@@ -22,11 +22,11 @@ from sap_rl.files import check_folder
 from sap_rl.reporting.live.harden import HardenBar, HardenWriter
 from sap_rl.reporting.tables.evaluation import console
 from sap_rl.settings.options import read_option, read_yaml
-from sap_rl.training.curve import HardenCurve
-from sap_rl.training.harden.events import HardenEvent, HardenFinished
+from sap_rl.training.curve import CurveWriter
+from sap_rl.training.events import Finished, Moment
 from sap_rl.training.harden.run import Hardening
 from sap_rl.training.harden.settings import asked, harden_settings
-from sap_rl.zoo.publish_hardened import write_agent
+from sap_rl.zoo.publish import write_agent
 
 
 def add_harden(parser: argparse.ArgumentParser) -> None:
@@ -72,13 +72,13 @@ def run_harden(args: argparse.Namespace) -> int:
     )
     screen = console(stderr=True, quiet=args.quiet)
     bar = HardenBar(screen)
-    listeners: list[Callable[[HardenEvent], Any]] = [bar, HardenCurve(folder)]
+    listeners: list[Callable[[Moment], Any]] = [bar, CurveWriter(folder)]
     if args.tensorboard:
         check_folder(args.tensorboard)
         listeners.append(HardenWriter(args.tensorboard))
     with stopped_by_signals(hardening.request_stop), bar:
         last = listen(hardening.run(), listeners)
-    if not (isinstance(last, HardenFinished) and last.complete):
+    if not (isinstance(last, Finished) and last.complete):
         return INTERRUPTED_STATUS
     made = write_agent(folder)
     say(f"{made}: play it with --agent {made}; ship it with sap-rl agents export")

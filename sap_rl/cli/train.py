@@ -16,9 +16,9 @@ from sap_rl.reporting.live.tensorboard import TrainingWriter
 from sap_rl.reporting.tables.evaluation import console
 from sap_rl.settings.options import read_option, read_yaml
 from sap_rl.training.curve import CurveWriter
-from sap_rl.training.dqn.events import Finished, TrainEvent
 from sap_rl.training.dqn.run import Training
 from sap_rl.training.dqn.settings import train_settings
+from sap_rl.training.events import Finished, Moment
 
 FLAGS = ("steps", "adversarial_lambda", "adversarial_share")
 """Training options that are flags too and win over the YAML."""
@@ -67,7 +67,7 @@ def run_train(args: argparse.Namespace) -> int:
         device=args.device,
     )
     bar = TrainingBar(console(stderr=True, quiet=args.quiet))
-    listeners: list[Callable[[TrainEvent], Any]] = [bar, CurveWriter(folder, parent)]
+    listeners: list[Callable[[Moment], Any]] = [bar, CurveWriter(folder, parent)]
     if args.tensorboard:
         check_folder(args.tensorboard)
         listeners.append(TrainingWriter(args.tensorboard))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,8 +18,12 @@ from torch import Tensor
 
 from sap_rl.errors import UsageError
 
+CHECKPOINTS = "checkpoints"
+"""Their folder in a run's."""
 STATE = "state.json"
 WEIGHTS = "weights.safetensors"
+FORMAT = 2
+"""Of a checkpoint: 1 (where it is not named) noted the last evaluation and kept no `sums`."""
 
 
 @dataclass
@@ -29,7 +33,7 @@ class Progress:
     number: of the last checkpoint, from which every random stream after it is seeded; owed:
     transitions not yet answered by updates; warmup: transitions before updates begin; explored:
     epsilon is at its final value whatever `steps` says; lr_origin: see Learner; returns, lengths:
-    of the last 100 games; evaluated: steps at the last evaluation.
+    of the last 100 games; sums: as `Means.state`, empty where a checkpoint is older than they are.
     """
 
     steps: int = 0
@@ -41,9 +45,9 @@ class Progress:
     warmup: int = 0
     explored: bool = False
     lr_origin: int | None = None
-    evaluated: int = 0
     returns: list[float] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
+    sums: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def write_checkpoint(
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
         sizes = _write_parts(beside, parts, replay)
-        state = {"progress": asdict(progress), "run": run, "files": sizes}
+        state = {"format": FORMAT, "progress": asdict(progress), "run": run, "files": sizes}
         _write(beside / STATE, json.dumps(state, indent=1, allow_nan=False).encode())
         _flush_folder(beside)
         shutil.rmtree(final, ignore_errors=True)  # an incomplete one: complete ones are not redone
@@ -106,7 +110,10 @@ def read_checkpoint(path: Path) -> Saved:
     """Everything in a checkpoint; UsageError if it is unusable. The replay is mapped, not read."""
     try:
         state = json.loads((path / STATE).read_text(encoding="utf-8"))
-        progress = Progress(**state["progress"])
+        if (made := state.get("format", 1)) > FORMAT:
+            raise ValueError(f"format {made} is newer than this version's {FORMAT}")
+        noted = state["progress"]
+        progress = Progress(**{name: noted[name] for name in noted.keys() - {"evaluated"}})
         files = [path / name for name in state["files"]]
         parts = {f.stem: load(f.read_bytes()) for f in files if f.suffix == ".safetensors"}
         arrays = {
@@ -118,6 +125,41 @@ def read_checkpoint(path: Path) -> Saved:
         reason = " ".join(str(error).split())
         raise UsageError(f"checkpoint '{path}' cannot be read: {reason}") from error
     return Saved(path, progress, state["run"], parts, arrays or None)
+
+
+def kind_of(saved: Saved) -> str:
+    """Whose checkpoint this is: that of `sap-rl train` or of `sap-rl harden`."""
+    return str(saved.run.get("kind", "train"))
+
+
+def last_saved(folder: Path | None, *, resume: bool) -> Saved | None:
+    """Make a run's folder; the checkpoint to go on from. Refuses to begin anew over one."""
+    if folder is None:
+        if resume:
+            raise UsageError("nothing to resume without a folder")
+        return None
+    checkpoints = folder / CHECKPOINTS
+    try:
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        clear_unfinished(checkpoints)
+    except OSError as error:
+        raise UsageError(f"cannot write to '{folder}': {error.strerror}") from error
+    last = latest_checkpoint(checkpoints)
+    if resume and last is None:
+        raise UsageError(f"nothing to resume: no complete checkpoint in '{checkpoints}'")
+    if not resume and last is not None:
+        raise UsageError(f"'{folder}' already holds a run ({last.name}); resume it or take another")
+    return None if last is None else read_checkpoint(last)
+
+
+def require_same(path: Path, was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse to go on from a checkpoint where something changed; what it does not know is free."""
+    for name in (name for name in was if name in now):
+        if was[name] != now[name]:
+            raise UsageError(
+                f"'{path}' was made with {name}={was[name]}, not {now[name]}: a resumed run keeps "
+                "it"
+            )
 
 
 def prune_checkpoints(folder: Path, keep: int, snapshots: Path) -> None:

@@ -1,111 +1,117 @@
-"""`curve.csv`: how a run went, one line per `Updated` event; a listener."""
+"""`curve.csv`: how a run went, one line per `Updated` event or evaluated lambda; a listener."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from sap_rl.errors import UsageError
 from sap_rl.files import write_atomically
-from sap_rl.training.dqn.events import Evaluated, Started, TrainEvent, Updated
-from sap_rl.training.harden.events import (
-    HardenEvaluated,
-    HardenEvent,
+from sap_rl.training.events import (
+    Evaluated,
     HardenStarted,
     HardenUpdated,
+    Moment,
+    Started,
+    Updated,
 )
 
 CURVE = "curve.csv"
 """Its name in the folder of a run, and of an agent."""
 
 COLUMNS = ("steps", "updates", "seconds", "episodes", "mean_return", "loss", "event", "value")
-"""mean_return: of the last 100 training games. event: empty, resume, init, or eval-LAMBDA, whose
-mean is the value."""
+"""Of a training. mean_return: of the last 100 training games. event: empty, resume, init, or
+eval-LAMBDA, whose mean is the value."""
+HARDEN_COLUMNS = (
+    "updates", "frames", "seconds", "loss", "agreement_attacked", "agreement_clean", "event",
+    "value",
+)  # fmt: skip
+"""Of a hardening. Agreements: share of examples on which student and teacher choose the same
+action. event: empty, resume, or eval-LAMBDA."""
 
+EVAL = "eval-"
+"""Before the lambda in the event of an evaluation's line."""
 
-class CurveFile:
-    """A CSV that grows by lines, the first column a count by which it can be cut back."""
-
-    def __init__(self, path: Path, columns: tuple[str, ...]) -> None:
-        self.path, self.columns = path, columns
-
-    def begin(self, earlier: Path | None, upto: int) -> None:
-        """Start it with another one's (or its own) lines whose count is at most `upto`."""
-        lines = _lines(earlier, self.columns) if earlier is not None else []
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(
-            [self.columns, *(line for line in lines if int(line[0]) <= upto)]
-        )
-        write_atomically(self.path, text.getvalue())
-
-    def append(self, *values: object) -> None:
-        """One line; UsageError if the disk refuses."""
-        try:
-            with self.path.open("a", newline="", encoding="utf-8") as file:
-                csv.writer(file, lineterminator="\n").writerow(values)
-        except OSError as error:
-            raise UsageError(f"cannot write '{self.path}': {error.strerror}") from error
+Line = dict[str, str]
+"""A line by column; the first column is the count by which a curve is cut back."""
 
 
 class CurveWriter:
     """Called with every event of a run, keeps `folder`/curve.csv.
 
     parent: folder of the agent from which training goes on; its curve is this one's beginning.
-    After a resume, lines beyond the checkpoint are dropped (they are played again). A line marks
-    the restart.
+    After a resume, lines beyond the checkpoint are dropped (they are played again), and so is an
+    evaluation at it that was cut short. A line marks the restart.
     """
 
     def __init__(self, folder: Path, parent: Path | None = None) -> None:
-        self.file = CurveFile(folder / CURVE, COLUMNS)
-        self.parent = parent
+        self.path, self.parent = folder / CURVE, parent
+        self.columns = COLUMNS
 
-    def __call__(self, event: TrainEvent) -> None:
-        """Note what belongs into the curve."""
+    def __call__(self, event: Moment) -> None:
+        """Note what belongs into the curve; UsageError if the disk refuses."""
         if isinstance(event, Started):
-            earlier = {"resume": self.file.path.parent, "init": self.parent}.get(event.restart)
-            self.file.begin(None if earlier is None else earlier / CURVE, event.steps)
-            if event.restart:
-                self._append(event, "", "", "", event.restart, "")
+            self._begin(event)
         elif isinstance(event, Updated):
             mean = "" if event.mean_return is None else f"{event.mean_return:.2f}"
-            self._append(event, event.episodes, mean, f"{event.loss:.5g}", "", "")
-        elif isinstance(event, Evaluated):
-            self._append(event, "", "", "", f"eval-{event.lam:g}", f"{event.mean:.2f}")
-
-    def _append(self, event: Started | Updated | Evaluated, *values: object) -> None:
-        self.file.append(event.steps, event.updates, f"{event.seconds:.1f}", *values)
-
-
-HARDEN_COLUMNS = (
-    "updates", "frames", "seconds", "loss", "agreement_attacked", "agreement_clean", "event",
-    "value",
-)  # fmt: skip
-"""Agreements: share of examples on which student and teacher choose the same action. event: empty,
-resume, or eval-LAMBDA, whose mean return is the value."""
-
-
-class HardenCurve:
-    """Called with every event of a hardening, keeps `folder`/curve.csv."""
-
-    def __init__(self, folder: Path) -> None:
-        self.file = CurveFile(folder / CURVE, HARDEN_COLUMNS)
-
-    def __call__(self, event: HardenEvent) -> None:
-        """Note what belongs into the curve."""
-        seconds = f"{event.seconds:.1f}"
-        if isinstance(event, HardenStarted):
-            self.file.begin(self.file.path if event.resumed else None, event.updates)
-            if event.resumed:
-                self.file.append(event.updates, "", seconds, "", "", "", "resume", "")
+            self._append(
+                event, episodes=f"{event.episodes}", mean_return=mean, loss=f"{event.loss:.5g}"
+            )
         elif isinstance(event, HardenUpdated):
-            found = (event.loss, event.agreement_attacked, event.agreement_clean)
-            words = [f"{value:.4g}" for value in found]
-            self.file.append(event.updates, event.frames, seconds, *words, "", "")
-        elif isinstance(event, HardenEvaluated):
-            name, mean = f"eval-{event.lam:g}", f"{event.row.mean:.2f}"
-            self.file.append(event.updates, "", seconds, "", "", "", name, mean)
+            names = ("loss", "agreement_attacked", "agreement_clean")
+            told = {name: f"{getattr(event, name):.4g}" for name in names}
+            self._append(event, frames=f"{event.steps}", **told)
+        elif isinstance(event, Evaluated):
+            self._append(event, event=f"{EVAL}{event.row.lam:g}", value=f"{event.row.mean:.2f}")
+
+    def _begin(self, event: Started) -> None:
+        """Start the file with the lines that stay; only an evaluation that is due goes."""
+        self.columns = HARDEN_COLUMNS if isinstance(event, HardenStarted) else COLUMNS
+        earlier = {"resume": self.path.parent, "init": self.parent}.get(event.restart)
+        now = int(getattr(event, self.columns[0]))
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.columns)
+        for line in _lines(earlier, self.columns) if earlier is not None else []:
+            count = int(line[self.columns[0]])
+            if count < now or (count == now and not (event.due and line["event"].startswith(EVAL))):
+                writer.writerow(line.values())
+        write_atomically(self.path, text.getvalue())
+        if event.restart:
+            self._append(event, event=event.restart)
+
+    def _append(self, moment: Moment, **told: str) -> None:
+        known = {
+            "steps": f"{moment.steps}",
+            "updates": f"{moment.updates}",
+            "seconds": f"{moment.seconds:.1f}",
+        } | told
+        try:
+            with self.path.open("a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(
+                    file, self.columns, extrasaction="ignore", lineterminator="\n"
+                ).writerow(known)
+        except OSError as error:
+            raise UsageError(f"cannot write '{self.path}': {error.strerror}") from error
+
+
+def evaluated_at(folder: Path, upto: int, arms: int) -> int | None:
+    """The count up to which the evaluations of a run's curve are whole; None without a curve.
+
+    It is that of the last evaluation at a count of at most `upto` that has `arms` lines, or that of
+    a later start from an agent; 0 where there is neither.
+    """
+    columns, lines = _read(folder / CURVE)
+    if not columns:
+        return None
+    found = [(int(line[columns[0]]), line["event"]) for line in lines]
+    played = Counter(count for count, event in set(found) if event.startswith(EVAL))
+    whole = [count for count, number in played.items() if number >= arms]
+    begun = [count for count, event in found if event == "init"]
+    return max((count for count in whole + begun if count <= upto), default=0)
 
 
 @dataclass(frozen=True)
@@ -125,31 +131,37 @@ def learning_curve(folder: Path) -> LearningCurve | None:
     no steps)."""
     training: list[tuple[int, float]] = []
     evaluated: dict[str, tuple[tuple[int, float], ...]] = {}
-    for line in _lines(folder / CURVE, COLUMNS):
-        found = dict(zip(COLUMNS, line, strict=True))
-        steps, kind = int(found["steps"]), found["event"]
-        if found["mean_return"]:
-            training.append((steps, float(found["mean_return"])))
-        if kind.startswith("eval-"):
-            lam = kind.removeprefix("eval-")
-            evaluated[lam] = (*evaluated.get(lam, ()), (steps, float(found["value"])))
+    for line in _lines(folder, COLUMNS):
+        steps = int(line["steps"])
+        if line["mean_return"]:
+            training.append((steps, float(line["mean_return"])))
+        if line["event"].startswith(EVAL):
+            lam = line["event"].removeprefix(EVAL)
+            evaluated[lam] = (*evaluated.get(lam, ()), (steps, float(line["value"])))
     return LearningCurve(tuple(training), evaluated) if training or evaluated else None
 
 
-def curve_line(folder: Path, steps: int) -> dict[str, str] | None:
+def curve_line(folder: Path, steps: int) -> Line | None:
     """The last line of a folder's curve up to that step, by column; None if there is none."""
-    lines = _lines(folder / CURVE, COLUMNS)
-    before = [line for line in lines if int(line[0]) <= steps]
-    return dict(zip(COLUMNS, before[-1], strict=True)) if before else None
+    before = [line for line in _lines(folder, COLUMNS) if int(line["steps"]) <= steps]
+    return before[-1] if before else None
 
 
-def _lines(path: Path, columns: tuple[str, ...]) -> list[list[str]]:
-    """The whole lines of a file with these columns; none of a file with others."""
+def _lines(folder: Path, columns: tuple[str, ...]) -> list[Line]:
+    """The whole lines of a folder's curve with these columns; none of one with others."""
+    found, lines = _read(folder / CURVE)
+    return lines if found == columns else []
+
+
+def _read(path: Path) -> tuple[tuple[str, ...], list[Line]]:
+    """A curve's columns and its whole lines; nothing of what is no curve."""
     if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        header, *lines = list(csv.reader(file)) or [[]]
-    if tuple(header) != columns:
-        return []
-    # A kill may have torn the last line.
-    return [line for line in lines if len(line) == len(columns) and line[0].isdigit()]
+        return (), []
+    # A kill may have torn the last line: what does not end is not there.
+    text = path.read_text(encoding="utf-8").rpartition("\n")[0]
+    header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
+    columns = tuple(header)
+    if columns not in (COLUMNS, HARDEN_COLUMNS):
+        return (), []
+    whole = [line for line in lines if len(line) == len(columns) and line[0].isdigit()]
+    return columns, [dict(zip(columns, line, strict=True)) for line in whole]

@@ -8,7 +8,7 @@ agent or a checkpoint was chosen:
     2,000,000    `eval_seed` of the training settings: the curve during training
     3,000,000    CHOICE_SEED: which checkpoint of a run becomes an agent
     4,000,000    CHECK_SEED: whether a stated score holds
-    5,000,000    FRAMES_SEED of `evaluation.frames`, added to an evaluation's own seed
+    5,000,000    FRAMES_SEED of `play.frames`, added to an evaluation's own seed
     10,000,000   RIVAL_SEED, plus a run's steps: whether its agent takes a shipped one's place
 """
 

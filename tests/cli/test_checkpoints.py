@@ -11,7 +11,7 @@ import pytest
 from sap_rl import load_agent
 from sap_rl.cli import main
 from sap_rl.networks.loaders.native import write_native
-from sap_rl.zoo import publish_imported as importing
+from sap_rl.zoo import publish as importing
 from tests.networks.foreign import FOREIGN
 
 CAPS = {"cap_30_minutes": 240, "cap_5_minutes": 120}

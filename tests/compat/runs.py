@@ -9,11 +9,10 @@ from typing import Any
 
 from sap_rl import Agent, Preprocess
 from sap_rl.training.checkpoint import latest_checkpoint, read_checkpoint
-from sap_rl.training.curve import CurveWriter, HardenCurve
-from sap_rl.training.dqn.events import CheckpointWritten
+from sap_rl.training.curve import CurveWriter
 from sap_rl.training.dqn.run import Training
 from sap_rl.training.dqn.settings import train_settings
-from sap_rl.training.harden.events import HardenSaved
+from sap_rl.training.events import CheckpointWritten
 from sap_rl.training.harden.run import Hardening
 from sap_rl.training.harden.settings import harden_settings
 from tests.training.dqn.corridor import Corridor, small_network
@@ -58,10 +57,10 @@ def harden(folder: Path, *, resume: bool = False, stop_at: int | None = None) ->
         teacher, harden_settings(HARDEN), folder, game="Pong", seed=3, resume=resume, threads=1,
         make_games=lambda _game, _agent, s: Corridor(s.num_envs),
     )  # fmt: skip
-    curve = HardenCurve(folder)
+    curve = CurveWriter(folder)
     for event in hardening.run():
         curve(event)
-        if isinstance(event, HardenSaved) and event.path.name == f"{stop_at or 0:06d}":
+        if isinstance(event, CheckpointWritten) and event.number == stop_at:
             break
 
 
@@ -77,7 +76,7 @@ def fingerprint(folder: Path) -> dict[str, Any]:
         for name, value in tensors.items()
     }
     arrays = {f"replay/{name}": value.tobytes() for name, value in saved.replay.items()}
-    progress = {k: v for k, v in vars(saved.progress).items() if k != "seconds"}
+    progress = {k: v for k, v in vars(saved.progress).items() if k not in ("seconds", "sums")}
     hashes = {k: hashlib.sha256(v).hexdigest()[:16] for k, v in sorted((parts | arrays).items())}
     return {"progress": progress, "hashes": hashes, "curve": curve_rows(folder)}
 

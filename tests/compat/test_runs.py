@@ -19,6 +19,7 @@ from tests.compat.machine import must_repeat
 @pytest.mark.parametrize(("name", "run"), [("train", runs.train), ("harden", runs.harden)])
 def test_a_run_goes_on_to_the_same_end(name: str, run: Any, tmp_path: Path) -> None:
     golden = read_json(f"{name}.json")
+    del golden["progress"]["evaluated"]  # no longer kept: the curve tells
     shutil.unpack_archive(FILES / f"{name}.zip", tmp_path)
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["000002"]
     run(tmp_path, resume=True)

@@ -30,13 +30,12 @@ from sap_rl.training.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from sap_rl.training.dqn.events import TrainEvent
-from sap_rl.training.dqn.learner import Diverged
 from sap_rl.training.dqn.settings import TrainSettings
+from sap_rl.training.events import Moment
+from sap_rl.training.trainee import Diverged
 from sap_rl.zoo import publish as export
-from sap_rl.zoo.publish import ExportEvent, GamePlayed
+from sap_rl.zoo.publish import ExportEvent, GamePlayed, Games
 from sap_rl.zoo.score import RIVAL_SEED, score_settings
-from sap_rl.zoo.scoring import Scoring
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train_zoo.py"
 TINY = """
@@ -160,7 +159,7 @@ class SlightTraining:
     def request_stop(self) -> None:
         pass
 
-    def run(self) -> Iterator[TrainEvent]:
+    def run(self) -> Iterator[Moment]:
         write_run(self.folder, self.steps + self.made)
         return iter(())
 
@@ -221,7 +220,7 @@ def let_play(
     """Let agents of so many steps bring home these returns, others their number of steps."""
     plans = []
 
-    def play(self: Scoring, agent: Agent, plan: Settings) -> Generator[ExportEvent, None, Row]:
+    def play(self: Games, agent: Agent, plan: Settings) -> Generator[ExportEvent, None, Row]:
         plans.append(plan)
         during()
         steps = agent.facts["training"]["agent_steps"]
@@ -229,7 +228,7 @@ def let_play(
         yield GamePlayed(1, 1)
         return row(*found)
 
-    monkeypatch.setattr(Scoring, "play", play)
+    monkeypatch.setattr(Games, "play", play)
     return plans
 
 
@@ -303,7 +302,7 @@ def test_what_a_run_made_before_it_diverged_is_exported(
     zoo: ModuleType, slight: type[SlightExport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    def diverge(self: SlightTraining) -> Iterator[TrainEvent]:
+    def diverge(self: SlightTraining) -> Iterator[Moment]:
         write_run(self.folder, self.steps + 160)
         raise Diverged("loss is nan")
 
@@ -354,7 +353,7 @@ def test_exports_come_on_top_of_the_hours(
     """2.5 hours are three slices of an hour, the last one cut, though every export takes three."""
     clock, export_run = SimpleNamespace(now=0.0, limits=[]), SlightExport.run
 
-    def train(self: SlightTraining) -> Iterator[TrainEvent]:
+    def train(self: SlightTraining) -> Iterator[Moment]:
         clock.now += clock.limits[-1]
         write_run(self.folder, self.steps + 160)
         return iter(())

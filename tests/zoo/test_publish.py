@@ -230,7 +230,8 @@ def test_a_checkpoint_that_a_kill_left_half_cleared_is_passed_over(
     half = copy / "checkpoints" / "000002"
     (half / "weights.safetensors").rename(copy / "snapshots" / "0000000320.safetensors")
     (copy / "snapshots" / "best.safetensors").write_bytes(b"")
-    assert list(Export(copy, tmp_path / "agents", newest=9).candidates) == [480, 320, 160]
+    candidates = Export(copy, tmp_path / "agents", newest=9).candidates
+    assert [candidate.steps for candidate in candidates] == [480, 320, 160]
 
 
 def test_an_unfinished_export_is_no_agent(

@@ -16,18 +16,14 @@ from sap_rl.errors import UsageError
 from sap_rl.networks.categorical import CategoricalHead, categorical_network
 from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.settings.options import read_yaml
-from sap_rl.training.curve import HardenCurve
-from sap_rl.training.harden.events import HardenUpdated
+from sap_rl.training.checkpoint import Progress, write_checkpoint
+from sap_rl.training.curve import CurveWriter
+from sap_rl.training.events import HardenUpdated
 from sap_rl.training.harden.run import Hardening
 from sap_rl.training.harden.settings import HardenSettings, harden_settings
-from sap_rl.zoo import publish_hardened as module
-from sap_rl.zoo.publish_hardened import (
-    HardenExport,
-    is_hardening,
-    read_hardened,
-    write_agent,
-)
-from sap_rl.zoo.scoring import GamePlayed
+from sap_rl.zoo import publish as module
+from sap_rl.zoo.candidates import hardened, of_run
+from sap_rl.zoo.publish import Export, GamePlayed, write_agent
 
 SETTINGS = HardenSettings(
     updates=4, num_envs=4, student_envs=2, teacher_frames=40, play_every=2, play_steps=2,
@@ -39,7 +35,7 @@ SETTINGS = HardenSettings(
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    curve = HardenCurve(folder)
+    curve = CurveWriter(folder)
     hardening = Hardening(load_agent("BankHeist"), SETTINGS, folder, game="BankHeist", threads=1)
     for event in hardening.run():
         curve(event)
@@ -76,9 +72,9 @@ def test_the_agent_of_a_run_is_its_student(run: Path) -> None:
 
 
 def test_an_export_measures_clean_and_attacked_play(run: Path, tmp_path: Path) -> None:
-    export = HardenExport(run, tmp_path, name="Hard", episodes=3, attacked_episodes=2)
+    export = Export(run, tmp_path, name="Hard", episodes=3, attacked_episodes=2)
     games = [event for event in export.run() if isinstance(event, GamePlayed)]
-    assert games[-1].done == games[-1].total == export.total == 2 * 3 + 2 * 2 * 2
+    assert games[-1].done == games[-1].total == export.total == 2 * 3 + 2 * 2
     facts = tomllib.loads((tmp_path / "Hard" / "agent.toml").read_text(encoding="utf-8"))
     assert set(facts["score"]) == {"cap_30_minutes", "cap_5_minutes"}
     fgsm, pgd = facts["attacked"]["fgsm"], facts["attacked"]["pgd_20_margin"]
@@ -94,7 +90,7 @@ def test_an_export_measures_clean_and_attacked_play(run: Path, tmp_path: Path) -
     assert row is not None
     assert row.mean == pytest.approx(fgsm["mean"], abs=0.01)
     with pytest.raises(UsageError, match="is there already"):
-        HardenExport(run, tmp_path, name="Hard")
+        Export(run, tmp_path, name="Hard")
 
 
 def test_a_stop_is_counted_and_an_unfinished_run_is_no_agent(tmp_path: Path) -> None:
@@ -105,16 +101,18 @@ def test_a_stop_is_counted_and_an_unfinished_run_is_no_agent(tmp_path: Path) -> 
         if isinstance(event, HardenUpdated) and event.updates == 2:
             hardening.request_stop()
     with pytest.raises(UsageError, match=r"has made 2 of 4 updates: finish it with .* --resume"):
-        HardenExport(tmp_path, tmp_path / "agents")
+        Export(tmp_path, tmp_path / "agents")
     list(Hardening(agent, settings, tmp_path, game="BankHeist", threads=1, resume=True).run())
-    assert read_hardened(tmp_path).facts["stops"] == 1
+    assert hardened(tmp_path).tables["hardening"]["stops"] == 1
 
 
 def test_folders_that_hold_no_hardening(run: Path, tmp_path: Path) -> None:
-    assert is_hardening(run)
-    assert not is_hardening(tmp_path)
+    assert [candidate.lam for candidate in of_run(run, newest=5)] == [2.0]
+    with pytest.raises(UsageError, match="holds no run"):
+        of_run(tmp_path, newest=5)
+    write_checkpoint(tmp_path / "checkpoints", Progress(number=1), {"game": "Pong"}, {}, None)
     with pytest.raises(UsageError, match="holds no hardening"):
-        read_hardened(tmp_path)
+        hardened(tmp_path)
 
 
 def test_a_hardened_c51_is_exported_with_its_atoms(tmp_path: Path) -> None:
@@ -133,7 +131,7 @@ def test_a_hardened_c51_is_exported_with_its_atoms(tmp_path: Path) -> None:
     list(hardening.run())
     pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 84, 84), dtype=np.uint8)
     wanted = hardening.agent().q_values(pixels)
-    assert read_hardened(tmp_path).agent.q_values(pixels).equal(wanted)
+    assert from_checkpoint(hardened(tmp_path).checkpoint).q_values(pixels).equal(wanted)
     agent = load_agent(write_agent(tmp_path))
     # Half precision of weights and atoms.
     torch.testing.assert_close(agent.q_values(pixels), wanted, rtol=0, atol=0.05)

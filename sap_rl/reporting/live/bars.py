@@ -12,7 +12,13 @@ from sap_rl.evaluation.run import ArmEnded, ArmPlayed, ArmStarted, Event
 from sap_rl.film.games import Scene
 from sap_rl.play.arms import Arm
 from sap_rl.play.rollout import Episode
-from sap_rl.training.dqn.events import CheckpointWritten, Evaluated, Started, TrainEvent, Updated
+from sap_rl.training.events import (
+    CheckpointWritten,
+    Evaluated,
+    Moment,
+    TrainingStarted,
+    Updated,
+)
 from sap_rl.zoo.publish import CandidatePlayed, ExportEvent, GamePlayed, Scored
 
 
@@ -109,10 +115,10 @@ class TrainingBar(LiveBar):
     def __init__(self, console: Console) -> None:
         super().__init__(console, "warming up", width=1, total=None)
 
-    def __call__(self, event: TrainEvent) -> None:
+    def __call__(self, event: Moment) -> None:
         """Show one event."""
         self.bar.update(self.task, completed=event.steps)
-        if isinstance(event, Started):
+        if isinstance(event, TrainingStarted):
             self.bar.update(self.task, total=event.total_steps)
             self._say(
                 f"{event.game}: {event.steps:,} of {event.total_steps:,} steps, {event.num_envs} "
@@ -123,7 +129,9 @@ class TrainingBar(LiveBar):
             note = f"return {mean}  {event.fps:.0f} steps/s"
             self.bar.update(self.task, description=f"{event.steps:,} steps", note=note)
         elif isinstance(event, Evaluated):
-            self._say(f"{event.steps:,} steps: return {event.mean:.1f} at lambda {event.lam:g}")
+            self._say(
+                f"{event.steps:,} steps: return {event.row.mean:.1f} at lambda {event.row.lam:g}"
+            )
         elif isinstance(event, CheckpointWritten):
             self._say(f"{event.steps:,} steps: checkpoint {event.path}")
 

@@ -8,15 +8,15 @@ from rich.console import Console
 
 from sap_rl.reporting.live.bars import LiveBar
 from sap_rl.reporting.live.tensorboard import summary_writer
-from sap_rl.training.harden.events import (
+from sap_rl.training.events import (
+    CheckpointWritten,
+    Evaluated,
+    Finished,
     FramesPlayed,
-    HardenEvaluated,
-    HardenEvent,
-    HardenFinished,
     HardenPlanned,
-    HardenSaved,
     HardenStarted,
     HardenUpdated,
+    Moment,
 )
 
 
@@ -26,7 +26,7 @@ class HardenBar(LiveBar):
     def __init__(self, console: Console) -> None:
         super().__init__(console, "playing", width=1, total=None)
 
-    def __call__(self, event: HardenEvent) -> None:
+    def __call__(self, event: Moment) -> None:
         """Show one event."""
         self.bar.update(self.task, completed=event.updates)
         if isinstance(event, HardenStarted):
@@ -40,18 +40,17 @@ class HardenBar(LiveBar):
             )
         elif isinstance(event, FramesPlayed):
             if not event.updates:
-                self.bar.update(self.task, description=f"{event.frames:,} frames")
+                self.bar.update(self.task, description=f"{event.steps:,} frames")
         elif isinstance(event, HardenPlanned):
             self.bar.update(self.task, total=event.total_updates)
             self._say(f"{event.total_updates:,} updates, as the minutes allow")
         elif isinstance(event, HardenUpdated):
             note = f"agrees {event.agreement_attacked:.0%} attacked  {event.rate:.0f} updates/s"
             self.bar.update(self.task, description=f"{event.updates:,} updates", note=note)
-        elif isinstance(event, HardenEvaluated):
-            self._say(
-                f"{event.updates:,} updates: return {event.row.mean:.1f} at lambda {event.lam:g}"
-            )
-        elif isinstance(event, HardenSaved):
+        elif isinstance(event, Evaluated):
+            row = event.row
+            self._say(f"{event.updates:,} updates: return {row.mean:.1f} at lambda {row.lam:g}")
+        elif isinstance(event, CheckpointWritten):
             self._say(f"{event.updates:,} updates: checkpoint {event.path}")
 
 
@@ -65,14 +64,14 @@ class HardenWriter:
     def __init__(self, folder: Path) -> None:
         self.writer = summary_writer(folder)
 
-    def __call__(self, event: HardenEvent) -> None:
+    def __call__(self, event: Moment) -> None:
         """Write one event."""
         if isinstance(event, HardenUpdated):
             for name in ("loss", "agreement_attacked", "agreement_clean", "grad_norm",
                          "learning_rate", "rate"):  # fmt: skip
                 self.writer.add_scalar(f"harden/{name}", getattr(event, name), event.updates)
-        elif isinstance(event, HardenEvaluated):
-            tag = f"harden/lambda_{event.lam:g}/return"
+        elif isinstance(event, Evaluated):
+            tag = f"harden/lambda_{event.row.lam:g}/return"
             self.writer.add_scalar(tag, event.row.mean, event.updates)
-        elif isinstance(event, HardenFinished):
+        elif isinstance(event, Finished):
             self.writer.close()

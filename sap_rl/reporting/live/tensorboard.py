@@ -12,7 +12,7 @@ from sap_rl.reporting.figures.plots import return_lambda_figure
 from sap_rl.sweep.experiments import CellTask
 from sap_rl.sweep.run import CellEnded, SweepEvent
 from sap_rl.sweep.worker import CellProgress
-from sap_rl.training.dqn.events import EpisodeEnded, Evaluated, Finished, TrainEvent, Updated
+from sap_rl.training.events import EpisodeEnded, Evaluated, Finished, Moment, Updated
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
@@ -113,7 +113,7 @@ class TrainingWriter:
     def __init__(self, folder: Path) -> None:
         self.writer = summary_writer(folder)
 
-    def __call__(self, event: TrainEvent) -> None:
+    def __call__(self, event: Moment) -> None:
         """Write one event."""
         if isinstance(event, EpisodeEnded):
             self._add("rollout/ep_rew_mean", event.mean_return, event.steps)
@@ -124,7 +124,7 @@ class TrainingWriter:
             for name in ("loss", "learning_rate", "q_mean", "grad_norm"):
                 self._add(f"train/{name}", getattr(event, name), event.steps)
         elif isinstance(event, Evaluated):
-            self._add(f"eval/lambda_{event.lam:g}/return", event.mean, event.steps)
+            self._add(f"eval/lambda_{event.row.lam:g}/return", event.row.mean or 0.0, event.steps)
         elif isinstance(event, Finished):
             self.writer.close()
 

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from sap_rl.attacks.pgd import Steps, pgd
 from sap_rl.attacks.threat import Threat
-from sap_rl.errors import UsageError
 from sap_rl.networks.precision import half_precision
 from sap_rl.training.dqn.schedules import warmup
 from sap_rl.training.dqn.settings import TrainSettings
@@ -23,30 +22,21 @@ from sap_rl.training.dqn.targets import (
     quantile_huber_loss,
     take,
 )
-from sap_rl.training.optimizer import ClippedOptimizer
-from sap_rl.training.precision import (
-    WorkingCopy,
-    choose_dtype,
-    network_input,
-    rounded_copy,
-)
+from sap_rl.training.precision import choose_dtype, network_input, rounded_copy
 from sap_rl.training.replay import Batch
-from sap_rl.training.threads import BatchThreads
-from sap_rl.training.weights import kept, kept_weights, take_weights
+from sap_rl.training.trainee import Parts, Trainee
+from sap_rl.training.weights import kept_weights, take_weights
 
 
-class Diverged(UsageError):  # noqa: N818
-    """A loss, a gradient or a weight is NaN or infinite."""
-
-
-class Learner:
+class Learner(Trainee):
     """An online network, its target network and an optimiser.
 
     network: unit frames [B, K, H, W] -> [B, A], or quantiles [B, A, N] where settings.network says
-    so; float32, is trained in place. threads: slices of a batch, torch's thread count by default.
-    updates counts `update` calls; lr_origin: the count at which the learning rate starts to rise,
-    None for never.
+    so; lr_origin: the count of updates at which the learning rate starts to rise, None for never.
     """
+
+    verb = "training"
+    facts = ("loss", "value", "gradient norm")
 
     def __init__(
         self,
@@ -56,29 +46,25 @@ class Learner:
         *,
         threads: int | None = None,
     ) -> None:
-        self.settings, self.device = settings, torch.device(device)
-        self.dtype = choose_dtype(settings.precision, self.device)
-        self.network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.settings, device = settings, torch.device(device)
         self.threat = Threat(float(settings.adversarial_lambda))
         # Perturbations are below half precision's step at bright pixels: not the first layer then.
         attacked = self.threat.lam > 0
-        round_to = half_precision if attacked else rounded_copy
-        self.online = WorkingCopy(self.network, self.dtype, round_to)
+        super().__init__(
+            network.to(device).to(memory_format=torch.channels_last),  # type: ignore[call-overload]
+            settings,
+            device,
+            choose_dtype(settings.precision, device),
+            threads=threads,
+            round_to=half_precision if attacked else rounded_copy,
+        )
         self.input_dtype = torch.float32 if attacked else self.dtype
         self.target = _frozen(self.online.module)
         self.target_rule = TARGETS[settings.target]
         quantiles = settings.network == "quantile"
         self.loss: Loss = quantile_huber_loss if quantiles else huber_loss
-        self.batch_threads = BatchThreads(
-            threads or (torch.get_num_threads() if self.device.type == "cpu" else 1)
-        )
-        masters = {name: value.detach() for name, value in self.network.named_parameters()}
-        self.optimizer = ClippedOptimizer(masters, self.online.copies, settings, self.batch_threads)
-        self.updates = 0
         self.lr_origin: int | None = None
         self._unused = torch.Generator(self.device)  # FGSM draws nothing
-        self._sums = torch.zeros(3, device=self.device)
-        self._counted = 0
 
     def values(self, pixels: Tensor) -> Tensor:
         """The online network's action values [B, A], float32, of uint8 frames [B, K, H, W]."""
@@ -100,14 +86,12 @@ class Learner:
             lambda work: self._passes(*work, count), list(zip(parts, dealt, strict=True))
         )
         norm = self.optimizer.step([gradient for gradient, _ in slices], self.learning_rate)
-        self._sums[:2] += torch.stack([facts for _, facts in slices]).sum(0)
-        self._sums[2] += norm
-        self._counted += 1
-        self.updates += 1
+        facts = torch.stack([facts for _, facts in slices]).sum(0)
+        self._add(torch.cat([facts, norm[None]]))
         if self.updates % self.settings.target_period == 0:
             self.sync_target()
         if self.device.type == "cpu":  # elsewhere reading a number would make the host wait
-            self.check()
+            self.check_facts()
 
     def _attacked(self, count: int) -> int:
         """Of the observations of an update, how many are tampered with."""
@@ -165,46 +149,19 @@ class Learner:
         copies: list[Tensor] = list(self.target.parameters())
         torch._foreach_copy_(copies, self.online.parameters)
 
-    def check(self) -> None:
-        """Raise Diverged if a loss, value or gradient since the last `metrics` was not finite."""
-        if not bool(torch.isfinite(self._sums).all()):
-            loss, q_mean, norm = self._sums.tolist()
-            raise Diverged(
-                f"training diverged by update {self.updates}: sums of loss {loss:g}, "
-                f"value {q_mean:g}, gradient norm {norm:g}"
-            )
-
-    def check_weights(self) -> None:
-        """Raise Diverged if a weight is not finite."""
-        self.check()
-        for name, parameter in self.network.named_parameters():
-            if not bool(torch.isfinite(parameter).all()):
-                raise Diverged(f"training diverged by update {self.updates}: weight '{name}'")
-
     def metrics(self) -> tuple[float, float, float]:
         """Mean loss, chosen value and gradient norm since the last call."""
-        self.check()
-        loss, q_mean, norm = (self._sums / max(self._counted, 1)).tolist()
-        self._sums.zero_()
-        self._counted = 0
+        loss, q_mean, norm = self._means()
         return loss, q_mean, norm
 
-    def parts(self) -> dict[str, dict[str, Tensor]]:
-        """Tensors to keep, by part and name: weights, target, and each moment of the optimiser.
+    def parts(self) -> Parts:
+        """The target network's weights beside the others."""
+        return {"target": kept_weights(self.target)} | super().parts()
 
-        Before the first update the optimiser has none.
-        """
-        moments = {kind: kept(tensors) for kind, tensors in self.optimizer.moments().items()}
-        weights = {"weights": kept_weights(self.network), "target": kept_weights(self.target)}
-        return weights | moments
-
-    def load_parts(self, parts: dict[str, dict[str, Tensor]]) -> None:
+    def load_parts(self, parts: Parts) -> None:
         """Become the learner whose `parts` these are; without a target it is the weights."""
-        take_weights(self.network, parts["weights"])
         take_weights(self.target, parts.get("target", parts["weights"]))
-        kinds = parts.keys() - {"weights", "target"}
-        self.optimizer.load_moments({kind: parts[kind] for kind in sorted(kinds)})
-        self.online.refresh()
+        super().load_parts({name: part for name, part in parts.items() if name != "target"})
 
 
 def deal(total: int, sizes: Sequence[int]) -> list[int]:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from sap_rl.attacks.objectives import divergence, margin
 from sap_rl.types import PerExample, QValues
 
-Distance = Callable[[QValues, QValues], PerExample]
+DistillationLoss = Callable[[QValues, QValues], PerExample]
 """(student's values [B, A], teacher's values of the clean frames [B, A]) -> loss [B]."""
 
 
@@ -43,7 +43,7 @@ DISTANCES: dict[str, Callable[..., PerExample]] = {
 }
 
 
-def make_distance(name: str, *, temperature: float, value_weight: float) -> Distance:
+def make_distance(name: str, *, temperature: float, value_weight: float) -> DistillationLoss:
     """The distance of that name plus `value_weight` times the Huber loss (threshold 1) of values.
 
     Without the second part a student may drift: a policy does not know where its values lie.

@@ -3,55 +3,44 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sap_rl.agents import Agent
 from sap_rl.atari.env import make_atari
 from sap_rl.atari.games import canonical_game
+from sap_rl.atari.preprocess import Preprocess, preprocess_entries
 from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks.adversary import Adversary
 from sap_rl.attacks.pgd import make_pgd
 from sap_rl.attacks.threat import Threat
 from sap_rl.errors import UsageError
-from sap_rl.machine import keep_freed_memory, single_threaded
+from sap_rl.evaluation.results import Row
+from sap_rl.machine import single_threaded
 from sap_rl.play.defended_player import require_actions
 from sap_rl.seeds import numpy_stream, stream_seed
-from sap_rl.training.checkpoint import (
-    Progress,
-    Saved,
-    prune_checkpoints,
-    write_checkpoint,
-)
-from sap_rl.training.dqn.log import Stopwatch
-from sap_rl.training.dqn.restart import made_with
-from sap_rl.training.evaluations import play_evaluation
-from sap_rl.training.harden.data import DistillationData
-from sap_rl.training.harden.events import (
+from sap_rl.training.checkpoint import Saved
+from sap_rl.training.events import (
     FramesPlayed,
-    HardenEvaluated,
-    HardenEvent,
-    HardenFinished,
     HardenPlanned,
-    HardenSaved,
     HardenStarted,
     HardenUpdated,
+    Moment,
 )
-from sap_rl.training.harden.settings import HardenSettings
-from sap_rl.training.harden.start import (
-    CHECKPOINTS,
-    KIND,
-    check_identity,
-    check_teacher,
-    last_state,
-    require_skill,
-)
+from sap_rl.training.harden.data import DistillationData
+from sap_rl.training.harden.settings import HARDEN_CHANGEABLE, HardenSettings
 from sap_rl.training.harden.student import FLAT_UPDATES, Student
+from sap_rl.training.harden.teacher import check_teacher, require_skill
+from sap_rl.training.run import Rhythm, Run
 
 UNPLANNED = 2 * FLAT_UPDATES
 """Updates that are assumed while it is not known how many there will be: the rate is full."""
+NOT_YET = -1
+"""Where the last evaluation of a fresh hardening was: the teacher's own is due."""
 
 MakeGames = Callable[[str, Agent, HardenSettings], Any]
 """(game, agent, settings) -> a vector environment as AtariVectorEnv."""
@@ -65,13 +54,15 @@ def harden_envs(game: str, agent: Agent, settings: HardenSettings) -> Any:
     )  # fmt: skip
 
 
-class Hardening:
-    """One hardening: iterate `run()`; `request_stop()` ends it after a checkpoint.
+class Hardening(Run):
+    """A run that hardens an agent; see `Run`.
 
-    teacher: the agent as it is; folder: of the run, None keeps no checkpoint; resume: go on from
-    the folder's last one; threads: torch's count by default; make_games: builds the games. Raises
-    UsageError at once for what does not fit.
+    teacher: the agent as it is; threads: torch's count by default; make_games: builds the games.
+    Raises UsageError at once for what does not fit.
     """
+
+    kind, changeable = "harden", HARDEN_CHANGEABLE
+    settings: HardenSettings
 
     def __init__(
         self,
@@ -85,89 +76,100 @@ class Hardening:
         threads: int | None = None,
         make_games: MakeGames = harden_envs,
     ) -> None:
-        self.teacher, self.settings, self.folder = teacher, settings, folder
-        self.game, self.seed, self.resumed = canonical_game(game), seed, resume
-        self.stopping = False
-        check_teacher(teacher, self.game)
-        saved = last_state(folder, resume)
-        keep_freed_memory()
+        check_teacher(teacher, canonical_game(game))
+        super().__init__(folder, game=canonical_game(game), seed=seed, resume=resume)
+        self.teacher, self.settings, self.total = teacher, settings, settings.updates
+        self.rhythm = Rhythm(
+            "updates", settings.checkpoint_updates, settings.eval_updates, settings.lam
+        )
+        self.evaluated = NOT_YET
         self.envs = make_games(self.game, teacher, settings)
         self.room = DistillationData(self.envs, teacher, settings)
         require_actions(teacher, self.game, self.room.num_actions)
-        self.student = Student(teacher, settings, threads=threads)
-        self.progress = Progress()
-        self.total = settings.updates
-        self.made_with = made_with(
-            teacher.device, self.student.batch_threads.size, self.student.dtype
-        )
-        if saved is not None:
-            self._load(saved)
-        self._clock = Stopwatch(self.progress.seconds)
-        self._evaluation_seconds = 0.0
-
-    def request_stop(self) -> None:
-        """End after the current update with a checkpoint; safe in a signal handler."""
-        self.stopping = True
+        self.trainee = self.student = Student(teacher, settings, threads=threads)
+        self.begin()
 
     def agent(self) -> Agent:
         """The student as it is now, in float32, with a module of its own."""
         return self.student.graduate()
 
-    def run(self) -> Iterator[HardenEvent]:
-        """Harden to the last update, yielding events; closes the games."""
+    def started(self, **known: Any) -> HardenStarted:
+        """The first event."""
         s = self.settings
-        try:
-            yield HardenStarted(
-                self.student.updates, self._seconds, self.total, s.minutes, self.resumed,
-                self.game, self.teacher.name, s.lam, str(self.student.dtype).split(".")[-1],
-                self.student.batch_threads.size,
-            )  # fmt: skip
-            if not self.resumed:
-                yield from self._evaluation(since=None)
-            while not self._complete and not self.stopping:
-                before = self.student.updates
-                yield from self._segment()
-                yield from self._checkpoint()
-                yield from self._evaluation(since=before)
-            yield HardenFinished(self.student.updates, self._seconds, self._complete)
-        finally:
-            self.student.batch_threads.close()
-            self.envs.close()
+        return HardenStarted(
+            **known,
+            total_updates=self.total,
+            minutes=s.minutes,
+            agent=self.teacher.name,
+            lam=s.lam,
+        )
 
-    @property
-    def _seconds(self) -> float:
-        return self._clock.seconds
+    def facts(self) -> dict[str, Any]:
+        """The teacher, and the updates that were planned."""
+        return {
+            "agent": self.teacher.name,
+            "agent_sha256": self.teacher.sha256,
+            "network": self.teacher.kind,
+            "num_actions": self.room.num_actions,
+            "preprocess": asdict(self.teacher.preprocess),
+            "settings": asdict(self.settings) | {"updates": self.total},
+        }
 
-    @property
-    def _complete(self) -> bool:
-        return bool(self.total) and self.student.updates >= self.total
+    def fixed(self, run: Mapping[str, Any]) -> dict[str, Any]:
+        """The teacher, what it sees, and how the student is computed, beside the settings."""
+        kept = super().fixed(run)
+        if not kept["updates"]:  # as many as the minutes allow
+            del kept["updates"]
+        kept |= {name: run[name] for name in ("agent_sha256", "agent") if name in run}
+        made = run.get("made_with", {})
+        kept |= {name: made[name] for name in ("threads", "dtype") if name in made}
+        if "preprocess" in run:
+            # JSON keeps no tuples, and an old run not every entry.
+            sees = asdict(Preprocess(**preprocess_entries(run["preprocess"])))
+            kept |= {f"preprocess.{name}": value for name, value in sees.items()}
+        return kept
 
-    def _segment(self) -> Iterator[HardenEvent]:
-        """From one boundary to the next: new games and new random streams, then updates."""
+    def data(self) -> dict[str, np.ndarray] | None:
+        """The ring of frames."""
+        return self.room.state() if self.settings.save_frames else None
+
+    def load(self, saved: Saved) -> None:
+        """Where no frames were saved, the teacher plays first again."""
+        self.total = saved.run["settings"]["updates"]
+        self.room.frames = saved.progress.steps
+        if saved.replay is not None:
+            self.room.load(saved.replay)
+
+    def segment(self, end: int) -> Iterator[Moment]:
+        """Updates to a boundary."""
         s, student, number = self.settings, self.student, self.progress.number
         self.room.reset(self.seed, number)
         student.reseed(self.seed, number)
         sampler = numpy_stream(self.seed, "harden-sample", number)
         adversary = self._adversary(number)
-        yield from self._first_frames()
-        end = (student.updates // s.checkpoint_updates + 1) * s.checkpoint_updates
-        self._clock.restart(student.updates)
-        while student.updates < end and not self._complete and not self.stopping:
+        while self.room.ring.transitions < s.teacher_frames and not self.stopping:
+            yield self._play(None, None)
+        self._segment_began = time.perf_counter(), student.updates
+        while self.goes_on(end):
             lesson = self.room.sample(s.batch_size + s.clean_size, sampler)
             with single_threaded():
                 student.update(*lesson.divide(s.batch_size), self.total or UNPLANNED)
+            self.progress.updates = student.updates
             if student.updates % s.play_every == 0:
-                self.room.play(s.play_steps, student.agent, adversary)
-                yield FramesPlayed(student.updates, self._seconds, self.room.frames)
+                yield self._play(student.agent, adversary)
             yield from self._planned()
             yield from self._updated()
         self.room.cut()
 
-    def _first_frames(self) -> Iterator[HardenEvent]:
-        """The teacher's own games, where the ring is still empty."""
-        while self.room.ring.transitions < self.settings.teacher_frames and not self.stopping:
-            self.room.play(self.settings.play_steps, None, None)
-            yield FramesPlayed(self.student.updates, self._seconds, self.room.frames)
+    def check_row(self, row: Row) -> None:
+        """Refuse a teacher that plays as at random."""
+        if not self.count and not row.lam:
+            require_skill(self.teacher, row)
+
+    def _play(self, student: Agent | None, adversary: Adversary | None) -> FramesPlayed:
+        self.room.play(self.settings.play_steps, student, adversary)
+        self.progress.steps = self.room.frames
+        return FramesPlayed(*self.now)
 
     def _adversary(self, number: int) -> Adversary:
         """Who tampers in the student's games: one step from a random start, away from its own
@@ -177,94 +179,35 @@ class Hardening:
         seed = stream_seed(self.seed, "harden-play", number)
         return Adversary(self.student.online.module, attack, Threat(s.lam), seed)
 
-    def _planned(self) -> Iterator[HardenEvent]:
+    @property
+    def _per_update(self) -> float:
+        """Mean seconds of this segment's updates and of the games between them."""
+        began, before = self._segment_began
+        return (time.perf_counter() - began) / max(self.student.updates - before, 1)
+
+    def _planned(self) -> Iterator[HardenPlanned]:
         """Turn minutes into a number of updates, once."""
         done, s = self.student.updates, self.settings
         if self.total or done < FLAT_UPDATES:
             return
-        each = self._clock.per_update(done)
+        each = self._per_update
         if s.eval_updates:
-            each += self._evaluation_seconds / max(s.eval_updates, s.checkpoint_updates)
-        left = 60 * s.minutes - self._clock.seconds
+            each += self.evaluation_seconds / max(s.eval_updates, s.checkpoint_updates)
+        left = 60 * s.minutes - self.now[2]
         self.total = done + max(0, round(left / each))
         if s.lam_ramp and self.total <= FLAT_UPDATES:
             raise UsageError(
                 f"{s.minutes:g} minutes allow {self.total} updates on this machine, and the budget "
                 f"begins to grow after {FLAT_UPDATES}: more minutes, or lam_ramp 0"
             )
-        yield HardenPlanned(done, self._seconds, self.total)
+        yield HardenPlanned(*self.now, self.total)
 
-    def _updated(self) -> Iterator[HardenEvent]:
+    def _updated(self) -> Iterator[HardenUpdated]:
         done = self.student.updates
         if done % self.settings.log_updates:
             return
-        found = self.student.metrics()
+        found, rate = self.student.metrics(), self.student.learning_rate(self.total or done)
         yield HardenUpdated(
-            done, self._seconds, self.room.frames, found.loss, found.agreement_attacked,
-            found.agreement_clean, found.grad_norm, self.student.learning_rate(self.total or done),
-            1 / self._clock.per_update(done),
+            *self.now, found.loss, found.agreement_attacked, found.agreement_clean,
+            found.grad_norm, rate, 1 / self._per_update,
         )  # fmt: skip
-
-    def _evaluation(self, *, since: int | None) -> Iterator[HardenEvent]:
-        """Play episodes, where they have become due since the last boundary, or at the start."""
-        every, done = self.settings.eval_updates, self.student.updates
-        if not every or (since is not None and done // every == since // every):
-            return
-        began = time.perf_counter()
-        s = self.settings
-        games = play_evaluation(
-            self.agent(), self.game, lam=s.lam, episodes=s.eval_episodes, seed=s.eval_seed
-        )
-        for row in games:
-            if self.stopping:
-                return
-            if row is not None:
-                yield HardenEvaluated(done, self._seconds, row.lam, row)
-                if not done and not row.lam:
-                    require_skill(self.teacher, row)
-        self._evaluation_seconds = time.perf_counter() - began
-
-    def _checkpoint(self) -> Iterator[HardenEvent]:
-        self.student.check()
-        self.progress.number += 1
-        self.progress.updates, self.progress.steps = self.student.updates, self.room.frames
-        self.progress.seconds = self._seconds
-        if self.folder is None:
-            return
-        checkpoints = self.folder / CHECKPOINTS
-        state = self.room.state() if self.settings.save_frames else None
-        path = write_checkpoint(
-            checkpoints, self.progress, self.identity, self.student.parts(), state
-        )
-        prune_checkpoints(checkpoints, self.settings.keep_checkpoints, self.folder / "snapshots")
-        yield HardenSaved(self.student.updates, self._seconds, path)
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What must be equal for a run to be resumed, and what made it."""
-        return {
-            "kind": KIND,
-            "game": self.game,
-            "seed": self.seed,
-            "agent": self.teacher.name,
-            "agent_sha256": self.teacher.sha256,
-            "network": self.teacher.kind,
-            "num_actions": self.room.num_actions,
-            "preprocess": asdict(self.teacher.preprocess),
-            "settings": asdict(self.settings) | {"updates": self.total},
-            "made_with": self.made_with,
-        }
-
-    def _load(self, saved: Saved) -> None:
-        """Go on from a checkpoint; where no frames were saved, the teacher plays first again."""
-        check_identity(saved, self.identity)
-        self.total = saved.run["settings"]["updates"]
-        self.progress = saved.progress
-        try:
-            self.student.load_parts(saved.parts)
-            if saved.replay is not None:
-                self.room.load(saved.replay)
-        except (KeyError, RuntimeError, ValueError) as error:
-            raise UsageError(f"checkpoint '{saved.path}' does not fit: {error}") from error
-        self.student.updates = saved.progress.updates
-        self.room.frames = saved.progress.steps

@@ -16,14 +16,11 @@ from sap_rl.certify.bounds import worst_margins
 from sap_rl.networks.precision import half_precision
 from sap_rl.pixels import lam_to_eps, to_unit
 from sap_rl.seeds import torch_stream
-from sap_rl.training.dqn.learner import Diverged
 from sap_rl.training.harden.data import DistillationBatch
 from sap_rl.training.harden.distances import make_distance
 from sap_rl.training.harden.settings import OWN_LOSS, HardenSettings
-from sap_rl.training.optimizer import ClippedOptimizer
-from sap_rl.training.precision import WorkingCopy, choose_dtype
-from sap_rl.training.threads import BatchThreads
-from sap_rl.training.weights import kept, kept_weights, take_weights
+from sap_rl.training.precision import choose_dtype
+from sap_rl.training.trainee import Diverged, Trainee
 
 FLAT_UPDATES = 300
 """Updates at the full learning rate before it begins to fall: by then `minutes` is a number of
@@ -46,37 +43,35 @@ class Progressed:
     grad_norm: float
 
 
-class Student:
+class Student(Trainee):
     """A network that starts as the teacher's copy and learns to see through perturbations.
 
-    teacher: its module is copied, never touched; threads: slices of a batch, torch's count by
-    default; updates: made so far.
+    teacher: its module is copied, never touched.
     """
+
+    verb = "hardening"
+    facts = ("loss", "agreement", "agreement on clean frames", "gradient norm",
+             "the student's variance over frames", "the teacher's")  # fmt: skip
 
     def __init__(
         self, teacher: Agent, settings: HardenSettings, *, threads: int | None = None
     ) -> None:
-        self.settings, self.device = settings, teacher.device
-        self.dtype = choose_dtype(settings.precision, self.device)
-        self.network = copy.deepcopy(teacher.module).float().train(False)
-        self.network.requires_grad_(True)
+        self.settings = settings
         # Frames in half precision would lose perturbations of less than a pixel: not the first.
-        self.online = WorkingCopy(self.network, self.dtype, half_precision)
+        super().__init__(
+            copy.deepcopy(teacher.module).float().train(False).requires_grad_(True),
+            settings,
+            teacher.device,
+            choose_dtype(settings.precision, teacher.device),
+            threads=threads,
+            round_to=half_precision,
+        )
         self.agent = replace(teacher, module=self.online.module, name=f"{teacher.name}-hardened")
         self.distance = make_distance(
             settings.loss, temperature=settings.temperature, value_weight=settings.value_weight
         )
-        self.batch_threads = BatchThreads(
-            threads or (torch.get_num_threads() if self.device.type == "cpu" else 1)
-        )
-        masters = {name: value.detach() for name, value in self.network.named_parameters()}
-        self.optimizer = ClippedOptimizer(masters, self.online.copies, settings, self.batch_threads)
         if settings.bound_weight:
             self._require_bounds()
-        self.updates = 0
-        self._sums = torch.zeros(4, device=self.device)
-        self._spreads = torch.zeros(2, device=self.device)
-        self._counted = 0
         self.reseed(0, 0)
 
     def graduate(self) -> Agent:
@@ -133,17 +128,9 @@ class Student:
         )
         norm = self.optimizer.step([gradient for gradient, _ in found], self.learning_rate(total))
         loss, kept, kept_clean, *spreads = torch.stack([facts for _, facts in found]).sum(0)
-        self._sums += torch.stack(
-            [
-                loss,
-                kept / len(attacked.values),
-                kept_clean / (len(clean.values) if clean is not None else 1),
-                norm,
-            ]
-        )
-        self._spreads += torch.stack(spreads)
-        self._counted += 1
-        self.updates += 1
+        agreement = kept / len(attacked.values)
+        agreement_clean = kept_clean / (len(clean.values) if clean is not None else 1)
+        self._add(torch.stack([loss, agreement, agreement_clean, norm, *spreads]))
 
     def _passes(
         self,
@@ -194,37 +181,15 @@ class Student:
 
     def metrics(self) -> Progressed:
         """Since the last call; Diverged where something was not finite or the student died."""
-        loss, attacked, clean, norm = (self._sums / max(self._counted, 1)).tolist()
-        self._check(loss + norm)
-        self._sums.zero_()
-        self._spreads.zero_()
-        self._counted = 0
+        loss, attacked, clean, norm, *_ = self._means()
         return Progressed(loss, attacked, clean, norm)
 
-    def check(self) -> None:
-        """Raise Diverged if a loss, a gradient or a weight is not finite, or the student died."""
-        self._check(float(self._sums.sum()))
-        for name, parameter in self.network.named_parameters():
-            if not bool(torch.isfinite(parameter).all()):
-                raise Diverged(f"hardening diverged by update {self.updates}: weight '{name}'")
-
-    def _check(self, total: float) -> None:
-        if not torch.isfinite(torch.tensor(total)):
-            raise Diverged(f"hardening diverged by update {self.updates}: the loss is {total}")
-        own, teacher = self._spreads.tolist()
+    def check_facts(self) -> None:
+        """Raise Diverged if a fact was not finite, or the student died."""
+        super().check_facts()
+        *_, own, teacher = self._sums.tolist()
         if own < COLLAPSED * teacher:
             raise Diverged(
                 f"hardening collapsed by update {self.updates}: the student gives every frame the "
                 f"same values; try a learning_rate below {self.settings.learning_rate:g}"
             )
-
-    def parts(self) -> dict[str, dict[str, Tensor]]:
-        """Tensors to keep, by part and name."""
-        moments = {kind: kept(tensors) for kind, tensors in self.optimizer.moments().items()}
-        return {"weights": kept_weights(self.network)} | moments
-
-    def load_parts(self, parts: dict[str, dict[str, Tensor]]) -> None:
-        """Become the student whose `parts` these are."""
-        take_weights(self.network, parts["weights"])
-        self.optimizer.load_moments({k: parts[k] for k in sorted(parts.keys() - {"weights"})})
-        self.online.refresh()

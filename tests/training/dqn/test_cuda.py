@@ -10,9 +10,9 @@ import torch
 
 from sap_rl.networks.nature import nature_network
 from sap_rl.training.dqn.collect import Collector, Explorer
-from sap_rl.training.dqn.events import Finished
 from sap_rl.training.dqn.learner import Learner
 from sap_rl.training.dqn.settings import TrainSettings
+from sap_rl.training.events import Finished
 from sap_rl.training.replay import Replay
 from tests.training.dqn.corridor import Corridor
 from tests.training.dqn.small_run import make_training

@@ -13,11 +13,12 @@ from torch import nn
 from sap_rl.networks.nature import nature_network
 from sap_rl.pixels import to_unit
 from sap_rl.training.dqn.collect import Collector, Explorer
-from sap_rl.training.dqn.learner import Diverged, Learner
+from sap_rl.training.dqn.learner import Learner
 from sap_rl.training.dqn.settings import TrainSettings
 from sap_rl.training.dqn.targets import double_q_target, huber_loss
 from sap_rl.training.precision import network_input
 from sap_rl.training.replay import Batch, Replay
+from sap_rl.training.trainee import Diverged
 from tests.training.dqn.corridor import Corridor, optimal_values, small_network
 
 SETTINGS = TrainSettings(precision="float32")
@@ -144,7 +145,7 @@ def test_a_value_that_is_not_finite_stops_training_at_once(bad: float) -> None:
     other = Learner(small_network(3, 0), SETTINGS)
     next(other.network.parameters()).data[0, 0] = bad
     with pytest.raises(Diverged, match=r"weight '2\.weight'"):
-        other.check_weights()
+        other.check()
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,9 @@ from sap_rl.errors import UsageError
 from sap_rl.training import checkpoint
 from sap_rl.training.checkpoint import latest_checkpoint, read_checkpoint
 from sap_rl.training.curve import COLUMNS, CurveWriter, curve_line
-from sap_rl.training.dqn.events import (
+from sap_rl.training.dqn.run import Training
+from sap_rl.training.dqn.settings import TrainSettings
+from sap_rl.training.events import (
     CheckpointWritten,
     EpisodeEnded,
     Evaluated,
@@ -30,9 +32,7 @@ from sap_rl.training.dqn.events import (
     Started,
     Updated,
 )
-from sap_rl.training.dqn.learner import Diverged
-from sap_rl.training.dqn.run import Training
-from sap_rl.training.dqn.settings import TrainSettings
+from sap_rl.training.trainee import Diverged
 from tests.training.dqn.corridor import Corridor, small_network
 from tests.training.dqn.small_run import SETTINGS, make_training
 from tests.training.saved_runs import assert_same, of, state_of
@@ -195,7 +195,7 @@ def test_init_from_goes_on_from_an_agent(tmp_path: Path) -> None:
     assert (events[0].steps, events[0].updates, events[0].restart) == (500, 70, "init")
     assert events[0].seconds == pytest.approx(120, abs=5)
     assert abs(events[-1].updates - 70 - (1200 - 500 - 80) / 8) <= 2
-    with curve.file.path.open() as file:
+    with curve.path.open() as file:
         lines = list(csv.DictReader(file))
     assert lines[0]["event"] == "init"
     assert all(int(line["steps"]) >= 500 for line in lines)
@@ -253,7 +253,7 @@ def test_the_curve_after_init_begins_with_the_parents(tmp_path: Path) -> None:
     curve = CurveWriter(run, parent)
     for event in training.run():
         curve(event)
-    with curve.file.path.open() as file:
+    with curve.path.open() as file:
         lines = list(csv.DictReader(file))
     assert [line["steps"] for line in lines[:3]] == ["100", "400", "500"]
     assert [line["event"] for line in lines[:3]] == ["", "", "init"]
@@ -279,11 +279,11 @@ def test_the_curve_of_a_resumed_run_has_no_line_twice(tmp_path: Path) -> None:
         curve(event)
         if isinstance(event, Updated) and event.steps > 700:
             break
-    with curve.file.path.open("a") as file:
+    with curve.path.open("a") as file:
         file.write("740,8")  # a kill tore the last line
     for event in make_training(tmp_path, resume=True).run():
         curve(event)
-    with curve.file.path.open() as file:
+    with curve.path.open() as file:
         lines = list(csv.DictReader(file))
     steps = [int(line["steps"]) for line in lines if not line["event"]]
     assert steps == sorted(set(steps))
@@ -326,8 +326,8 @@ def test_a_real_game_with_evaluation(tmp_path: Path) -> None:
         calls.append(event)
         if isinstance(event, Evaluated):
             training.request_stop()
-    assert [event.lam for event in of(Evaluated, calls)] == [0.0]
-    assert of(Evaluated, calls)[0].returns[0] <= 0
+    assert [event.row.lam for event in of(Evaluated, calls)] == [0.0]
+    assert of(Evaluated, calls)[0].row.returns[0] <= 0
     assert torch.get_num_threads() == 1
 
 

@@ -19,6 +19,7 @@ import pytest
 import torch
 
 import sap_rl
+import sap_rl.training.run as driver
 from sap_rl import Agent, Preprocess, load_agent
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import Row
@@ -27,17 +28,17 @@ from sap_rl.evaluation.summary import ArmFacts, ArmStats, make_row
 from sap_rl.play.arms import Arm
 from sap_rl.play.rollout import Episode
 from sap_rl.training.checkpoint import latest_checkpoint, read_checkpoint
-from sap_rl.training.curve import HARDEN_COLUMNS, HardenCurve, learning_curve
-from sap_rl.training.harden import run as harden
-from sap_rl.training.harden.events import (
+from sap_rl.training.curve import HARDEN_COLUMNS, CurveWriter, learning_curve
+from sap_rl.training.events import (
+    CheckpointWritten,
+    Evaluated,
+    Finished,
     FramesPlayed,
-    HardenEvaluated,
-    HardenFinished,
     HardenPlanned,
-    HardenSaved,
     HardenStarted,
     HardenUpdated,
 )
+from sap_rl.training.harden import run as harden
 from sap_rl.training.harden.run import Hardening
 from sap_rl.training.harden.settings import HardenSettings, asked, harden_settings
 from tests.training.dqn.corridor import small_network
@@ -55,14 +56,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
 def test_events_add_up(whole: tuple[Path, list[Any]]) -> None:
     folder, events = whole
     assert isinstance(events[0], HardenStarted)
-    assert (events[0].lam, events[0].total_updates, events[0].resumed) == (8.0, 60, False)
-    assert events[-1] == HardenFinished(60, events[-1].seconds, True)
-    assert [e.updates for e in of(HardenSaved, events)] == [20, 40, 60]
+    assert (events[0].lam, events[0].total_updates, events[0].restart) == (8.0, 60, "")
+    assert events[-1] == Finished(events[-1].steps, 60, events[-1].seconds, True)
+    assert [e.updates for e in of(CheckpointWritten, events)] == [20, 40, 60]
     updated = of(HardenUpdated, events)
     assert [e.updates for e in updated] == [10, 20, 30, 40, 50, 60]
     assert all(0 <= e.agreement_attacked <= 1 for e in updated)
     # 80 frames of the teacher first, then three steps of four games per ten updates.
-    frames = [e.frames for e in of(FramesPlayed, events) if e.updates]
+    frames = [e.steps for e in of(FramesPlayed, events) if e.updates]
     assert len(frames) == 6
     assert all(0 < b - a <= 12 for a, b in itertools.pairwise(frames))
     assert sorted(p.name for p in (folder / "checkpoints").iterdir()) == [
@@ -72,10 +73,10 @@ def test_events_add_up(whole: tuple[Path, list[Any]]) -> None:
 
 def test_resumed_equals_uninterrupted(whole: tuple[Path, list[Any]], tmp_path: Path) -> None:
     for event in make_hardening(tmp_path).run():
-        if isinstance(event, HardenSaved) and event.updates == 40:
+        if isinstance(event, CheckpointWritten) and event.updates == 40:
             break
     events = list(make_hardening(tmp_path, resume=True).run())
-    assert events[0].resumed
+    assert events[0].restart == "resume"
     assert events[0].updates == 40
     assert_same(whole[0], tmp_path)
 
@@ -120,8 +121,8 @@ def test_a_stop_saves_and_the_run_goes_on(tmp_path: Path) -> None:
         events.append(event)
         if isinstance(event, HardenUpdated) and event.updates == 30:
             hardening.request_stop()
-    assert events[-1] == HardenFinished(30, events[-1].seconds, False)
-    assert isinstance(events[-2], HardenSaved)
+    assert events[-1] == Finished(events[-1].steps, 30, events[-1].seconds, False)
+    assert isinstance(events[-2], CheckpointWritten)
     again = list(make_hardening(tmp_path, resume=True).run())
     assert (again[0].updates, again[-1].updates, again[-1].complete) == (30, 60, True)
 
@@ -129,7 +130,7 @@ def test_a_stop_saves_and_the_run_goes_on(tmp_path: Path) -> None:
 def test_without_saved_frames_the_teacher_plays_first_again(tmp_path: Path) -> None:
     settings = replace(SETTINGS, save_frames=False)
     for event in make_hardening(tmp_path, settings).run():
-        if isinstance(event, HardenSaved):
+        if isinstance(event, CheckpointWritten):
             break
     hardening = make_hardening(tmp_path, settings, resume=True)
     assert hardening.room.ring.transitions == 0
@@ -151,7 +152,7 @@ def test_minutes_become_updates_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "settings"
     ]["updates"] == planned.total_updates  # fmt: skip
     complete = make_hardening(tmp_path, settings, resume=True)
-    assert [type(event) for event in complete.run()] == [HardenStarted, HardenFinished]
+    assert [type(event) for event in complete.run()] == [HardenStarted, Finished]
     assert complete.student.updates == planned.total_updates
 
 
@@ -179,14 +180,14 @@ def row(*, mean: float, spread: float) -> Row:
 def test_an_agent_that_plays_at_random_is_refused_with_its_score(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(harden, "play_evaluation", lambda *_, **__: [row(mean=-20.5, spread=0.5)])
+    monkeypatch.setattr(driver, "play_evaluation", lambda *_, **__: [row(mean=-20.5, spread=0.5)])
     hardening = make_hardening(None, replace(SETTINGS, eval_updates=20))
     with pytest.raises(UsageError, match=r"'Small' scores -20.5 over 10 .* random play -20.7"):
         list(hardening.run())
     assert hardening.envs.closed
-    monkeypatch.setattr(harden, "play_evaluation", lambda *_, **__: [row(mean=-15.0, spread=2.0)])
+    monkeypatch.setattr(driver, "play_evaluation", lambda *_, **__: [row(mean=-15.0, spread=2.0)])
     events = list(make_hardening(None, replace(SETTINGS, eval_updates=20)).run())
-    assert [e.updates for e in of(HardenEvaluated, events)] == [0, 20, 40, 60]
+    assert [e.updates for e in of(Evaluated, events)] == [0, 20, 40, 60]
 
 
 @pytest.mark.parametrize(
@@ -276,14 +277,14 @@ def test_a_hardening_is_resumed_with_its_teacher(tmp_path: Path, sha256: str | N
 
 
 def test_the_curve_of_a_resumed_hardening_has_no_line_twice(tmp_path: Path) -> None:
-    curve = HardenCurve(tmp_path)
+    curve = CurveWriter(tmp_path)
     for event in make_hardening(tmp_path).run():
         curve(event)
         if isinstance(event, HardenUpdated) and event.updates == 30:
             break
     for event in make_hardening(tmp_path, resume=True).run():
         curve(event)
-    with curve.file.path.open() as file:
+    with curve.path.open() as file:
         lines = list(csv.DictReader(file))
     assert tuple(lines[0]) == HARDEN_COLUMNS
     assert [line["updates"] for line in lines if not line["event"]] == [
@@ -306,9 +307,9 @@ def test_a_resumed_hardening_is_evaluated_where_the_whole_one_is(
             played.append(hardening.student.updates)
             return []
 
-        monkeypatch.setattr("sap_rl.training.harden.run.play_evaluation", note)
+        monkeypatch.setattr(driver, "play_evaluation", note)
         for event in hardening.run():
-            if isinstance(event, HardenSaved) and event.updates == until:
+            if isinstance(event, CheckpointWritten) and event.updates == until:
                 break
         return hardening
 
@@ -317,12 +318,12 @@ def test_a_resumed_hardening_is_evaluated_where_the_whole_one_is(
     run(tmp_path / "cut", until=20)
     resumed = run(tmp_path / "cut", until=99, resume=True)
     assert played == [0, 40, 0, 40]
-    assert resumed.progress.evaluated == whole.progress.evaluated
+    assert resumed.evaluated == whole.evaluated
 
 
 def test_a_hardening_is_resumed_with_its_threads(tmp_path: Path) -> None:
     run = make_hardening(tmp_path, threads=1).run()
-    while not isinstance(next(run), HardenSaved):
+    while not isinstance(next(run), CheckpointWritten):
         pass
     run.close()  # type: ignore[attr-defined]
     with pytest.raises(UsageError, match=r"was made with threads=1, not 2: a resumed run keeps it"):
@@ -380,7 +381,7 @@ def test_a_real_game_resumed_equals_uninterrupted(tmp_path: Path) -> None:
     for name in ("whole", "cut"):
         hardening = Hardening(agent, settings, tmp_path / name, game="BankHeist", threads=2)
         for event in hardening.run():
-            if name == "cut" and isinstance(event, HardenSaved):
+            if name == "cut" and isinstance(event, CheckpointWritten):
                 break
     cut = tmp_path / "cut"
     list(Hardening(agent, settings, cut, game="BankHeist", threads=2, resume=True).run())

@@ -14,10 +14,10 @@ from sap_rl.attacks.noise import uniform_start
 from sap_rl.attacks.threat import Threat
 from sap_rl.certify.bounds import worst_margins
 from sap_rl.pixels import to_unit
-from sap_rl.training.dqn.learner import Diverged
 from sap_rl.training.harden.data import DistillationBatch
 from sap_rl.training.harden.settings import HardenSettings
 from sap_rl.training.harden.student import FIRST_SHARE, FLAT_UPDATES, Student
+from sap_rl.training.trainee import Diverged
 from tests.training.harden.small_harden import SETTINGS, teacher
 
 

@@ -10,7 +10,8 @@ import torch
 
 from sap_rl import Agent, Preprocess
 from sap_rl.reporting.tables.evaluation import agents_table, console
-from sap_rl.training.parentage import licence_of, parent_entries, parent_facts
+from sap_rl.training.dqn.parent import parent_facts
+from sap_rl.zoo.card import licence_of, parent_entries
 
 
 def agent(**facts: Any) -> Agent:
