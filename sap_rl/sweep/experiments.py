@@ -179,11 +179,17 @@ def _made() -> dict[str, Any]:
 def _block(task: CellTask, first: int, end: int) -> CellTask:
     """Later episodes of the same arm, with draws of their own."""
     made = {name: task.manifest[name] for name in MADE}
-    facts = {name: fact for name, fact in task.manifest.items() if name not in MADE}
+    facts = {k: fact for k, fact in task.manifest.items() if k not in (*MADE, "blocks")}
     facts |= {
         "first": first, "episodes": end - first, "num_envs": min(facts["num_envs"], end - first)
-    }  # fmt: skip
+    } | _blocks(facts["arm"], end - first, facts["num_envs"])  # fmt: skip
     return replace(task, key=cell_key(keyed(facts)), first=first, end=end, manifest=facts | made)
+
+
+def _blocks(arm: str, episodes: int, num_envs: int) -> dict[str, Any]:
+    """Where an arm takes several blocks: that each has draws of its own, which results of earlier
+    versions have not. The random policy's are the episodes' own."""
+    return {"blocks": "own draws"} if episodes > num_envs and arm != "random" else {}
 
 
 def plan_experiment(experiment: Experiment) -> PlannedExperiment:
@@ -232,6 +238,7 @@ def _deciding(experiment: Experiment, run: EvaluationRun, arm: Arm) -> dict[str,
     if arm.name == "random":
         return facts
     facts |= {"agent_sha256": run.agent.sha256, "precision": s.precision}
+    facts |= _blocks(arm.name, s.episodes, s.parallel)
     facts["protocol"] |= _pick(p, "epsilon", "policy_samples")
     if arm.name == "defended":
         sampler = sampler_of(run.players.agent(arm.name).module)

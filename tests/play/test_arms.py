@@ -97,7 +97,7 @@ def test_measuring_never_moves_the_players_draws() -> None:
     assert np.array_equal(decide(unmeasured), decide(fresh))
 
 
-def test_player_meter_and_victim_draw_from_three_streams() -> None:
+def test_player_flip_probe_and_victim_draw_from_three_streams() -> None:
     attacked_player = players().attacked_player(Arm("defended", 4.0, "self"))
     assert attacked_player.flip_probe is not None
     assert attacked_player.adversary is not None

@@ -22,7 +22,11 @@ from sap_rl.agents import find_agent
 from sap_rl.evaluation.facts import Origin
 from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.evaluation.settings import Settings
+from sap_rl.play.arm_stats import ArmStats
+from sap_rl.play.arms import CALIBRATES
+from sap_rl.play.rollout import Episode
 from sap_rl.reporting.live.sweep import planned_line
+from sap_rl.store.records import CellRecord
 from sap_rl.store.store import Store, load_evaluations
 from sap_rl.sweep import experiments
 from sap_rl.sweep import worker as cell_play
@@ -164,6 +168,48 @@ def test_a_cells_key_depends_on_what_determines_it_and_on_nothing_else(
     mine = names(BANK_HEIST)
     theirs = names(replace(BANK_HEIST, settings=replace(SETTINGS, **change)))
     assert [name for key, name in mine.items() if key in theirs] == same
+
+
+def test_a_cell_of_several_blocks_is_none_of_an_earlier_versions() -> None:
+    """Whose draws went on from one game to the next; the random policy has none to go on."""
+    manifests = {t.arm: t.manifest for t in plan_experiment(BANK_HEIST).tasks}
+    assert {arm.name for arm, made in manifests.items() if "blocks" not in made} == {"random"}
+    one = replace(BANK_HEIST, settings=replace(SETTINGS, num_envs=3))
+    assert not any("blocks" in task.manifest for task in plan_experiment(one).tasks)
+
+
+def test_a_cell_goes_on_after_its_whole_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of three games are a block; what an earlier version left is no block."""
+    monkeypatch.setattr(cell_play, "TELL_EVERY", 0.0)
+    task = next(task for task in plan_experiment(BANK_HEIST).tasks if task.arm == CALIBRATES)
+    player = CellPlayer()
+    with Store(tmp_path / "whole") as whole, Store(tmp_path / "s") as store:
+        *_, uninterrupted = player.play(task, whole)
+        events = player.play(task, store)
+        while len(kept_of(store, task.key)) < 2:
+            next(events)
+        events.close()
+        begun = store.cell(task.key)
+        assert begun is not None
+        assert not begun.complete
+        for known, left in ((begun, [2]), (replace(begun, arm_stats=ArmStats(
+            begun.arm_stats.episodes, steps=7)), [0, 1, 2])):  # fmt: skip
+            with Store(tmp_path / f"{len(left)}") as again:
+                again.put(known)
+                *told, found = player.play(task, again)
+                ended = [e.index for t in told for e in t.ended]  # type: ignore[union-attr]
+                assert sorted(ended) == left
+                assert isinstance(found, CellRecord)
+                stats = replace(found.arm_stats, seconds=uninterrupted.arm_stats.seconds)  # type: ignore[union-attr]
+                assert replace(found, arm_stats=stats) == uninterrupted
+    player.close()
+
+
+def kept_of(store: Store, key: str) -> list[Episode]:
+    found = store.cell(key)
+    return [] if found is None else found.arm_stats.episodes
 
 
 SHORT = replace(BANK_HEIST, settings=replace(SETTINGS, defense=None, controls=False, episodes=1))
