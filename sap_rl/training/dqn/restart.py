@@ -18,6 +18,7 @@ from sap_rl.evaluation.run import versions
 from sap_rl.machine import commit, describe_hardware
 from sap_rl.networks import NETWORKS
 from sap_rl.networks.quantile import fold_quantiles, quantile_network
+from sap_rl.schema import with_defaults
 from sap_rl.seeds import stream_seed
 from sap_rl.training.checkpoint import (
     Progress,
@@ -28,7 +29,6 @@ from sap_rl.training.checkpoint import (
 )
 from sap_rl.training.dqn.learner import Learner
 from sap_rl.training.dqn.settings import CHANGEABLE, TrainSettings
-from sap_rl.training.fields import with_defaults
 from sap_rl.training.parentage import stated_number
 from sap_rl.training.replay import Replay
 

@@ -15,9 +15,9 @@ from sap_rl.attacks.gradients import is_random
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import Row
 from sap_rl.play.players import some_frames
+from sap_rl.schema import with_defaults
 from sap_rl.training.checkpoint import Saved, latest_checkpoint, read_checkpoint
 from sap_rl.training.dqn.restart import prepare_folder, require_same
-from sap_rl.training.fields import with_defaults
 from sap_rl.training.harden.settings import HARDEN_CHANGEABLE, HardenSettings
 
 KIND = "harden"
