@@ -142,7 +142,8 @@ def keyed(*declared: type, only: Iterable[str] | None = None) -> dict[str, Optio
 
 def check(settings: object) -> None:
     """UsageError for the first field of a settings class that is not what it must be."""
-    for name, option in options_of(type(settings)).items():
+    declared: Callable[..., Any] = type(settings)
+    for name, option in options_of(declared).items():
         option.check(getattr(settings, name))
 
 

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping
 
 from sap_rl.schema import OptionField
 
-SEVERAL = ("lambda", "preprocess")
-"""Options that take one value or several."""
+LISTS = ("lambda", "preprocess")
+"""Options that take several words, where what they hold is no single number."""
 
 
 def add_groups(
@@ -32,7 +32,7 @@ def add_flag(
     """The flag of one option; a switch has `--no-` beside it. help: instead of its own line."""
     flag = option.key.replace("_", "-")
     switch = option.type is bool
-    nargs = "?" if switch else "+" if option.key in SEVERAL else None
+    nargs = "?" if switch else "+" if option.key in LISTS and option.type is not float else None
     parser.add_argument(
         f"--{flag}", dest=option.key, nargs=nargs, const=True if switch else None,
         default=argparse.SUPPRESS, required=required, metavar=_metavar(option),

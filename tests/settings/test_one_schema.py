@@ -117,3 +117,8 @@ def test_an_unknown_flag_names_the_nearest(
     err = capsys.readouterr().err
     assert f"the nearest known: {near}; see sap-rl {words[0]} --help" in err
     assert err.count("\n") == 1
+
+
+def test_one_lambda_is_hardened_against(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["harden", "--game", "BankHeist", "--lambda", "0"]) == 2
+    assert "lambda 0 leaves nothing to harden against" in capsys.readouterr().err
