@@ -17,11 +17,15 @@ from sap_rl.atari.protocol import Preprocess, Protocol
 from sap_rl.attacks import ATTACKS
 from sap_rl.attacks.adversary import Adversary, Attacked
 from sap_rl.attacks.threat import Threat, ThreatViolation
+from sap_rl.audit.settings import AuditSettings
 from sap_rl.defenses import DEFENSES
 from sap_rl.defenses.sap import SAP, sap
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import Evaluation
+from sap_rl.evaluation.settings import Settings
 from sap_rl.networks.loaders import LOADERS
+from sap_rl.training.dqn.settings import TrainSettings
+from sap_rl.training.harden.settings import HardenSettings
 from sap_rl.wrappers import AdversarialObservation, AdversarialVectorObservation
 
 __version__ = "0.1.0"
@@ -36,11 +40,15 @@ __all__ = [
     "Adversary",
     "Agent",
     "Attacked",
+    "AuditSettings",
     "Evaluation",
+    "HardenSettings",
     "Preprocess",
     "Protocol",
+    "Settings",
     "Threat",
     "ThreatViolation",
+    "TrainSettings",
     "UsageError",
     "evaluate",
     "harden",

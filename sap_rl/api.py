@@ -12,43 +12,48 @@ from torch import nn
 from sap_rl.agents import Agent, load_agent
 from sap_rl.atari.games import canonical_game
 from sap_rl.atari.protocol import Protocol
-from sap_rl.attacks.names import DEFAULT_ATTACK
-from sap_rl.attacks.schedule import EVERY, Schedule, parse_schedule
+from sap_rl.attacks.schedule import Schedule, parse_schedule
 from sap_rl.defenses.names import Backward
 from sap_rl.evaluation.facts import Origin
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.evaluation.settings import Settings
 from sap_rl.play.arms import Victim
+from sap_rl.schema import documented, options_of
 from sap_rl.training.harden.run import Hardening
 from sap_rl.training.harden.settings import HardenSettings, asked
 
 
+@documented(
+    Settings,
+    agent="an Agent, or what `load_agent` takes: a name, folder or file, or hub:owner/name",
+    lam=f"{options_of(Settings)['lams'].line}",
+    victims="whose gradient is used on the defended agent, of self, original, other [both]",
+    other="the agent behind victim `other`, an Agent or what `load_agent` takes",
+)
 def evaluate(
     agent: Agent | str,
     game: str,
     *,
     lam: float | Sequence[float],
-    attack: str = DEFAULT_ATTACK,
+    attack: str = Settings.attack,
     attack_options: dict[str, Any] | None = None,
-    defense: str | None = None,
+    defense: str | None = Settings.defense,
     defense_options: dict[str, Any] | None = None,
-    victims: tuple[Victim, ...] = ("self", "original"),
+    victims: tuple[Victim, ...] = Settings.victims,
     other: Agent | str | None = None,
-    attack_backward: Backward | None = None,
-    schedule: Schedule | str = EVERY,
-    episodes: int = 30,
-    num_envs: int | None = None,
-    seed: int = 0,
-    controls: bool = True,
-    precision: str = "float32",
+    attack_backward: Backward | None = Settings.attack_backward,
+    schedule: Schedule | str = Settings.schedule,
+    episodes: int = Settings.episodes,
+    num_envs: int | None = Settings.num_envs,
+    seed: int = Settings.seed,
+    controls: bool = Settings.controls,
+    precision: str = Settings.precision,
     protocol: Protocol | None = None,
 ) -> Evaluation:
     """Play every arm and report returns, intervals, changes and flags.
 
-    agent: an Agent or what `load_agent` takes; lam: budget or budgets in pixel units (0..255);
-    other: the agent behind victim `other`; schedule: also as on the command line, `rate-0.25`;
-    other arguments as in `Settings`. Raises UsageError in one line for anything unusable.
+    Raises UsageError in one line for anything unusable.
     """
     settings = Settings(
         game=canonical_game(game),

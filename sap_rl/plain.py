@@ -13,7 +13,7 @@ from sap_rl.errors import UsageError
 
 T = TypeVar("T")
 
-Option = bool | int | float | str | None | tuple[bool | int | float | str, ...]
+OptionValue = bool | int | float | str | None | tuple[bool | int | float | str, ...]
 """A value of an option that is open to whoever takes it; lists of a file become tuples."""
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from sap_rl.attacks.names import ATTACK_NAMES
 from sap_rl.errors import UsageError, unknown
-from sap_rl.registry import OptionField, Registry
+from sap_rl.registry import Registry
+from sap_rl.schema import OptionField
 
 if TYPE_CHECKING:  # names and options are asked for where nothing is computed
     from sap_rl.attacks.factory import AttackFactory

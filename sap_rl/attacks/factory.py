@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
-from sap_rl.registry import OptionField, options_of
+from sap_rl.schema import OptionField, options_of
 from sap_rl.types import Attack
 
 Needs = Literal["nothing", "values", "gradient"]

@@ -8,7 +8,7 @@ from typing import Annotated
 from sap_rl.attacks.objectives import OBJECTIVES, flat_at_clean
 from sap_rl.errors import UsageError, require_positive
 from sap_rl.pixels import lam_to_eps
-from sap_rl.registry import Option
+from sap_rl.schema import Option
 
 ObjectiveName = Annotated[str, Option("what the attacker increases", choices=tuple(OBJECTIVES))]
 Temperature = Annotated[float, Option("of the objective's softmax")]

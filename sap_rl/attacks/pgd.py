@@ -27,7 +27,7 @@ from sap_rl.attacks.options import (
 )
 from sap_rl.attacks.threat import Threat
 from sap_rl.errors import UsageError
-from sap_rl.registry import Option
+from sap_rl.schema import Option
 from sap_rl.types import Attack, QFunction, Reference, UnitFrames
 
 

@@ -26,7 +26,7 @@ from sap_rl.attacks.options import (
 from sap_rl.attacks.pgd import Steps
 from sap_rl.attacks.threat import Threat
 from sap_rl.pixels import lam_to_eps
-from sap_rl.registry import Option
+from sap_rl.schema import Option
 from sap_rl.types import Actions, Attack, QFunction, Reference, UnitFrames
 
 DECAYS = (0.9, 0.999)

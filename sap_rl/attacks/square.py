@@ -16,7 +16,7 @@ from sap_rl.attacks.objectives import Objective, make_objective, margin
 from sap_rl.attacks.options import GradSamples, ObjectiveName, Temperature, require_counts
 from sap_rl.attacks.threat import Threat
 from sap_rl.errors import UsageError
-from sap_rl.registry import Option
+from sap_rl.schema import Option
 from sap_rl.types import Actions, Attack, QFunction, UnitFrames
 
 SHRINK_AT = (10, 50, 200, 1000, 2000, 4000, 6000, 8000)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
 from sap_rl.atari.protocol import Protocol
-from sap_rl.errors import UsageError, require_positive, unknown
-from sap_rl.evaluation.settings import MAX_ENVS, Settings
-from sap_rl.plain import Option
+from sap_rl.defenses.names import DEFAULT_DEFENSE
+from sap_rl.errors import UsageError
+from sap_rl.evaluation.settings import MAX_ENVS, Defence, Game, Precision, Seed, Settings
+from sap_rl.plain import OptionValue
 from sap_rl.play.frames import EVERY
+from sap_rl.schema import Option, check, numbers
 
 Budget = Literal["quick", "standard", "thorough"]
 
@@ -30,34 +32,44 @@ LEAST_EPISODES = 10
 
 @dataclass(frozen=True)
 class AuditSettings:
-    """One audit.
+    """One audit; UsageError for what cannot be played."""
 
-    game: canonical name; lams: budgets in pixel units, empty for the budget's own; defense,
-    defense_options: as in `Settings`, None audits the agent alone; episodes, frames: per cell,
-    None for what the budget gives; strongest: how many attacks of stage 1 go on to play, per
-    lambda and player; every: steps between recorded frames.
-    """
-
-    game: str
-    lams: tuple[float, ...] = ()
-    defense: str | None = "sap-100"
-    defense_options: dict[str, Option] = field(default_factory=dict)
-    budget: Budget = "standard"
-    episodes: int | None = None
-    frames: int | None = None
-    strongest: int = 3
-    every: int = EVERY
-    seed: int = 0
-    precision: str = "float32"
-    protocol: Protocol = field(default_factory=Protocol)
+    game: Game
+    lams: Annotated[
+        tuple[float, ...],
+        Option(
+            "attack budgets",
+            "pixels 0..255",
+            name="lambda",
+            read=numbers,
+            shown="0.25 for quick, else 0.05 to 8",
+        ),
+    ] = ()
+    defense: Defence = DEFAULT_DEFENSE
+    defense_options: Annotated[
+        dict[str, OptionValue], Option("the defence's own, see `sap-rl defenses NAME`", hidden=True)
+    ] = field(default_factory=dict)
+    budget: Annotated[Budget, Option("15 minutes, 2 hours or unbounded")] = "standard"
+    episodes: Annotated[
+        int | None, Option("of each cell", within="count", shown="10, 10 to 30, 100 by budget")
+    ] = None
+    frames: Annotated[
+        int | None,
+        Option("recorded frames per lambda", within="count", shown=f"at most {FRAMES}, by budget"),
+    ] = None
+    strongest: Annotated[
+        int,
+        Option("attacks of stage 1 that go on to play, per lambda and player", within="count"),
+    ] = 3
+    every: Annotated[int, Option("between recorded frames", "steps", within="count")] = EVERY
+    seed: Seed = 0
+    precision: Precision = "float32"
+    protocol: Annotated[Protocol, Option("the rules of play, a `Protocol`", hidden=True)] = field(
+        default_factory=Protocol
+    )
 
     def __post_init__(self) -> None:
-        if self.budget not in get_args(Budget):
-            raise unknown("budget", self.budget, get_args(Budget))
-        for name in ("episodes", "frames", "every"):
-            if getattr(self, name) is not None:
-                require_positive(name, getattr(self, name))
-        require_positive("strongest", self.strongest)
+        check(self)
         if any(lam == 0 for lam in self.lams):
             raise UsageError("lambda 0 is always played; name the lambdas to attack with")
         if self.budget == "quick" and len(self.lams) > 1:

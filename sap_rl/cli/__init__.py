@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
 from sap_rl import __version__
@@ -48,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     0, 1 where a check failed or a comparison found a difference, 2 for bad input, 130 for Ctrl-C.
     """
     try:
-        args = _parser().parse_args(argv)
+        args = _parser().parse_all(argv)
         args.argv = sys.argv[1:] if argv is None else argv
         status: int = args.run(args)
         return status
@@ -60,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
         return INTERRUPTED_STATUS
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     parser = Parser(prog="sap-rl", description="Attack, defend and judge Atari agents.")
     parser.add_argument("--version", action="version", version=f"sap-rl {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar=" | ".join(COMMANDS))

@@ -10,7 +10,6 @@ from sap_rl.audit.run import Audit
 from sap_rl.cli.terminal import (
     INTERRUPTED_STATUS,
     add_loading,
-    add_option,
     given_loading,
     set_threads,
 )
@@ -18,7 +17,8 @@ from sap_rl.files import check_writable, write_atomically
 from sap_rl.reporting.live.bars import CellLines
 from sap_rl.reporting.tables.audit import audit_report
 from sap_rl.reporting.tables.evaluation import console
-from sap_rl.settings.options import AUDIT_OPTIONS
+from sap_rl.settings.flags import add_groups
+from sap_rl.settings.options import AUDIT_GROUPS
 from sap_rl.settings.requests import audit_settings
 
 
@@ -27,8 +27,7 @@ def add_audit(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run_audit)
     parser.add_argument("--agent", help="an agent's name or folder [the game's shipped agent]")
     add_loading(parser)
-    for name, option in AUDIT_OPTIONS.items():
-        add_option(parser, name, option.help, required=name == "game")
+    add_groups(parser, AUDIT_GROUPS, "sap-rl audit --game BankHeist", required=("game",))
     parser.add_argument("--out", type=Path, metavar="DIR", help="finished cells [runs/audit/GAME]")
     parser.add_argument("--device", default="cpu", help="where networks compute [cpu]")
     parser.add_argument("--threads", help="threads of torch and of the emulators [torch's]")

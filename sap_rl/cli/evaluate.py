@@ -7,27 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sap_rl.cli.terminal import INTERRUPTED_STATUS, add_option, listen, load_players, set_threads
+from sap_rl.cli.terminal import INTERRUPTED_STATUS, listen, load_players, set_threads
 from sap_rl.evaluation.facts import Origin
 from sap_rl.evaluation.run import EvaluationRun, Event
 from sap_rl.files import check_folder, check_writable, write_atomically
 from sap_rl.reporting.live.bars import ProgressBar
 from sap_rl.reporting.live.tensorboard import TensorBoardWriter
 from sap_rl.reporting.tables.evaluation import console, evaluation_report
-from sap_rl.settings.options import EVAL_OPTIONS, read_yaml
+from sap_rl.settings.flags import add_groups
+from sap_rl.settings.options import EVAL_GROUPS, EVAL_OPTIONS, read_yaml
 from sap_rl.settings.requests import EvalRequest, eval_request
 
 
 def add_eval(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     parser.set_defaults(run=run_eval)
-    for name, option in EVAL_OPTIONS.items():
-        if name != "controls":
-            add_option(parser, name, option.help)
-    parser.add_argument(
-        "--no-controls", dest="controls", action="store_false", default=argparse.SUPPRESS,
-        help="skip the random and matched controls: no claim can then be made",
-    )  # fmt: skip
+    add_groups(parser, EVAL_GROUPS, "sap-rl eval --game BankHeist --lambda 4")
     parser.add_argument("--config", type=Path, help="YAML with these options; flags win over it")
     parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="write TensorBoard events")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as one object")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sap_rl.cli.terminal import add_option, listen, load_players, say, set_threads
+from sap_rl.cli.terminal import listen, load_players, say, set_threads
 from sap_rl.files import check_writable, write_atomically
 from sap_rl.film.file import check_film_path, film_bytes, film_caption, film_steps
 from sap_rl.film.games import FilmedGames, Scene
 from sap_rl.reporting.live.bars import FilmBar
 from sap_rl.reporting.tables.evaluation import console
+from sap_rl.settings.flags import add_flag
 from sap_rl.settings.options import EVAL_OPTIONS, read_whole, read_yaml
 from sap_rl.settings.requests import FILM_KEYS, film_request, read_seconds
 
@@ -19,7 +20,8 @@ def add_film(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     parser.set_defaults(run=run_film)
     for name in (*FILM_KEYS, "threads"):
-        add_option(parser, name, EVAL_OPTIONS[name].help.replace("[both]", "[self]"))
+        option = EVAL_OPTIONS[name]
+        add_flag(parser, option, help=option.line.replace("[both]", "[self]"))
     parser.add_argument("--config", type=Path, help="YAML with these options; flags win over it")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".mp4 or .gif")
     parser.add_argument(

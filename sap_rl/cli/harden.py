@@ -21,27 +21,27 @@ from sap_rl.cli.terminal import (
 from sap_rl.files import check_folder
 from sap_rl.reporting.live.harden import HardenBar, HardenWriter
 from sap_rl.reporting.tables.evaluation import console
+from sap_rl.schema import keyed
+from sap_rl.settings.flags import add_groups
 from sap_rl.settings.options import read_option, read_yaml
 from sap_rl.training.curve import CurveWriter
 from sap_rl.training.events import Finished, Moment
 from sap_rl.training.harden.run import Hardening
-from sap_rl.training.harden.settings import asked, harden_settings
+from sap_rl.training.harden.settings import HardenSettings, asked, harden_settings
 from sap_rl.zoo.publish import write_agent
+
+OPTIONS = keyed(HardenSettings)
 
 
 def add_harden(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     parser.set_defaults(run=run_harden)
-    unset = argparse.SUPPRESS
     parser.add_argument("--game", required=True, help="the game it plays")
     parser.add_argument("--agent", help="a name, file, folder or hub id [the game's agent]")
     add_loading(parser)
-    parser.add_argument(
-        "--lambda", dest="lam", default=unset, help="budget to withstand, pixels 0..255 [1]"
-    )
-    long = parser.add_mutually_exclusive_group()
-    long.add_argument("--minutes", default=unset, help="about how long, on this machine [15]")
-    long.add_argument("--updates", default=unset, help="exactly how many updates instead")
+    example = "sap-rl harden --game BankHeist --lambda 1 --minutes 15"
+    groups = {"hardening options, of YAML too": OPTIONS}
+    add_groups(parser, groups, example, either=("minutes", "updates"))
     parser.add_argument("--config", type=Path, help="YAML of hardening options; flags win over it")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run [runs/AGENT-hardened]")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
@@ -55,8 +55,7 @@ def add_harden(parser: argparse.ArgumentParser) -> None:
 def run_harden(args: argparse.Namespace) -> int:
     """Harden; Ctrl-C and SIGTERM end it after a checkpoint, with status 130."""
     options = read_yaml(args.config) if args.config else {}
-    given = vars(args)
-    options |= asked(**{name: given.get(name) for name in ("lam", "minutes", "updates")})
+    options |= asked(**{name: vars(args)[name] for name in OPTIONS if name in args})
     settings = harden_settings(options)
     set_threads(args.threads)
     game = canonical_game(args.game)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import torch
 from sap_rl.agents import Agent, load_agent
 from sap_rl.errors import UsageError, require_positive
 from sap_rl.reporting.tables.evaluation import console
+from sap_rl.settings.flags import add_flag
 from sap_rl.settings.options import EVAL_OPTIONS, read_option
 from sap_rl.settings.requests import LOADING_KEYS, EvalRequest
 
@@ -23,10 +25,32 @@ INTERRUPTED_STATUS = 130
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """Says what is wrong in one line, of an unknown flag with the nearest known one."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.set_defaults(parser=self)  # the innermost command's wins
+
+    def parse_all(self, argv: list[str] | None) -> argparse.Namespace:
+        """The arguments; UsageError for what no command knows."""
+        args, rest = self.parse_known_args(argv)
+        if rest:
+            inner: argparse.ArgumentParser = args.parser
+            near = [flag for word in rest for flag in _nearest(word, inner)]
+            inner.error(
+                f"unrecognized arguments: {' '.join(rest)}"
+                + (f"; the nearest known: {', '.join(near)}" if near else "")
+            )
+        return args
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def _nearest(word: str, parser: argparse.ArgumentParser) -> list[str]:
+    """The known flag nearest to a word, if one is near."""
+    known = [flag for action in parser._actions for flag in action.option_strings]
+    return difflib.get_close_matches(word.partition("=")[0], known, n=1)
 
 
 def listen(events: Iterable[Any], listeners: list[Callable[[Any], Any]]) -> Any:
@@ -50,29 +74,15 @@ def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def add_option(
-    parser: argparse.ArgumentParser,
-    name: str,
-    text: str,
-    *,
-    default: Any = argparse.SUPPRESS,
-    required: bool = False,
-) -> None:
-    """An option of `sap_rl.settings.options` by its name, `--` before it; text: its help."""
-    nargs = "+" if name in ("lambda", "preprocess") else None
-    flag = f"--{name.replace('_', '-')}"
-    parser.add_argument(flag, dest=name, nargs=nargs, default=default, required=required, help=text)
-
-
 def add_loading(parser: argparse.ArgumentParser) -> None:
     """What `load_agent` may have to be told."""
     for name in LOADING_KEYS:
-        add_option(parser, name, EVAL_OPTIONS[name].help, default=None)
+        add_flag(parser, EVAL_OPTIONS[name])
 
 
 def given_loading(args: argparse.Namespace) -> dict[str, Any]:
     """What it was told, and the game, as arguments of `load_agent`."""
-    given = {name: getattr(args, name) for name in (*LOADING_KEYS, "game")}
+    given = {name: getattr(args, name, None) for name in (*LOADING_KEYS, "game")}
     return {name: read_option(name, value) for name, value in given.items() if value is not None}
 
 

@@ -14,14 +14,15 @@ from sap_rl.files import check_folder
 from sap_rl.reporting.live.bars import TrainingBar
 from sap_rl.reporting.live.tensorboard import TrainingWriter
 from sap_rl.reporting.tables.evaluation import console
+from sap_rl.schema import keyed
+from sap_rl.settings.flags import add_groups
 from sap_rl.settings.options import read_option, read_yaml
 from sap_rl.training.curve import CurveWriter
 from sap_rl.training.dqn.run import Training
-from sap_rl.training.dqn.settings import train_settings
+from sap_rl.training.dqn.settings import TrainSettings, train_settings
 from sap_rl.training.events import Finished, Moment
 
-FLAGS = ("steps", "adversarial_lambda", "adversarial_share")
-"""Training options that are flags too and win over the YAML."""
+OPTIONS = keyed(TrainSettings)
 
 
 def add_train(parser: argparse.ArgumentParser) -> None:
@@ -31,11 +32,8 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, help="YAML of training options [defaults: the fast recipe]"
     )
-    parser.add_argument("--steps", default=None, help="agent steps in all, e.g. 2.5e6")
-    parser.add_argument(
-        "--adversarial-lambda", help="attack observations during learning, pixels 0..255 [0: none]"
-    )
-    parser.add_argument("--adversarial-share", help="of an update's observations [0.2]")
+    example = "sap-rl train --game BankHeist --steps 2.5e6"
+    add_groups(parser, {"training options, of YAML too": OPTIONS}, example)
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder [runs/GAME]")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
@@ -50,8 +48,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
 def run_train(args: argparse.Namespace) -> int:
     """Train; Ctrl-C and SIGTERM end it after a checkpoint, with status 130."""
     options = read_yaml(args.config) if args.config else {}
-    given = {name: getattr(args, name) for name in FLAGS}
-    options |= {name: value for name, value in given.items() if value is not None}
+    options |= {name: vars(args)[name] for name in OPTIONS if name in args}
     settings = train_settings(options)
     set_threads(args.threads)
     game = canonical_game(args.game)

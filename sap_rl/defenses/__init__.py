@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sap_rl.defenses.names import DEFENSE_NAMES
 from sap_rl.errors import UsageError, unknown
-from sap_rl.registry import OptionField, Registry
+from sap_rl.registry import Registry
+from sap_rl.schema import OptionField
 
 if TYPE_CHECKING:  # names are asked for where nothing is computed
     from sap_rl.defenses.defended import Defense

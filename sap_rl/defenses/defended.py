@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from torch import nn
 
 from sap_rl.defenses.names import Backward
-from sap_rl.registry import OptionField, options_of
+from sap_rl.schema import OptionField, options_of
 
 ActsOn = Literal["frames", "network"]
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sap_rl.defenses.activations import copies_of, reseed_parts, shared_copy
 from sap_rl.defenses.defended import Defended, Defense, defended_parts
 from sap_rl.errors import UsageError
-from sap_rl.registry import Option
+from sap_rl.schema import Option
 from sap_rl.seeds import Stream
 
 

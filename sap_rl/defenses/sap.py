@@ -24,7 +24,7 @@ from sap_rl.defenses.names import BACKWARDS, Backward
 from sap_rl.defenses.sampling import SAMPLER_VERSIONS, SAMPLERS, keep_probability
 from sap_rl.errors import UsageError, unknown
 from sap_rl.machine import single_threaded
-from sap_rl.registry import Option
+from sap_rl.schema import Option
 from sap_rl.seeds import Stream
 
 SamplerName = Literal["exact", "bernoulli"]

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from sap_rl.agents import Agent
 from sap_rl.atari.preprocess import Preprocess
-from sap_rl.plain import Option, from_plain, to_plain
+from sap_rl.plain import OptionValue, from_plain, to_plain
 from sap_rl.statistics.sequential import StoppingRule
 
 
@@ -16,7 +16,7 @@ class Loading(TypedDict, total=False):
     """The options of `load_agent` that an evaluation repeats, those that were given."""
 
     format: str
-    preprocess: dict[str, Option]
+    preprocess: dict[str, OptionValue]
 
 
 @dataclass(frozen=True)

@@ -3,60 +3,144 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import get_args
+from pathlib import Path
+from typing import Annotated, Any, get_args
 
+from sap_rl.agents import shipped_agents
+from sap_rl.atari.games import canonical_game
 from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks import make_attack
-from sap_rl.attacks.names import DEFAULT_ATTACK
-from sap_rl.attacks.schedule import EVERY, Schedule
+from sap_rl.attacks.names import ATTACK_NAMES, DEFAULT_ATTACK
+from sap_rl.attacks.schedule import EVERY, Schedule, parse_schedule
 from sap_rl.attacks.threat import Threat
-from sap_rl.defenses.names import BACKWARDS, Backward
-from sap_rl.errors import UsageError, require_positive, unknown
+from sap_rl.defenses.names import Backward
+from sap_rl.errors import UsageError, unknown
 from sap_rl.networks.precision import PRECISIONS
-from sap_rl.plain import Option
+from sap_rl.plain import OptionValue
 from sap_rl.play.arms import Victim
 from sap_rl.play.defended_player import parse_defended_player
+from sap_rl.schema import Option, check, numbers, text
 from sap_rl.statistics.sequential import LEVEL
 
 MAX_ENVS = 32
 """Environments by default: from there on a larger batch hardly costs less per frame."""
 
 
+BOTH: tuple[Victim, ...] = ("self", "original")
+"""The victims by default."""
+
+
+def read_schedule(value: Any) -> Schedule:
+    """The schedule of a spelling; UsageError for an unknown one."""
+    return parse_schedule(text(value))
+
+
+def read_victims(value: Any) -> tuple[str, ...]:
+    """Victims with commas, `both` for two of them; another agent's name or folder stays as it is.
+
+    UsageError for a name that is nothing of these.
+    """
+    parts = [part.strip() for part in text(value).split(",") if part.strip()]
+    named = (*BOTH, "both", *shipped_agents())
+    for part in parts:
+        if part not in named and not Path(part).exists():
+            raise unknown("victim", part, named)
+    return tuple(v for part in parts for v in (BOTH if part == "both" else (part,)))
+
+
+def read_game(value: Any) -> str:
+    """The canonical name of a game; UsageError with the nearest."""
+    return canonical_game(text(value))
+
+
+Game = Annotated[
+    str,
+    Option("the game: BankHeist, bank_heist or ALE/BankHeist-v5", read=read_game),
+]
+Defence = Annotated[
+    str | None,
+    Option("sap-100 (any sap-K), q-noise-S, agent:NAME for another agent in its place, or none"),
+]
+Seed = Annotated[int, Option("everything random follows from it")]
+Precision = Annotated[str, Option("in which networks compute", choices=tuple(PRECISIONS))]
+
+
 @dataclass(frozen=True)
 class Settings:
-    """One evaluation.
+    """One evaluation; UsageError for what cannot be played.
 
-    game: canonical name; lams: budgets in pixel units, 0 is always among the arms; attack and
-    attack_options: see `ATTACKS` (grad_samples belongs to the protocol); defense: a spelling such
-    as sap-100, or `agent:NAME` for another agent in the original's place, None for the original
-    alone; defense_options: see `DEFENSES`; victims: whose gradient is used against the defended
-    agent; attack_backward: the defence's backward mode in the attacker's copy alone; schedule: on
-    which steps it strikes; controls: play `random` and `matched` too;
-    precision: in which networks compute, float32 or bfloat16; look_level: at which intervals are
-    taken, above 0.95 where results were looked at repeatedly, so that they hold at 95% even so.
+    grad_samples belongs to the protocol, not to attack_options.
     """
 
-    game: str
-    lams: tuple[float, ...]
-    attack: str = DEFAULT_ATTACK
-    attack_options: dict[str, Option] = field(default_factory=dict)
-    defense: str | None = None
-    defense_options: dict[str, Option] = field(default_factory=dict)
-    victims: tuple[Victim, ...] = ("self", "original")
-    attack_backward: Backward | None = None
-    schedule: Schedule = EVERY
-    episodes: int = 30
-    num_envs: int | None = None
-    seed: int = 0
-    controls: bool = True
-    precision: str = "float32"
-    protocol: Protocol = field(default_factory=Protocol)
-    look_level: float = LEVEL
+    game: Game
+    lams: Annotated[
+        tuple[float, ...],
+        Option(
+            "attack budget, one or several; 0 is always played too",
+            "pixels 0..255",
+            name="lambda",
+            read=numbers,
+        ),
+    ]
+    attack: Annotated[str, Option("how frames are tampered with", choices=tuple(ATTACK_NAMES))] = (
+        DEFAULT_ATTACK
+    )
+    attack_options: Annotated[
+        dict[str, OptionValue], Option("the attack's own, see `sap-rl attacks NAME`", hidden=True)
+    ] = field(default_factory=dict)
+    defense: Defence = None
+    defense_options: Annotated[
+        dict[str, OptionValue], Option("the defence's own, see `sap-rl defenses NAME`", hidden=True)
+    ] = field(default_factory=dict)
+    victims: Annotated[
+        tuple[Victim, ...],
+        Option(
+            "gradient used on the defended agent: self, original, both, or another agent's name "
+            "or folder; several with commas",
+            name="victim",
+            read=read_victims,
+            shown="both",
+        ),
+    ] = BOTH
+    attack_backward: Annotated[
+        Backward | None,
+        Option(
+            "the defence's backward mode in the attacker's copy alone",
+            kind="backward mode",
+            shown="the player's",
+        ),
+    ] = None
+    schedule: Annotated[
+        Schedule,
+        Option(
+            "when the attacker strikes: every, threshold-L, rate-L or random-L, L in 0..1",
+            read=read_schedule,
+            shown="every",
+        ),
+    ] = EVERY
+    episodes: Annotated[int, Option("per arm", within="count")] = 30
+    num_envs: Annotated[
+        int | None, Option("games at once", within="count", shown=f"{MAX_ENVS} at most")
+    ] = None
+    seed: Seed = 0
+    controls: Annotated[
+        bool, Option("play the random and matched controls, without which no claim is made")
+    ] = True
+    precision: Precision = "float32"
+    protocol: Annotated[Protocol, Option("the rules of play, a `Protocol`", hidden=True)] = field(
+        default_factory=Protocol
+    )
+    look_level: Annotated[
+        float,
+        Option(
+            "at which intervals are taken, above 0.95 where results were looked at repeatedly, "
+            "so that they hold at 95% even so",
+            hidden=True,
+        ),
+    ] = LEVEL
 
     def __post_init__(self) -> None:
-        require_positive("episodes", self.episodes)
-        if self.num_envs is not None:
-            require_positive("num_envs", self.num_envs)
+        check(self)
         if not self.lams:
             raise UsageError("at least one lambda is needed, got none")
         for lam in self.lams:
@@ -71,12 +155,8 @@ class Settings:
         if "grad_samples" in self.attack_options:
             raise UsageError("grad_samples belongs to the protocol, not to attack_options")
         make_attack(self.attack, **self.attack_options)
-        if self.attack_backward is not None and self.attack_backward not in BACKWARDS:
-            raise unknown("backward mode", self.attack_backward, BACKWARDS)
         if self.defense is not None:
             parse_defended_player(self.defense)
-        if self.precision not in PRECISIONS:
-            raise unknown("precision", self.precision, PRECISIONS)
 
     @property
     def parallel(self) -> int:

@@ -9,27 +9,25 @@ from typing import Any
 from sap_rl.atari.protocol import Protocol
 from sap_rl.audit.settings import AuditSettings
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.settings import Settings
+from sap_rl.evaluation.settings import BOTH, Settings
+from sap_rl.schema import options_of
 from sap_rl.settings.options import (
     ATTACK_OPTIONS,
     AUDIT_OPTIONS,
-    BOTH,
+    COMMAND_DEFAULTS,
     DEFENSE_OPTIONS,
+    EVAL_OPTIONS,
+    PROTOCOL,
     read_number,
     read_option,
     require_option,
 )
 
 LOADING_KEYS = ("format", "preprocess")
-PROTOCOL_KEYS = (
-    "grad_samples", "policy_samples", "frames", "observation", "max_frames", "epsilon",
-)  # fmt: skip
-ATTACK_KEYS = tuple(name for name in ATTACK_OPTIONS if name not in PROTOCOL_KEYS)
+PROTOCOL_KEYS = tuple(PROTOCOL)
+ATTACK_KEYS = tuple(ATTACK_OPTIONS)
 DEFENSE_KEYS = tuple(DEFENSE_OPTIONS)
-PLAIN_KEYS = (
-    "game", "attack", "attack_backward", "schedule", "episodes", "num_envs", "seed", "controls",
-    "precision",
-)  # fmt: skip
+PLAIN_KEYS = tuple(name for name, option in options_of(Settings).items() if option.key == name)
 
 
 @dataclass(frozen=True)
@@ -48,27 +46,25 @@ class EvalRequest:
 
 def eval_request(options: Mapping[str, Any]) -> EvalRequest:
     """An evaluation from options by name; what is missing takes its default."""
-    found = {name: read_option(name, value) for name, value in options.items()}
+    found = COMMAND_DEFAULTS | {name: read_option(name, value) for name, value in options.items()}
     for name in ("game", "lambda"):
         if name not in found:
             raise UsageError(f"{name} is missing: say for example --game BankHeist --lambda 4")
-    defense = found.get("defense", "sap-100")
     named = found.get("victim", BOTH)
     others = [victim for victim in named if victim not in BOTH]
     if len(others) > 1:
         raise UsageError(f"one other agent can lend its gradient, got {', '.join(others)}")
     settings = Settings(
         lams=found["lambda"],
-        defense=None if defense == "none" else defense,
         victims=tuple(victim if victim in BOTH else "other" for victim in named),
         attack_options=_pick(found, ATTACK_KEYS),
         defense_options=_pick(found, DEFENSE_KEYS),
         protocol=Protocol(**_pick(found, PROTOCOL_KEYS)),
-        **_pick(found, PLAIN_KEYS),
+        **_pick(found, PLAIN_KEYS) | _defense(found),
     )
     return EvalRequest(
         found.get("agent", settings.game),
-        found.get("device", "cpu"),
+        found.get("device", EVAL_OPTIONS["device"].default),
         settings,
         _pick(found, LOADING_KEYS) | {"game": settings.game},
         others[0] if others else None,
@@ -102,20 +98,28 @@ def read_seconds(value: Any) -> float:
     return found
 
 
+AUDIT_KEYS = tuple(name for name, option in options_of(AuditSettings).items() if option.key == name)
+
+
 def audit_settings(options: Mapping[str, Any]) -> AuditSettings:
     """An audit from options by name, others ignored; what is missing takes its default."""
     found = {
         name: read_option(name, value, AUDIT_OPTIONS)
         for name, value in _pick(options, tuple(AUDIT_OPTIONS)).items()
     }
-    defense = found.pop("defense", "sap-100")
     protocol = Protocol(**_pick(found, ("max_frames",)))
     return AuditSettings(
         lams=found.get("lambda", ()),
-        defense=None if defense == "none" else defense,
+        defense_options=_pick(found, DEFENSE_KEYS),
         protocol=protocol,
-        **_pick(found, ("game", "budget", "episodes", "frames", "seed")),
+        **_pick(found, AUDIT_KEYS) | _defense(found),
     )
+
+
+def _defense(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The defence as settings hold it, where it was said."""
+    said = _pick(found, ("defense",))
+    return {name: None if spelling == "none" else spelling for name, spelling in said.items()}
 
 
 def _pick(found: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from sap_rl.evaluation.run import ArmEnded, EvaluationRun, versions
 from sap_rl.evaluation.settings import Settings
 from sap_rl.machine import commit, describe_hardware, keep_freed_memory
 from sap_rl.play.arms import Arm
+from sap_rl.schema import with_defaults
 from sap_rl.training.checkpoint import (
     CHECKPOINTS,
     Progress,
@@ -31,7 +32,6 @@ from sap_rl.training.checkpoint import (
 )
 from sap_rl.training.curve import evaluated_at
 from sap_rl.training.events import CheckpointWritten, Evaluated, Finished, Moment, Started
-from sap_rl.training.fields import with_defaults
 from sap_rl.training.trainee import Diverged, Trainee
 
 

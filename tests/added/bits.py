@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from sap_rl.defenses.activations import shared_copy
 from sap_rl.defenses.defended import Defended, Defense
 from sap_rl.defenses.names import Backward
-from sap_rl.registry import Option
+from sap_rl.schema import Option
 
 
 class Rounded(Defended):

@@ -10,7 +10,7 @@ import torch
 from sap_rl.attacks.factory import AttackFactory, Trial
 from sap_rl.attacks.options import require_counts
 from sap_rl.attacks.threat import Threat
-from sap_rl.registry import Option
+from sap_rl.schema import Option
 from sap_rl.types import Actions, Attack, QFunction, UnitFrames
 
 

@@ -11,7 +11,7 @@ from sap_rl.evaluation.facts import AgentFacts
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.stopping import has_ended
-from sap_rl.plain import Option, to_plain
+from sap_rl.plain import OptionValue, to_plain
 
 UNSAID = "OTHER"
 """Stands for the agent behind victim `other` where results do not name it."""
@@ -47,7 +47,7 @@ def eval_command(evaluation: Evaluation) -> str:
     return " ".join(words + ([] if settings.controls else ["--no-controls"]))
 
 
-def _plain(settings: Settings, agent: AgentFacts) -> Iterator[tuple[str, Option]]:
+def _plain(settings: Settings, agent: AgentFacts) -> Iterator[tuple[str, OptionValue]]:
     """Options that are spelled as they are."""
     yield "attack", settings.attack
     yield "attack_backward", settings.attack_backward
@@ -119,7 +119,7 @@ def _loading(agent: AgentFacts) -> Iterator[tuple[str, Any]]:
     yield "preprocess", [f"{k}={_entry(v)}" for k, v in entries.items()] if entries else None
 
 
-def _entry(value: Option) -> str:
+def _entry(value: OptionValue) -> str:
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else _word(value)

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from sap_rl.attacks.factory import AttackFactory
 from sap_rl.defenses.defended import Defense
-from sap_rl.registry import OptionField
 from sap_rl.reporting.tables.evaluation import plain_table
+from sap_rl.schema import OptionField
 
 
 def attacks_table(attacks: Mapping[str, AttackFactory]) -> RenderableType:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from sap_rl.attacks.threat import Threat
 from sap_rl.errors import UsageError
 from sap_rl.networks.quantile import NUM_QUANTILES
+from sap_rl.schema import Option, check, read_fields
 from sap_rl.training.dqn.targets import TARGETS
-from sap_rl.training.fields import check_fields, read_fields
 
 Network = Literal["nature", "dueling", "quantile"]
 Optimizer = Literal["adam", "rmsprop"]
@@ -19,67 +19,115 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """One training run; the YAMLs of `configs/train/` have exactly these fields.
+    """One training run; the YAMLs of `configs/train/` have exactly these fields."""
 
-    steps: agent steps in all (4 emulator frames each), those before a restart included; num_envs:
-    games at once; sticky_actions, max_frames: of these games.
-    network: nature, dueling (Wang et al. 2016), or quantile with num_quantiles per action (QR-DQN;
-    exported as the nature network it folds into); precision: of the passes, bfloat16 where the
-    hardware has it with auto.
-    target: double or dqn; n_step, gamma: of the return; life_loss: a lost life ends the bootstrap;
-    sign_rewards: the learner sees the sign.
-    batch_size; update_period: agent steps per update (replay ratio = batch_size / update_period);
-    target_period: updates between copies to the target network; warmup_steps: transitions before
-    the first update; replay_frames: capacity.
-    optimizer: adam or rmsprop (centred); learning_rate, optimizer_eps; max_grad_norm: 0 for none.
-    epsilon_start, epsilon_final, epsilon_steps: share of random actions.
-    adversarial_lambda: budget in pixels of FGSM on the online network's own greedy action, on
-    adversarial_share of the observations that an update learns from (their targets stay clean), 0
-    for none.
-    restart_warmup_steps: transitions before the first update where weights but no replay survived;
-    restart_lr_updates: of the learning rate's rise after `init_from`.
-    checkpoint_steps: a boundary for every run, so part of what is computed; save_replay: make
-    resuming exact; keep_checkpoints; log_updates: updates per `Updated` event.
-    eval_steps: agent steps between evaluations, 0 for none, played after a checkpoint;
-    eval_episodes, eval_lambda (0: clean only), eval_seed.
-    """
-
-    steps: int = 2_500_000
-    num_envs: int = 16
-    network: Network = "nature"
-    num_quantiles: int = NUM_QUANTILES
-    target: str = "double"
-    n_step: int = 3
-    gamma: float = 0.99
-    batch_size: int = 32
-    update_period: int = 8
-    warmup_steps: int = 20_000
-    target_period: int = 2_000
-    replay_frames: int = 400_000
-    optimizer: Optimizer = "adam"
-    learning_rate: float = 1e-4
-    optimizer_eps: float = 1.5e-4
-    max_grad_norm: float = 10.0
-    epsilon_start: float = 1.0
-    epsilon_final: float = 0.01
-    epsilon_steps: int = 250_000
-    life_loss: bool = True
-    sign_rewards: bool = True
-    sticky_actions: float = 0.0
-    max_frames: int = 108_000
-    precision: Precision = "auto"
-    adversarial_lambda: float = 0.0
-    adversarial_share: float = 0.2
-    restart_warmup_steps: int = 50_000
-    restart_lr_updates: int = 1_000
-    checkpoint_steps: int = 200_000
-    save_replay: bool = False
-    keep_checkpoints: int = 2
-    log_updates: int = 1_000
-    eval_steps: int = 200_000
-    eval_episodes: int = 10
-    eval_lambda: float = 0.25
-    eval_seed: int = 2_000_000
+    steps: Annotated[
+        int,
+        Option(
+            "in all (4 emulator frames each), those before a restart included",
+            "agent steps",
+            within="count",
+        ),
+    ] = 2_500_000
+    num_envs: Annotated[int, Option("games at once", within="count")] = 16
+    network: Annotated[
+        Network,
+        Option(
+            "dueling as Wang et al. 2016; quantile as QR-DQN, exported as the nature network "
+            "it folds into"
+        ),
+    ] = "nature"
+    num_quantiles: Annotated[int, Option("per action of the quantile network", within="count")] = (
+        NUM_QUANTILES
+    )
+    target: Annotated[str, Option("of the update", choices=tuple(TARGETS))] = "double"
+    n_step: Annotated[int, Option("of the return", "agent steps", within="count")] = 3
+    gamma: Annotated[float, Option("discount", within="share")] = 0.99
+    batch_size: Annotated[int, Option("transitions of an update", within="count")] = 32
+    update_period: Annotated[
+        int,
+        Option(
+            "per update; the replay ratio is batch_size / update_period",
+            "agent steps",
+            within="count",
+        ),
+    ] = 8
+    warmup_steps: Annotated[
+        int, Option("before the first update", "transitions", within="count")
+    ] = 20_000
+    target_period: Annotated[
+        int, Option("between copies to the target network", "updates", within="count")
+    ] = 2_000
+    replay_frames: Annotated[int, Option("capacity of the replay", "frames", within="count")] = (
+        400_000
+    )
+    optimizer: Annotated[Optimizer, Option("rmsprop is centred")] = "adam"
+    learning_rate: Annotated[float, Option("of the optimizer", within="rate")] = 1e-4
+    optimizer_eps: Annotated[float, Option("of the optimizer", within="rate")] = 1.5e-4
+    max_grad_norm: Annotated[float, Option("of the gradient, 0 for any", within="from zero")] = 10.0
+    epsilon_start: Annotated[float, Option("share of random actions at first", within="share")] = (
+        1.0
+    )
+    epsilon_final: Annotated[
+        float, Option("share of random actions from epsilon_steps on", within="share")
+    ] = 0.01
+    epsilon_steps: Annotated[
+        int, Option("over which that share falls", "agent steps", within="from zero")
+    ] = 250_000
+    life_loss: Annotated[bool, Option("a lost life ends the bootstrap")] = True
+    sign_rewards: Annotated[bool, Option("the learner sees the sign of rewards")] = True
+    sticky_actions: Annotated[
+        float, Option("probability of repeating the last action", within="share")
+    ] = 0.0
+    max_frames: Annotated[int, Option("cap of a game", "emulator frames", within="count")] = 108_000
+    precision: Annotated[
+        Precision, Option("of the passes; auto is bfloat16 where the hardware has it")
+    ] = "auto"
+    adversarial_lambda: Annotated[
+        float,
+        Option(
+            "budget of FGSM on the online network's own greedy action, 0 for none", "pixels 0..255"
+        ),
+    ] = 0.0
+    adversarial_share: Annotated[
+        float,
+        Option("attacked observations of an update; their targets stay clean", within="share"),
+    ] = 0.2
+    restart_warmup_steps: Annotated[
+        int,
+        Option(
+            "before the first update where weights but no replay survived",
+            "transitions",
+            within="from zero",
+        ),
+    ] = 50_000
+    restart_lr_updates: Annotated[
+        int, Option("of the learning rate's rise after --init-from", "updates", within="from zero")
+    ] = 1_000
+    checkpoint_steps: Annotated[
+        int,
+        Option(
+            "between checkpoints, a boundary for every run, so part of what is computed",
+            "agent steps",
+            within="count",
+        ),
+    ] = 200_000
+    save_replay: Annotated[bool, Option("checkpoints hold the replay: resuming is exact")] = False
+    keep_checkpoints: Annotated[int, Option("checkpoints kept", within="count")] = 2
+    log_updates: Annotated[int, Option("per line of the curve", "updates", within="count")] = 1_000
+    eval_steps: Annotated[
+        int,
+        Option(
+            "between evaluations, played after a checkpoint, 0 for none",
+            "agent steps",
+            within="from zero",
+        ),
+    ] = 200_000
+    eval_episodes: Annotated[int, Option("of an evaluation", within="count")] = 10
+    eval_lambda: Annotated[
+        float, Option("budget of its attack, 0 for clean play alone", "pixels 0..255")
+    ] = 0.25
+    eval_seed: Annotated[int, Option("of evaluations")] = 2_000_000
 
     def __post_init__(self) -> None:
         for name in ("adversarial_lambda", "eval_lambda"):
@@ -87,28 +135,7 @@ class TrainSettings:
                 Threat(float(getattr(self, name)))
             except UsageError as error:
                 raise UsageError(f"{name}: {error}") from None
-        check_fields(
-            self,
-            counts=(
-                "steps", "num_envs", "num_quantiles", "n_step", "batch_size", "update_period",
-                "warmup_steps", "target_period", "replay_frames", "max_frames", "checkpoint_steps",
-                "keep_checkpoints", "log_updates", "eval_episodes",
-            ),
-            from_zero=(
-                "epsilon_steps", "restart_warmup_steps", "restart_lr_updates", "eval_steps",
-                "max_grad_norm",
-            ),
-            shares=(
-                "gamma", "epsilon_start", "epsilon_final", "sticky_actions", "adversarial_share",
-            ),
-            rates=("learning_rate", "optimizer_eps"),
-            choices={
-                "network": get_args(Network),
-                "target": tuple(TARGETS),
-                "optimizer": get_args(Optimizer),
-                "precision": get_args(Precision),
-            },
-        )  # fmt: skip
+        check(self)
         if self.replay_frames < self.warmup_steps:
             raise UsageError(
                 f"replay_frames {self.replay_frames} cannot hold warmup_steps {self.warmup_steps}"
@@ -127,4 +154,4 @@ def train_settings(options: Mapping[str, Any]) -> TrainSettings:
 
     Numbers may be spelled 2.5e6. UsageError for an unknown name or an unusable value.
     """
-    return TrainSettings(**read_fields(TrainSettings, options))
+    return TrainSettings(**read_fields(TrainSettings, options, "training option"))

@@ -1,0 +1,50 @@
+"""Flags of the command line, made of what options say of themselves."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection, Mapping
+
+from sap_rl.schema import OptionField
+
+LISTS = ("lambda", "preprocess")
+"""Options that take several words, where what they hold is no single number."""
+
+
+def add_groups(
+    parser: argparse.ArgumentParser, groups: Mapping[str, Mapping[str, OptionField]], example: str,
+    *, required: Collection[str] = (), either: Collection[str] = (),
+) -> None:  # fmt: skip
+    """A flag for every option, in groups; example: a command that works; either: options of which
+    one at most is given. What is not given is not in the namespace."""
+    parser.epilog = f"example: {example}"
+    for title, options in groups.items():
+        group = parser.add_argument_group(title)
+        alone = group.add_mutually_exclusive_group() if either else group
+        for key, option in options.items():
+            add_flag(alone if key in either else group, option, required=key in required)
+
+
+def add_flag(
+    parser: argparse._ActionsContainer, option: OptionField, *, required: bool = False,
+    help: str | None = None,
+) -> None:  # fmt: skip
+    """The flag of one option; a switch has `--no-` beside it. help: instead of its own line."""
+    flag = option.key.replace("_", "-")
+    switch = option.type is bool
+    nargs = "?" if switch else "+" if option.key in LISTS and option.type is not float else None
+    parser.add_argument(
+        f"--{flag}", dest=option.key, nargs=nargs, const=True if switch else None,
+        default=argparse.SUPPRESS, required=required, metavar=_metavar(option),
+        help=(help or option.line).replace("%", "%%"),
+    )  # fmt: skip
+    if switch:
+        parser.add_argument(
+            f"--no-{flag}", dest=option.key, action="store_false", default=argparse.SUPPRESS,
+            help=f"{flag} false",
+        )  # fmt: skip
+
+
+def _metavar(option: OptionField) -> str:
+    words = {bool: "true|false", int: "N", float: "X"}
+    return words.get(option.type, option.key.upper())

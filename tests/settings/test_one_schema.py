@@ -1,0 +1,124 @@
+"""Documented parameters, flags and YAML keys are the same options with the same defaults."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import MISSING, fields
+from typing import Any
+
+import pytest
+
+import sap_rl
+from sap_rl.attacks import ATTACKS, attack_options
+from sap_rl.audit.settings import AuditSettings
+from sap_rl.cli import main
+from sap_rl.errors import UsageError
+from sap_rl.evaluation.settings import Settings
+from sap_rl.schema import keyed, options_of
+from sap_rl.settings.options import AUDIT_OPTIONS, COMMAND_DEFAULTS, EVAL_OPTIONS
+from sap_rl.settings.requests import eval_request
+from sap_rl.training.dqn.settings import TrainSettings
+from sap_rl.training.harden.settings import HardenSettings
+
+MAIN_JOB = {"game": "BankHeist", "lambda": 4}
+
+
+def flags(command: str, capsys: pytest.CaptureFixture[str]) -> set[str]:
+    """The flags in a command's help, with underscores."""
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    words = capsys.readouterr().out.split("options:", 1)[1].split()
+    return {w[2:].replace("-", "_") for w in words if w.startswith("--") and w[2:3].isalpha()}
+
+
+@pytest.mark.parametrize(
+    ("command", "known"),
+    [
+        ("eval", EVAL_OPTIONS),
+        ("audit", AUDIT_OPTIONS),
+        ("train", keyed(TrainSettings)),
+        ("harden", keyed(HardenSettings)),
+    ],
+)
+def test_every_option_is_a_flag(
+    command: str, known: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert set(known) - flags(command, capsys) == set()
+
+
+@pytest.mark.parametrize("command", ["eval", "audit", "train", "harden"])
+def test_help_ends_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert f"example: sap-rl {command} --game BankHeist" in capsys.readouterr().out
+
+
+def test_every_parameter_of_evaluate_is_documented_with_the_settings_default() -> None:
+    options = options_of(Settings)
+    lines = dict(
+        line.strip().split(": ", 1)
+        for line in (inspect.getdoc(sap_rl.evaluate) or "").splitlines()
+        if ": " in line
+    )
+    parameters = inspect.signature(sap_rl.evaluate).parameters
+    assert set(parameters) <= set(lines)
+    assert set(parameters) - {"agent", "lam", "other"} <= set(options)
+    assert set(options) - set(parameters) == {"lams", "look_level"}
+    for name in set(parameters) & set(options) - {"attack_options", "defense_options", "protocol"}:
+        assert parameters[name].default == options[name].default, name
+    assert "(pixels 0..255)" in lines["lam"]
+    assert lines["episodes"] == "per arm [30]"
+
+
+@pytest.mark.parametrize("settings", [Settings, AuditSettings, TrainSettings, HardenSettings])
+def test_every_field_says_what_it_is(settings: Any) -> None:
+    options = options_of(settings)
+    assert [field.name for field in fields(settings)] == list(options)
+    assert all(option.help for option in options.values())
+    assert getattr(sap_rl, settings.__name__) is settings
+
+
+def test_a_silent_command_line_takes_the_settings_defaults() -> None:
+    given = eval_request(MAIN_JOB).settings
+    plain = Settings("BankHeist", (4.0,))
+    different = {
+        f.name for f in fields(Settings) if getattr(given, f.name) != getattr(plain, f.name)
+    }
+    assert different == set(COMMAND_DEFAULTS) == {"defense"}
+    assert EVAL_OPTIONS["defense"].default == "sap-100" == AUDIT_OPTIONS["defense"].default
+    assert MISSING not in [option.default for option in EVAL_OPTIONS.values()]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_every_attacks_options_are_reached_and_others_refused(attack: str) -> None:
+    """With each default spelled out the settings are the attack's own; an option of another attack
+    is refused with the names of this one's."""
+    own = {k: o for k, o in attack_options(attack).items() if k != "grad_samples"}
+    said = {k: str(o.default).lower() for k, o in own.items() if o.default is not None}
+    found = eval_request(MAIN_JOB | {"attack": attack} | said).settings.attack_options
+    assert found == {k: own[k].default for k in said}
+    other = next(key for key in ("rho", "probe") if key not in own)
+    with pytest.raises(UsageError, match=f"attack '{attack}' has no option '{other}'; it takes: "):
+        eval_request(MAIN_JOB | {"attack": attack, other: 0.5})
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        (["eval", "--epsiodes", "3"], "--episodes"),
+        (["audit", "--game", "BankHeist", "--budgte=quick"], "--budget"),
+        (["train", "--game", "BankHeist", "--lerning-rate", "1"], "--learning-rate"),
+    ],
+)
+def test_an_unknown_flag_names_the_nearest(
+    words: list[str], near: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    err = capsys.readouterr().err
+    assert f"the nearest known: {near}; see sap-rl {words[0]} --help" in err
+    assert err.count("\n") == 1
+
+
+def test_one_lambda_is_hardened_against(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["harden", "--game", "BankHeist", "--lambda", "0"]) == 2
+    assert "lambda 0 leaves nothing to harden against" in capsys.readouterr().err
