@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -61,7 +61,7 @@ class OptionField:
     unit: str = ""
     choices: tuple[str, ...] = ()
     optional: bool = False
-    said: Option = Option("")
+    said: Option = field(default=Option(""), compare=False, repr=False)
 
     @property
     def key(self) -> str:

@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 import pytest
 
 from sap_rl import ATTACKS
-from sap_rl.registry import Option, OptionField, Registry, options_of
+from sap_rl.registry import Registry
+from sap_rl.schema import Option, OptionField, options_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
