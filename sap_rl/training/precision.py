@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from sap_rl.pixels import lam_to_eps, to_unit
-from sap_rl.training.dqn.settings import Precision
 from sap_rl.types import Pixels, UnitFrames
+
+Precision = Literal["auto", "float32", "bfloat16"]
+"""In which the passes of a training are computed; auto is bfloat16 where the hardware has it."""
 
 
 def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:

@@ -11,10 +11,10 @@ from sap_rl.errors import UsageError
 from sap_rl.networks.quantile import NUM_QUANTILES
 from sap_rl.schema import Option, check, read_fields
 from sap_rl.training.dqn.targets import TARGETS
+from sap_rl.training.precision import Precision
 
 Network = Literal["nature", "dueling", "quantile"]
 Optimizer = Literal["adam", "rmsprop"]
-Precision = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from typing import Annotated, Any, get_args
 from sap_rl.attacks.threat import Threat
 from sap_rl.errors import UsageError
 from sap_rl.schema import Option, check, read_fields
-from sap_rl.training.dqn.settings import Optimizer, Precision
+from sap_rl.training.dqn.settings import Optimizer
 from sap_rl.training.harden.distances import DISTANCES
+from sap_rl.training.precision import Precision
 
 OWN_LOSS = "loss"
 INNER_OBJECTIVES = (OWN_LOSS, "cross-entropy", "margin")
