@@ -85,16 +85,16 @@ class FrameResult:
 
     @property
     def mean_margin_lost(self) -> float:
-        """Over frames, in units of Q."""
+        """The mean of `margin_lost` over frames, in units of Q."""
         return float(np.mean(self.margin_lost))
 
     @property
     def mean_value_lost(self) -> float:
-        """Over frames, in units of Q."""
+        """The mean of `value_lost` over frames, in units of Q."""
         return float(np.mean(self.value_lost))
 
     def rounded(self) -> FrameResult:
-        """With arrays to what a mean over frames can tell, as cells are kept."""
+        """The result with its arrays rounded to 7 digits, as cells keep it."""
         margin, value = (
             tuple(round(lost, 7) for lost in array) for array in (self.margin_lost, self.value_lost)
         )

@@ -78,7 +78,7 @@ class Trainee:
             self._counted = int(sums[-1])
 
     def parts(self) -> Parts:
-        """Its weights and moments; before the first update the optimiser has none."""
+        """The network's weights and the optimiser's moments, which begin with the first update."""
         moments = {kind: kept(tensors) for kind, tensors in self.optimizer.moments().items()}
         return {"weights": kept_weights(self.network)} | moments
 

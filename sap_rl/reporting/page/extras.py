@@ -23,7 +23,10 @@ Agents = dict[tuple[str, str], tuple[str, Agent | None]]
 
 @dataclass(frozen=True)
 class PageExtras:
-    """Of one panel. curves: by agent's name; notes: what is missing and why."""
+    """What one panel shows beside its numbers.
+
+    curves: learning curves by agent's name; notes: what is missing and why.
+    """
 
     curves: dict[str, LearningCurve]
     film: Film | None
@@ -102,6 +105,6 @@ def _film(
 
 
 def _filmed(panel: Panel) -> Evaluation:
-    """The first with a defence, else the first."""
+    """The first evaluation with a defence, else the first one."""
     defended = [e for e in panel.evaluations if e.settings.defense is not None]
     return (defended or list(panel.evaluations))[0]

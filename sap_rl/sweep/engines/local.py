@@ -23,7 +23,7 @@ from sap_rl.sweep.experiments import CellTask
 from sap_rl.sweep.worker import CellPlayer, CellProgress
 
 THREADS = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
-"""Of each worker, set before its torch is loaded: the cores are shared out between workers."""
+"""Environment of each worker, set before its torch is loaded: each worker has one core."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,10 @@ class _Worker:
 
 
 class LocalEngine:
-    """workers: how many processes; store: the file that all of them write to."""
+    """Plays cells in processes of this machine.
+
+    workers: how many processes; store: the file that all of them write to.
+    """
 
     def __init__(self, store: Path, workers: int) -> None:
         self.store, self.workers = store, workers

@@ -32,7 +32,7 @@ class DistillationBatch:
     values: QValues
 
     def split(self, parts: int) -> list[DistillationBatch]:
-        """At most `parts` slices of nearly equal size, in order."""
+        """The batch cut into `parts` slices at most, of nearly equal size and in order."""
         pairs = zip(self.pixels.chunk(parts), self.values.chunk(parts), strict=True)
         return [DistillationBatch(*pair) for pair in pairs]
 
