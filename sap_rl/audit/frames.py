@@ -1,4 +1,4 @@
-"""EvaluationRun 1 of an audit: what each attack does to recorded frames."""
+"""Stage 1 of an audit: what each attack does to recorded frames."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class FrameResult:
 
 
 def players_for(players: Players, entry: Entry) -> Players:
-    """The same agents with the entry's attacker."""
+    """The same agents under the entry's attack."""
     protocol = replace(players.protocol, grad_samples=entry.samples)
     return replace(
         players,
@@ -114,7 +114,7 @@ def players_for(players: Players, entry: Entry) -> Players:
 
 
 def measure(players: Players, exam: Exam, entry: Entry, lam: float) -> FrameResult:
-    """Attack an exam's frames and judge the outcome on fresh draws.
+    """Attack recorded frames and judge the outcome on fresh draws.
 
     A search without gradients asks a copy of the player with other draws.
     """

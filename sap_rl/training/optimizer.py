@@ -117,7 +117,7 @@ class ClippedOptimizer:
 
     @torch.no_grad()
     def load_moments(self, moments: dict[str, dict[str, Tensor]]) -> None:
-        """Become the optimiser whose `moments` these are."""
+        """Take over the `moments` of another optimiser."""
         for position, name in enumerate(self.names):
             for index, share in enumerate(self.shares):
                 parameter = share.parameters[position]

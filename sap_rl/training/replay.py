@@ -221,7 +221,7 @@ class Replay:
         }
 
     def load(self, state: dict[str, np.ndarray]) -> None:
-        """Become the replay whose `state` this is; ValueError if its sizes differ."""
+        """Take over the `state` of another replay; ValueError if its sizes differ."""
         written, transitions, rows, num_envs = state["counts"].tolist()
         if (rows, num_envs) != (self.rows, self.num_envs):
             raise ValueError(

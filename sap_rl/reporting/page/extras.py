@@ -36,7 +36,7 @@ class PageExtras:
 def collect(
     shown: Sequence[Panel], *, seconds: float | None, watch: Callable[[str, Scene], object]
 ) -> list[PageExtras]:
-    """The exhibits of each panel, its first evaluation with a defence filmed.
+    """The page extras of each panel; its first evaluation with a defence is filmed.
 
     seconds: of each film, None for none; watch: told the game and every scene while films are
     played. An agent that is gone costs its film and its curve, and a note says so.

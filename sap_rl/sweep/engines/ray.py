@@ -151,7 +151,7 @@ def _require_gpus(ray: Any, gpus: float) -> None:
 
 
 def _cause(error: Any) -> Exception:
-    """What was raised over there, in one line where it was the user's business."""
+    """What was raised in the worker; a UsageError stays one, in one line."""
     cause = getattr(error, "cause", None)
     return UsageError(str(cause)) if isinstance(cause, UsageError) else RuntimeError(str(error))
 

@@ -159,7 +159,7 @@ class Learner(Trainee):
         return {"target": kept_weights(self.target)} | super().parts()
 
     def load_parts(self, parts: Parts) -> None:
-        """Become the learner whose `parts` these are; without a target it is the weights."""
+        """Take over another learner's `parts`; without a target network's, the weights serve."""
         take_weights(self.target, parts.get("target", parts["weights"]))
         super().load_parts({name: part for name, part in parts.items() if name != "target"})
 

@@ -88,7 +88,7 @@ class Student(Trainee):
             worst_margins(self.network, frame, label, 0.0)
 
     def reseed(self, seed: int, number: int) -> None:
-        """Start the inner attack's streams again: a boundary."""
+        """Start the inner attack's streams again, as every boundary does."""
         self._generators = [
             torch_stream(seed, "harden-attack", number, part, device=self.device)
             for part in range(self.batch_threads.size)
