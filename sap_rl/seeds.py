@@ -60,31 +60,31 @@ class Stream:
         return self._numpy.integers(2**64, dtype=np.uint64)
 
     def uniform(self, shape: tuple[int, ...], device: torch.device) -> Tensor:
-        """Float32 in [0, 1), multiples of 2^-24."""
+        """Uniform float32 numbers in [0, 1), multiples of 2^-24."""
         if device.type in NUMPY_DEVICES:
             return torch.from_numpy(self._numpy.random(shape, dtype=np.float32))
         return torch.rand(shape, generator=self._on(device), device=device)
 
     def exponential(self, shape: tuple[int, ...], device: torch.device) -> Tensor:
-        """Float32, mean 1."""
+        """Exponential float32 numbers of mean 1."""
         if device.type in NUMPY_DEVICES:
             return self.uniform(shape, device).neg_().log1p_().neg_()
         return torch.empty(shape, device=device).exponential_(generator=self._on(device))
 
     def normal(self, shape: tuple[int, ...], device: torch.device) -> Tensor:
-        """Float32, mean 0, standard deviation 1."""
+        """Normal float32 numbers of mean 0 and standard deviation 1."""
         if device.type in NUMPY_DEVICES:
             return torch.from_numpy(self._numpy.standard_normal(shape, dtype=np.float32))
         return torch.randn(shape, generator=self._on(device), device=device)
 
     def poisson(self, rate: Tensor) -> Tensor:
-        """Int64 counts of the given mean, elementwise."""
+        """Poisson int64 counts of the given mean, elementwise."""
         if rate.device.type in NUMPY_DEVICES:
             return torch.from_numpy(self._numpy.poisson(rate.double().numpy()))
         return torch.poisson(rate, generator=self._on(rate.device)).long()
 
     def binomial(self, trials: Tensor, probability: Tensor) -> Tensor:
-        """Int64 counts of successes, elementwise."""
+        """Binomial int64 counts of successes, elementwise."""
         if trials.device.type in NUMPY_DEVICES:
             counts = self._numpy.binomial(trials.numpy(), probability.double().numpy())
             return torch.from_numpy(counts)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 CORE_VERSION = 1
-"""Of everything that plays and is no entry of a registry: emulators, rollout, arms, adversary,
-draws, networks, recorded frames, an audit's suite and measures. Raised when results change."""
+"""The version of all that plays and is no entry of a registry: emulators, rollout, arms, adversary,
+draws, networks, recorded frames, an audit's suite and measures. It rises when results change."""
 
 
 class Versioned(Protocol):

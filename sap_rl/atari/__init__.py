@@ -1,1 +1,1 @@
-"""The world: emulators, the protocol they are played under, and facts about the games."""
+"""Makes the emulators, says how games are played for a score, and states facts about them."""

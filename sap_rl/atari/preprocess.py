@@ -28,7 +28,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 """Entries that are words, and the words."""
 
 LARGEST = {"frames": 64, "height": 512, "width": 512, "frameskip": 64, "first_actions": 18}
-"""Beyond these no Atari network was ever trained, and a file that says so only costs memory."""
+"""The largest values that are accepted: no Atari network goes beyond, and more costs memory."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ __all__ = ["Frames", "Observation", "Preprocess", "Protocol"]
 
 
 MAX_FRAMES = 10_000_000
-"""46 hours of play; ale-py counts in 32 bits and every step's random action is drawn beforehand."""
+"""The longest cap, 46 hours of play: ale-py counts in 32 bits, and all random actions are drawn
+before an episode begins."""
 
 
 @dataclass(frozen=True)

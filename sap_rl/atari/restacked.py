@@ -62,6 +62,6 @@ class RestackedAtari(gymnasium.vector.VectorWrapper):
         self._stack[which, -1] = frames[which]
 
     def _frames(self, pictures: np.ndarray) -> np.ndarray:
-        """[num_envs, H, W] of the emulator's stacks of one."""
+        """The newest frames [num_envs, H, W], from the emulator's stacks of one frame."""
         newest = pictures[:, -1]
         return newest if self.lens is None else self.lens(newest)

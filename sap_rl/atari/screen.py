@@ -1,4 +1,4 @@
-"""From the emulator's screen to what a network sees of it, where the emulator does not do it.
+"""Turns the emulator's screen into what a network sees, where the emulator does not do it.
 
 Networks are trained on OpenCV's pixels, so resizing rounds as OpenCV does: float32 products, added
 in its order. No OpenCV is needed.
@@ -110,7 +110,7 @@ class Lens:
         return self._resized(mean)
 
     def _grey(self, pixels: np.ndarray) -> np.ndarray:
-        """uint8 [N, h, w] of colours [N, h, w, 3]."""
+        """Colours [N, h, w, 3] as grey uint8 [N, h, w]."""
         if self.preprocess.luma == "mean":
             mean: np.ndarray = np.rint(pixels.astype(np.float32).mean(3)).astype(np.uint8)
             return mean
@@ -120,7 +120,7 @@ class Lens:
         return grey
 
     def _resized(self, pixels: np.ndarray) -> np.ndarray:
-        """uint8 [..., h, w] of [..., H, W]."""
+        """Pictures [..., H, W] resized to uint8 [..., h, w]."""
         values = self.rows.over(self.columns.over(pixels.astype(np.float32), -1), -2)
         if self.block > 1:  # whole blocks of pixels: OpenCV divides their sum once
             values = np.rint(values * self.block) * np.float32(1 / self.block)

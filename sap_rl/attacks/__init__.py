@@ -1,4 +1,4 @@
-"""Attacks on frames: `ATTACKS` maps a name to a factory of pure functions.
+"""Attacks tamper with frames; `ATTACKS` maps a name to a factory of pure functions.
 
 `ATTACKS["pgd"](steps=10, objective="margin")` gives an `Attack`: (q, obs, threat, *, generator,
 label) -> obs. Options that an attack has no use for are not accepted.

@@ -1,4 +1,4 @@
-"""The one who tampers: an attack on a victim, its history, and the referee."""
+"""The adversary: an attack on a victim, the frames it tampered with, and the referee's check."""
 
 from __future__ import annotations
 

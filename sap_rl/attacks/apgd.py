@@ -31,8 +31,11 @@ INERTIA = 0.75
 
 @dataclass(frozen=True)
 class Course:
-    """steps: gradient steps per run; restarts: runs of which each example keeps the best; rho:
-    share of steps that must rise before a checkpoint, or the step is halved."""
+    """How to climb.
+
+    steps: gradient steps per run; restarts: runs of which each example keeps the best; rho: share
+    of steps that must rise before a checkpoint, or the step is halved.
+    """
 
     steps: int = 10
     restarts: int = 1

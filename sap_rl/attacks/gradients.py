@@ -46,7 +46,7 @@ def value_and_gradient(
     *,
     grad_samples: int = 1,
 ) -> tuple[PerExample, UnitFrames, Reference]:
-    """As `input_gradient`, with the objective's mean [B] over the same passes in front."""
+    """The objective's mean [B], then what `input_gradient` returns, all over the same passes."""
     x = obs.detach().requires_grad_(True)
     total: UnitFrames | None = None
     value = torch.zeros(len(obs), device=obs.device)

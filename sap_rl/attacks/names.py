@@ -16,4 +16,4 @@ ATTACK_NAMES: dict[str, str] = {
 """Name -> "module:entry", an `AttackFactory`; in the order of tables and of an audit's suite."""
 
 DEFAULT_ATTACK = "fgsm"
-"""The paper's, and what attacks where nobody says another."""
+"""The paper's attack, which is used where nobody names another."""

@@ -159,7 +159,7 @@ FGSM = AttackFactory(
 )
 
 FEWER = {"steps": 5}
-"""On a plain network's gradient, which is exact: 5 steps of half the budget."""
+"""Options for a plain network's gradient, which is exact: 5 steps of half the budget."""
 
 PGD = AttackFactory(
     make_pgd,

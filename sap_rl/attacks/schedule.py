@@ -21,7 +21,7 @@ REMEMBERED = 1000
 
 @dataclass(frozen=True)
 class Schedule:
-    """On which steps of the game frames are tampered with.
+    """Chooses the steps of the game on which frames are tampered with.
 
     when: `every` step; strategically timed (Lin et al. 2017, arXiv 1703.06748) by `threshold`,
     where the victim's preference (`preference`) exceeds `level`, or by `rate`, on about that share
@@ -47,7 +47,7 @@ class Schedule:
 
     @property
     def text(self) -> str:
-        """As `parse_schedule` reads it, without the temperature: every, rate-0.25."""
+        """The spelling that `parse_schedule` reads, without the temperature: every, rate-0.25."""
         return self.when if self.level is None else f"{self.when}-{self.level:g}"
 
 

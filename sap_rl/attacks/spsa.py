@@ -30,7 +30,7 @@ from sap_rl.schema import Option
 from sap_rl.types import Actions, Attack, QFunction, Reference, UnitFrames
 
 DECAYS = (0.9, 0.999)
-"""Adam's, of the mean and of the square."""
+"""Adam's decay of the mean and of the square."""
 
 
 def spsa(

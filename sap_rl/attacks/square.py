@@ -20,7 +20,7 @@ from sap_rl.schema import Option
 from sap_rl.types import Actions, Attack, QFunction, UnitFrames
 
 SHRINK_AT = (10, 50, 200, 1000, 2000, 4000, 6000, 8000)
-"""Of 10,000 queries, those after which the patches' area is halved (section 4.1 of the paper)."""
+"""The patches' area is halved after each of these of 10,000 queries (section 4.1 of the paper)."""
 
 
 def square(

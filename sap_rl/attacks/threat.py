@@ -19,7 +19,7 @@ TOLERANCE = 1e-3
 
 
 class ThreatViolation(RuntimeError):  # noqa: N818 (it names what was found)
-    """What an agent was about to receive is outside the threat model."""
+    """Raised where frames that an agent was about to receive are outside the threat model."""
 
 
 class Distance(NamedTuple):

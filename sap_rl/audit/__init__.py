@@ -1,1 +1,1 @@
-"""Whether the attack was strong enough: the suite on frames, then in games."""
+"""Tests whether an attack was strong enough, by a suite of attacks on frames, then in games."""

@@ -44,7 +44,7 @@ class AuditFacts:
 
     @property
     def defense(self) -> str:
-        """As a table calls who plays as `defended`, empty where nobody does."""
+        """The name in tables of the player `defended`, empty where nobody plays as it."""
         return defended_name(self.settings.defense or "", self.settings.game)
 
     def plain(self) -> dict[str, Any]:

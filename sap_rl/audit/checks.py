@@ -141,4 +141,4 @@ def _games_of(
 
 
 ORIGINAL = Kind(random=False, backwards=(), undefended=True)
-"""An undefended player."""
+"""The kind of an undefended player."""

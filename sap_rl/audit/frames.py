@@ -1,4 +1,4 @@
-"""EvaluationRun 1 of an audit: what each attack does to recorded frames."""
+"""Stage 1 of an audit: what each attack does to recorded frames."""
 
 from __future__ import annotations
 
@@ -85,16 +85,16 @@ class FrameResult:
 
     @property
     def mean_margin_lost(self) -> float:
-        """Over frames, in units of Q."""
+        """The mean of `margin_lost` over frames, in units of Q."""
         return float(np.mean(self.margin_lost))
 
     @property
     def mean_value_lost(self) -> float:
-        """Over frames, in units of Q."""
+        """The mean of `value_lost` over frames, in units of Q."""
         return float(np.mean(self.value_lost))
 
     def rounded(self) -> FrameResult:
-        """With arrays to what a mean over frames can tell, as cells are kept."""
+        """The result with its arrays rounded to 7 digits, as cells keep it."""
         margin, value = (
             tuple(round(lost, 7) for lost in array) for array in (self.margin_lost, self.value_lost)
         )
@@ -102,7 +102,7 @@ class FrameResult:
 
 
 def players_for(players: Players, entry: Entry) -> Players:
-    """The same agents with the entry's attacker."""
+    """The same agents under the entry's attack."""
     protocol = replace(players.protocol, grad_samples=entry.samples)
     return replace(
         players,
@@ -114,7 +114,7 @@ def players_for(players: Players, entry: Entry) -> Players:
 
 
 def measure(players: Players, exam: Exam, entry: Entry, lam: float) -> FrameResult:
-    """Attack an exam's frames and judge the outcome on fresh draws.
+    """Attack recorded frames and judge the outcome on fresh draws.
 
     A search without gradients asks a copy of the player with other draws.
     """

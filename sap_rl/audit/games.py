@@ -25,7 +25,7 @@ from sap_rl.play.rollout import Player, rollout
 from sap_rl.types import PixelArray
 
 RECORDING_LAMBDA = 1.0
-"""Of the attacked play from which half of the frames come."""
+"""The lambda of the attacked play from which half of the frames come."""
 
 
 def record_play(

@@ -266,7 +266,7 @@ class Audit:
         )
 
     def _contender(self) -> dict[str, Any]:
-        """Of another agent in the original's place: its file."""
+        """The file's hash of another agent in the original's place; empty where there is none."""
         defended = self.players.defended
         own = defended is None or defended.sha256 == self.agent.sha256
         return {} if own else {"contender": defended.sha256}  # type: ignore[union-attr]

@@ -52,7 +52,7 @@ class Entry:
 
     @property
     def title(self) -> str:
-        """As a table calls it, unique in the suite: `pgd margin identity x2`."""
+        """The entry's name in tables, unique in the suite: `pgd margin identity x2`."""
         name, more = self.attack, dict(self.options)
         if (steps := more.pop("steps", None)) and ATTACKS[self.attack].needs == "gradient":
             name = f"{name}-{steps}"
@@ -152,10 +152,10 @@ FEW_PASSES, MANY_PASSES, ONE_PASS = PAPER, named("many passes"), named("one pass
 MORE_STEPS_PASSES = named("more passes")
 
 ALWAYS = entries("always")
-"""What plays whatever stage 1 finds."""
+"""Entries that play in games whatever stage 1 finds."""
 
 SUITE = entries("always", "usual", "probe")
-"""Documented in docs/audit.md."""
+"""The suite of every audit, as docs/audit.md explains it."""
 
 DEEP = entries("deep")
 """What joins the suite where nobody is random, or another agent plays in the original's place: who

@@ -54,7 +54,7 @@ class Workshop:
     def measure(
         self, _place: int, player: ArmName, entry: Entry | None, lam: float
     ) -> dict[str, Any]:  # fmt: skip
-        """EvaluationRun 1: what an attack does to a player's recorded frames."""
+        """Stage 1: what an attack does to a player's recorded frames."""
         assert entry is not None
         result = measure(self._players(), self.exam(player), entry, lam).rounded()
         cell: dict[str, Any] = to_plain(result)
@@ -75,7 +75,7 @@ class Workshop:
     def play(
         self, place: int, player: ArmName, entry: Entry | None, lam: float
     ) -> dict[str, Any]:  # fmt: skip
-        """EvaluationRun 2: a player's games under an attack, None for clean play."""
+        """Stage 2: a player's games under an attack, or its clean play where the entry is None."""
         settings = self.settings.games()
         if place not in self._fleets:
             self._fleets[place] = playing_games(self.players, settings)

@@ -14,7 +14,7 @@ from sap_rl.seeds import numpy_stream
 from sap_rl.statistics.intervals import Interval, difference_interval
 
 TAIL_SHARE = 0.2
-"""Of the episodes: CVaR is the mean return of the worst fifth."""
+"""Share of the episodes over which CVaR is taken: it is the mean return of the worst fifth."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def curve_area(curve: Sequence[tuple[float, float]]) -> float | None:
 def compare(
     games: Sequence[GameCell], worst: Sequence[Worst], seed: int
 ) -> tuple[Comparison, ...]:  # fmt: skip
-    """At each lambda the defended player's worst case against the others'."""
+    """Compare the defended player's worst case with the others' at each lambda."""
     rows = {(cell.player, cell.title, cell.lam): cell.row for cell in games}
     found = []
     for lam in dict.fromkeys(w.lam for w in worst):
@@ -124,13 +124,13 @@ def compare(
 
 
 def bounds(interval: Interval) -> str:
-    """` [low, high]`, nothing where there is none."""
+    """The interval in words, ` [low, high]`; empty where it has no bounds."""
     if interval.low is None or interval.high is None:
         return ""
     return f" [{interval.low:+.1f}, {interval.high:+.1f}]"
 
 
 def mean_return(row: Row) -> float:
-    """Of a complete row."""
+    """The mean return of a complete row, which always has one."""
     assert row.mean is not None
     return row.mean

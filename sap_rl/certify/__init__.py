@@ -1,1 +1,1 @@
-"""Bounds on action values: what no attack inside the budget can change."""
+"""Computes bounds on action values, which no attack inside the budget can leave."""

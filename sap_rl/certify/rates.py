@@ -1,4 +1,4 @@
-"""On how many frames of play no attack whatever can change the action."""
+"""Certified frames: the share of play on which no attack whatever can change the action."""
 
 from __future__ import annotations
 

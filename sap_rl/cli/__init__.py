@@ -1,4 +1,4 @@
-"""The command `sap-rl`: reads arguments, attaches listeners, prints what comes out."""
+"""The command `sap-rl` reads arguments, attaches listeners and prints what comes out."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from sap_rl.zoo.score import (
 
 
 def add_agents(parser: argparse.ArgumentParser) -> None:
-    """Its arguments and those of its own commands."""
+    """Add the commands of `sap-rl agents` and their arguments."""
     parser.set_defaults(run=run_list)
     commands = parser.add_subparsers(
         dest="agents_command", metavar="show | import | export | check"

@@ -11,13 +11,13 @@ from sap_rl.reporting.tables.evaluation import console
 
 
 def add_attacks(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `sap-rl attacks`."""
+    """Add the arguments of `sap-rl attacks`."""
     parser.set_defaults(run=run_attacks)
     parser.add_argument("name", nargs="?", metavar="NAME", help="print this attack's options")
 
 
 def add_defenses(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `sap-rl defenses`."""
+    """Add the arguments of `sap-rl defenses`."""
     parser.set_defaults(run=run_defenses)
     parser.add_argument("name", nargs="?", metavar="NAME", help="print this defence's options")
 

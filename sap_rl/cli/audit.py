@@ -23,7 +23,7 @@ from sap_rl.settings.requests import audit_settings
 
 
 def add_audit(parser: argparse.ArgumentParser) -> None:
-    """Its arguments."""
+    """Add the arguments of `sap-rl audit`."""
     parser.set_defaults(run=run_audit)
     parser.add_argument("--agent", help="an agent's name or folder [the game's shipped agent]")
     add_loading(parser)

@@ -21,7 +21,7 @@ STORE = "a store of `sap-rl sweep`, or the file of `sap-rl eval --json`"
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
-    """Its arguments."""
+    """Add the arguments of `sap-rl compare`."""
     parser.set_defaults(run=run_compare)
     parser.add_argument("a", type=Path, metavar="A", help=STORE)
     parser.add_argument("b", type=Path, metavar="B", nargs="?", help="what to compare it with")
@@ -50,7 +50,7 @@ def run_compare(args: argparse.Namespace) -> int:
 
 
 def add_game(parser: argparse.ArgumentParser) -> None:
-    """Its arguments."""
+    """Add the arguments of `sap-rl game`."""
     parser.set_defaults(run=run_game)
     parser.add_argument(
         "stores", type=Path, nargs="+", metavar="STORE", help=f"{STORE}; several are one"

@@ -20,7 +20,7 @@ from sap_rl.settings.requests import EvalRequest, eval_request
 
 
 def add_eval(parser: argparse.ArgumentParser) -> None:
-    """Its arguments."""
+    """Add the arguments of `sap-rl eval`."""
     parser.set_defaults(run=run_eval)
     add_groups(parser, EVAL_GROUPS, "sap-rl eval --game BankHeist --lambda 4")
     parser.add_argument("--config", type=Path, help="YAML with these options; flags win over it")

@@ -17,7 +17,7 @@ from sap_rl.settings.requests import FILM_KEYS, film_request, read_seconds
 
 
 def add_film(parser: argparse.ArgumentParser) -> None:
-    """Its arguments."""
+    """Add the arguments of `sap-rl film`."""
     parser.set_defaults(run=run_film)
     for name in (*FILM_KEYS, "threads"):
         option = EVAL_OPTIONS[name]

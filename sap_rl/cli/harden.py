@@ -34,7 +34,7 @@ OPTIONS = keyed(HardenSettings)
 
 
 def add_harden(parser: argparse.ArgumentParser) -> None:
-    """Its arguments."""
+    """Add the arguments of `sap-rl harden`."""
     parser.set_defaults(run=run_harden)
     parser.add_argument("--game", required=True, help="the game it plays")
     parser.add_argument("--agent", help="a name, file, folder or hub id [the game's agent]")

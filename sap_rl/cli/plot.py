@@ -13,7 +13,7 @@ from sap_rl.store.store import load_evaluations
 
 
 def add_plot(parser: argparse.ArgumentParser) -> None:
-    """Its arguments."""
+    """Add the arguments of `sap-rl plot`."""
     parser.set_defaults(run=run_plot)
     parser.add_argument(
         "results", nargs="+", type=Path, metavar="RESULT",

@@ -18,7 +18,7 @@ from sap_rl.store.store import load_evaluations
 
 
 def add_report(parser: argparse.ArgumentParser) -> None:
-    """Its arguments."""
+    """Add the arguments of `sap-rl report`."""
     parser.set_defaults(run=run_report)
     parser.add_argument(
         "results", nargs="+", type=Path, metavar="RESULT",

@@ -13,7 +13,7 @@ from sap_rl.store.store import Store
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:
-    """Its own commands."""
+    """Add the commands of `sap-rl store` and their arguments."""
     commands = parser.add_subparsers(
         dest="store_command", required=True, metavar="export | merge | list | drop"
     )

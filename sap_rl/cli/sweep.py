@@ -26,13 +26,13 @@ from sap_rl.sweep.engines.ray import RayEngine
 from sap_rl.sweep.run import Sweep
 
 GIVEN = ("episodes", "max_frames", "missing")
-"""Options of the command line that win over the file's."""
+"""Options that a command line may set over those of a sweep's file."""
 RAY_ALONE = ("address", "gpus")
-"""Options that say nothing to the local engine."""
+"""Options that only the Ray engine takes."""
 
 
 def add_sweep(parser: argparse.ArgumentParser) -> None:
-    """Its arguments."""
+    """Add the arguments of `sap-rl sweep`."""
     parser.set_defaults(run=run_sweep)
     unset = argparse.SUPPRESS
     parser.add_argument("config", type=Path, metavar="CONFIG", help="YAML, see configs/")

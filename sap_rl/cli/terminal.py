@@ -25,7 +25,7 @@ INTERRUPTED_STATUS = 130
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, of an unknown flag with the nearest known one."""
+    """A parser that says in one line what is wrong; for an unknown flag it names the nearest."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -75,19 +75,19 @@ def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
 
 
 def add_loading(parser: argparse.ArgumentParser) -> None:
-    """What `load_agent` may have to be told."""
+    """Add the flags that say what `load_agent` may have to be told."""
     for name in LOADING_KEYS:
         add_flag(parser, EVAL_OPTIONS[name])
 
 
 def given_loading(args: argparse.Namespace) -> dict[str, Any]:
-    """What it was told, and the game, as arguments of `load_agent`."""
+    """The arguments of `load_agent` that the command line gives, and the game."""
     given = {name: getattr(args, name, None) for name in (*LOADING_KEYS, "game")}
     return {name: read_option(name, value) for name, value in given.items() if value is not None}
 
 
 def load_players(request: EvalRequest) -> tuple[Agent, Agent | None]:
-    """Who plays, and whose gradient is lent."""
+    """Load the agent that plays, and the one that lends its gradient, if any."""
     agent = load_agent(request.agent, device=request.device, **request.loading)
     if request.other is None:
         return agent, None

@@ -26,7 +26,7 @@ OPTIONS = keyed(TrainSettings)
 
 
 def add_train(parser: argparse.ArgumentParser) -> None:
-    """Its arguments."""
+    """Add the arguments of `sap-rl train`."""
     parser.set_defaults(run=run_train)
     parser.add_argument("--game", required=True, help="the game to learn")
     parser.add_argument(

@@ -1,1 +1,1 @@
-"""Evaluations beside each other and beside the paper; nothing is played here."""
+"""Compares finished evaluations with each other and with the paper; nothing is played here."""

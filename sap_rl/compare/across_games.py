@@ -68,7 +68,7 @@ class Across:
 
     @property
     def games(self) -> tuple[str, ...]:
-        """By name."""
+        """The games' names."""
         return tuple(self.networks)
 
 
@@ -137,7 +137,7 @@ def _weak(evaluations: Sequence[Evaluation], lam: float) -> tuple[str, ...]:
 
 
 def _network(evaluation: Evaluation, arm: Player) -> str:
-    """Whose weights play: the agent's behind a defence too, unless it is another agent."""
+    """The file whose weights play: the agent's, defended or not, unless another agent plays."""
     agent, defense = evaluation.agent, evaluation.settings.defense or ""
     if arm == "original" or not defense.startswith(ANOTHER):
         return agent.sha256 or agent.name
@@ -178,7 +178,7 @@ def _groups(evaluations: Iterable[Evaluation]) -> dict[Key, list[Evaluation]]:
 def _sides(
     group: Sequence[Evaluation], lam: float, defended: bool
 ) -> tuple[Scores, Scores | None]:  # fmt: skip
-    """Both players' scores, of the games that both have."""
+    """Both players' scores in the games that both have."""
     ours = scores_of(group, "original", lam)
     if not defended:
         return ours, None

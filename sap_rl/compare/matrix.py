@@ -79,7 +79,9 @@ class MatrixGame:
 
 
 def matrix_games(evaluations: Sequence[Evaluation], *, seed: int = 0) -> tuple[MatrixGame, ...]:
-    """The contest of every game and lambda above 0, in that order; UsageError where none is whole.
+    """The matrix game of every game and lambda above 0, in that order.
+
+    UsageError where none is complete.
 
     seed: of the bootstrap.
     """

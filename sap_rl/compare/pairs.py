@@ -49,7 +49,7 @@ class ComparedCell:
 
     @property
     def differs(self) -> bool:
-        """Beyond noise, all cells of the comparison being one family."""
+        """Whether the sides differ beyond noise, all cells of the comparison being one family."""
         return self.p_holm < ALPHA
 
 
@@ -123,7 +123,7 @@ class _Sample:
 
     @staticmethod
     def of(ours: Mapping[int, Played], theirs: Mapping[int, Played]) -> _Sample:
-        """Of the seeds that both sides have the common episodes; all where they share none."""
+        """Pair the episodes that both sides have of the same seeds; unpaired if none is shared."""
         seeds = sorted(ours.keys() & theirs.keys())
         if not seeds:
             return _Sample(_returns(ours), _returns(theirs), paired=False)

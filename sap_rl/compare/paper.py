@@ -15,7 +15,7 @@ from sap_rl.plain import json_object, to_plain
 Sign = Literal["same", "other", "unclear"]
 
 ATTACKS_RULES = ("frames", "observation", "grad_samples")
-"""Of a protocol, without meaning for clean play."""
+"""Entries of a protocol that mean nothing for clean play."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ def against_paper(evaluations: Sequence[Evaluation]) -> PaperComparison:
 
 
 def _cells(evaluations: Sequence[Evaluation]) -> Iterator[PaperCell]:
-    """By game and lambda; of a cell that several evaluations of one seed have, the one with the
-    most episodes, of equal ones the first.
+    """Cells by game and lambda; where several evaluations of one seed have a cell, the one with
+    the most episodes counts, of equal ones the first.
 
     UsageError where an agent's cells in a game follow different protocols, with what differs.
     """
@@ -165,7 +165,7 @@ def _sign(change: Change, paper: float) -> Sign:
 
 
 def _protocol(evaluations: Sequence[Evaluation]) -> Iterator[str]:
-    """What ours was where the paper is silent or did otherwise, all values found."""
+    """What our protocol was where the paper is silent or differs, with all values found."""
     settings = [evaluation.settings for evaluation in evaluations]
     rules: dict[str, set[float]] = {
         "episodes per arm": {s.episodes for s in settings},

@@ -48,7 +48,7 @@ class Payoffs:
 
     @property
     def episodes(self) -> int:
-        """Behind every entry."""
+        """How many episodes stand behind every entry."""
         return int(self.returns.shape[2])
 
 

@@ -13,7 +13,7 @@ from sap_rl.plain import to_plain
 from sap_rl.play.defended_player import ANOTHER
 
 DIGITS = 8
-"""Of a file's sha256, where a name alone would be two agents'."""
+"""Digits of a file's sha256 that are shown where two agents have the same name."""
 UNSAID = "unsaid"
 """Stands for what one side does not state."""
 
@@ -124,7 +124,7 @@ def _marks(evaluation: Evaluation, alike: Collection[Weights]) -> dict[str, str]
 
 
 def _weights(evaluation: Evaluation) -> Iterator[tuple[Weights, str]]:
-    """Whose files an evaluation's cells rest on, each with its hash."""
+    """The agents' files that an evaluation's cells rest on, each with its hash."""
     agent, settings = evaluation.agent, evaluation.settings
     game = settings.game
     yield Weights("agent", game, agent.name), agent.sha256 or UNSAID
@@ -192,7 +192,7 @@ def _cells(evaluation: Evaluation, alike: Collection[Weights]) -> Iterator[Playe
 
 
 def seen_rules(evaluation: Evaluation) -> dict[str, Any]:
-    """How its agent sees frames, under names that tell these rules from the protocol's."""
+    """How the evaluation's agent sees frames; the names tell these rules from the protocol's."""
     return {f"preprocess {k}": v for k, v in to_plain(evaluation.agent.preprocess).items()}
 
 

@@ -1,4 +1,4 @@
-"""Defences: transforms of a trained network; `DEFENSES` maps a name to each."""
+"""Defences transform a trained network; `DEFENSES` maps a name to each of them."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 
 
 def _njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Kept on disk between runs, where there is a place to write to."""
+    """numba's `njit`; the code is kept on disk between runs, where there is a place to write to."""
 
     def decorate(function: Callable[..., Any]) -> Any:
         try:
@@ -167,7 +167,7 @@ def ring(share, count, horizon, key, late):
 @_compiled
 @no_type_check
 def _flip(factor, count, key, late):
-    """Bernoulli: negative where kept."""
+    """Bernoulli draws: negative where a unit is kept."""
     for i in range(count):
         late[i] = _uniform(_mixed(key, i)) * factor[i] - np.float32(1.0)
 
@@ -206,7 +206,7 @@ def poisson(mean, key, count):
 @_inlined
 @no_type_check
 def _wide(key, count):
-    """Float64 in (0, 1)."""
+    """A float64 in (0, 1)."""
     return (np.float64(_mixed(key, count) >> np.uint64(12)) + 0.5) * 2.0**-52
 
 

@@ -11,10 +11,10 @@ DEFENSE_NAMES: dict[str, str] = {
 """Name -> "module:entry", a `Defense`."""
 
 DEFAULT_DEFENSE = "sap-100"
-"""The paper's, and what defends where nobody says another."""
+"""The paper's defence, which is used where nobody names another."""
 
 NOISE_CONTROL = "q-noise"
-"""What the noise control wears, with a strength that flips as often as the defended agent."""
+"""The noise control's defence, as strong as makes it flip as often as the defended agent."""
 
 Backward = Literal["mask", "full", "identity"]
 BACKWARDS: tuple[Backward, ...] = ("mask", "full", "identity")

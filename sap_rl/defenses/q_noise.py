@@ -30,7 +30,7 @@ class QNoise(Defended):
 
     @property
     def sampler_version(self) -> str:
-        """Of the noise's draws."""
+        """The way the noise is drawn, with a version."""
         return "gaussian/1"
 
     def reseed(self, seed: int | None) -> None:

@@ -23,7 +23,7 @@ HALF_STEP = 2.0**-25
 be as large as it is rare."""
 
 TOP_UP_SIGMAS = 3.0
-"""How far below r the Poisson stage aims: one example in 700 overshoots and is redone."""
+"""How far below r the Poisson draws aim: one example in 700 overshoots and is redone."""
 
 
 def keep_probability(p: Shares, draws: int) -> Shares:

@@ -1,1 +1,1 @@
-"""Playing games for a score: arms, pairing, statistics, results."""
+"""Plays the arms of an evaluation and makes results of them: rows, changes and checks."""

@@ -30,11 +30,11 @@ REPEATED_SHARE = 0.9
 KEPT_SHARE = 0.1
 LOST_SHARE = 0.05
 STEP_FACTOR = 0.05
-"""Of the damage: a change by more passes that is smaller does not matter, however certain."""
+"""Share of the damage below which a change by more passes does not matter, however certain."""
 
 
 def zero_gradients(idle: float, *, where: str) -> Finding | None:
-    """idle: share of the pixels an attack could move both ways that its gradient left alone."""
+    """The gradient is 0 for many pixels; idle: share of the movable pixels that it left alone."""
     if idle <= IDLE_SHARE:
         return None
     return Finding(
@@ -109,7 +109,7 @@ def more_samples_matter(
 def return_rises(
     returns: Sequence[tuple[float, Damage]], *, where: str
 ) -> Finding | None:  # fmt: skip
-    """returns: (lambda, returns [E]) of one attack; a larger budget leaves clearly more reward."""
+    """A larger budget leaves clearly more reward; returns: (lambda, returns [E]) of one attack."""
     ordered = sorted(returns, key=lambda pair: pair[0])
     for i, (low, before) in enumerate(ordered):
         for high, after in ordered[i + 1 :]:
@@ -126,7 +126,7 @@ def return_rises(
 
 
 def unbounded_survived(kept: float, *, where: str) -> Finding | None:
-    """kept: share of actions unchanged although every pixel may take any value."""
+    """Actions stay although every pixel may take any value; kept: share of actions that stay."""
     if kept <= KEPT_SHARE:
         return None
     return Finding(
@@ -141,7 +141,7 @@ def unbounded_survived(kept: float, *, where: str) -> Finding | None:
 def floor_not_reached(
     lam: float, returns: Damage, floor: Damage, *, where: str
 ) -> Finding | None:  # fmt: skip
-    """The return at a lambda that may paint any frame, against the random policy's."""
+    """The return stays above the random policy's at a lambda that may paint any frame."""
     if lam < 255 or not clearly_above(returns, floor):
         return None
     return Finding(
@@ -170,7 +170,7 @@ def black_box_stronger(
 def success_not_repeated(
     first: np.ndarray, again: np.ndarray, *, where: str
 ) -> Finding | None:  # fmt: skip
-    """first, again [N]: the action was changed, by two fresh draws of a random player."""
+    """Not every changed action changes again; first, again [N]: by two draws of a random player."""
     if not first.any():
         return None
     repeated = float(again[first].mean())
@@ -185,7 +185,7 @@ def success_not_repeated(
 
 
 def budget_lost(lam: float, linf_mean: float, *, where: str) -> Finding | None:
-    """linf_mean: distance in pixels that arrived after rounding to uint8."""
+    """Rounding to uint8 took part of the budget; linf_mean: distance in pixels that arrived."""
     if lam <= 0 or 1 - linf_mean / lam <= LOST_SHARE:
         return None
     return Finding(
@@ -197,7 +197,7 @@ def budget_lost(lam: float, linf_mean: float, *, where: str) -> Finding | None:
 
 
 def too_few_episodes(difference: Damage, *, where: str) -> Finding | None:
-    """difference [E]: paired, of a claim in points of return; the interval contains 0."""
+    """The interval contains 0; difference [E]: what is claimed in points of return, in pairs."""
     values = np.asarray(difference, dtype=np.float64)
     mean = float(values.mean()) if len(values) else 0.0
     if len(values) < 2 or mean == 0.0:

@@ -40,7 +40,7 @@ def code_version(
 
 
 def joined(codes: Iterable[str]) -> str:
-    """Of what several codes made together."""
+    """The code versions of several results as one text, each entry once."""
     return ", ".join(dict.fromkeys(part for code in codes for part in code.split(", ")))
 
 
@@ -50,7 +50,7 @@ def of_today(code: str) -> str:
 
 
 def told(code: str | None) -> str | None:
-    """As people read it: marked where it is not this code's."""
+    """The code version for people to read, marked `(old)` where it is not this code's."""
     return code if code is None or code == of_today(code) else f"{code} (old)"
 
 
@@ -76,7 +76,10 @@ def in_versions(
 def _taking_part(
     formats: Iterable[str], defenses: Iterable[str], attacks: Iterable[str]
 ) -> Iterator[str]:
-    """defenses: `sap-100`, `sap-100+q-noise-1` or `agent:NAME+sap-100`."""
+    """The core, formats, defences and attacks that take part, named by kind.
+
+    defenses: as spelled, `sap-100`, `sap-100+q-noise-1` or `agent:NAME+sap-100`.
+    """
     yield "core"
     yield from (f"loader {name}" for name in formats)
     for part in "+".join(defenses).split("+"):
@@ -90,7 +93,7 @@ def _spelled(parts: Iterable[str]) -> str:
 
 
 def _version(part: str) -> int:
-    """0 for an entry that this code does not have."""
+    """The version that this code has of an entry, 0 where it has none."""
     if part == "core":
         return CORE_VERSION
     kind, _, name = part.partition(" ")

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 Damage = Sequence[float] | np.ndarray
-"""Per frame or per episode [N], larger for a stronger attack."""
+"""Damage per frame or per episode [N], larger for a stronger attack."""
 
 Unit = Literal["margin lost", "return"]
 """What damage is: margin between action values lost per frame, or minus an episode's return."""
@@ -53,7 +53,7 @@ def _paired(a: Damage, b: Damage) -> np.ndarray:
 
 
 def shown(damage: Damage, unit: Unit) -> str:
-    """The mean damage; of episodes as the return that it leaves."""
+    """The mean damage per frame, or the mean return that it leaves per episode."""
     mean = float(np.mean(damage))
     return f"{-mean:.1f}" if unit == "return" else f"{mean:.3g}"
 

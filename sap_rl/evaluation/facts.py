@@ -21,7 +21,7 @@ class Loading(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Origin:
-    """From where an evaluation's agents were loaded, so that its command can name them again.
+    """Where an evaluation's agents were loaded from, so that its command can name them again.
 
     agent, other: what `load_agent` took for the original and for the one behind victim `other`,
     None where it was given an agent or nothing was recorded.
@@ -33,7 +33,7 @@ class Origin:
 
     @classmethod
     def of(cls, agent: str, loading: Mapping[str, Any], other: str | None = None) -> Origin:
-        """Of a request; loading: options of `load_agent`, others than these two left out."""
+        """The origin that a request states; loading: options, those of `Loading` are kept."""
         kept = {k: v for k, v in loading.items() if k in Loading.__annotations__ and v is not None}
         return cls(agent, from_plain(Loading, to_plain(kept)), other)
 
@@ -81,7 +81,7 @@ class AgentFacts:
         )
 
     def deciding(self) -> dict[str, Any]:
-        """As plain JSON, without from where files were loaded: their hashes say what they are."""
+        """The facts as plain JSON, without `origin`: the files' hashes say what was loaded."""
         return {name: fact for name, fact in to_plain(self).items() if name != "origin"}
 
 

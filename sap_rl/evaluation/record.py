@@ -33,7 +33,7 @@ PLACES = {
     "threads": ("agent", "threads"),
     "arms": ("arms",),
 }
-"""Entries of `config` that are no settings, and where an `Evaluation` has them."""
+"""Entries of `config` that are not settings, and where an `Evaluation` has them."""
 
 
 @dataclass(frozen=True, kw_only=True)

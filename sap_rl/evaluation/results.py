@@ -94,8 +94,8 @@ class Change:
 
     @property
     def verdict(self) -> Literal["helps", "harms", "unclear"]:
-        """By the interval of the difference: helps only where, besides, nothing is flagged that
-        concerns it; a percentage without meaning does not."""
+        """What the interval of the difference says; `helps` needs, besides, that no flag stands but
+        those of the percentage alone."""
         against = set(self.flags) - PERCENT_FLAGS
         if self.difference_low is not None and self.difference_low > 0 and not against:
             return "helps"

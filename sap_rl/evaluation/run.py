@@ -112,7 +112,7 @@ class EvaluationRun:
 
     @property
     def rows(self) -> list[Row]:
-        """Of the arms that are complete, in the order of `arms`."""
+        """The rows of the complete arms, in the order of `arms`."""
         return [self._rows[arm] for arm in self.arms if arm in self._rows]
 
     @property

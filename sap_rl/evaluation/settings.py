@@ -27,7 +27,7 @@ MAX_ENVS = 32
 
 
 BOTH: tuple[Victim, ...] = ("self", "original")
-"""The victims by default."""
+"""The victims by default: the player itself and the original."""
 
 
 def read_schedule(value: Any) -> Schedule:

@@ -1,4 +1,4 @@
-"""From what happened to what may be claimed: rows, changes and their flags."""
+"""Turns what was counted into what may be claimed: rows, changes and their flags."""
 
 from __future__ import annotations
 

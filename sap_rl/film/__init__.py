@@ -1,1 +1,1 @@
-"""Games side by side as a moving picture."""
+"""Films attacked games side by side, as MP4 or GIF."""

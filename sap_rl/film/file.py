@@ -36,7 +36,7 @@ X264: dict[str, object] = {"preset": "fast", "aq-mode": "1", "aq-strength": "3",
 """The perturbation is noise and would eat the bits that text needs; a strong adaptive quantisation
 without psychovisual tuning leaves them to the flat parts (half the size at equal sharpness)."""
 GREYS = 48
-"""Of a GIF's palette; the rest are the players' colours, mixed with the background for edges."""
+"""Greys in a GIF's palette; the other colours are the players', pure and mixed for edges."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _mp4(scenes: Sequence[Scene], painter: FilmPainter, crf: int = CRF) -> bytes
 
 
 def _gif(scenes: Sequence[Scene], painter: FilmPainter) -> bytes:
-    """Endless, one palette for all frames."""
+    """A GIF that plays endlessly, with one palette for all frames."""
     palette = _palette()
     frames = (painter.picture(scene).quantize(palette=palette, dither=0) for scene in scenes)
     file = io.BytesIO()
@@ -145,7 +145,7 @@ def _scene_seconds(facts: FilmFacts) -> float:
 
 
 def _palette() -> Any:
-    """Chosen by hand: one taken from a picture forgets the colours that are rare in it."""
+    """A palette chosen by hand: one taken from a picture lacks the colours that are rare in it."""
     from PIL import Image, ImageColor
 
     plain = [ImageColor.getrgb(colour) for colour in (BACK, INK, FAINT, LINE)]

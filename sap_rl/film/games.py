@@ -165,7 +165,7 @@ class Camera(Fleet):
     def step(
         self, rows: np.ndarray, actions: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """As `Fleet.step`, of one environment."""
+        """Play one action in the one environment and note it; returns what `Fleet.step` does."""
         found = super().step(rows, actions)
         self.played, self.reward = int(actions[0]), float(found[0][0])
         return found

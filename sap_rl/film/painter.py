@@ -20,20 +20,20 @@ BARS = 104
 """Height of the action values' bars, both directions together."""
 
 SHARE_CUT = 0.05
-"""Of the looks, those with the largest action values, whose bars may be cut: a few would else make
-all others too short to compare."""
+"""Share of the looks, those with the largest action values, whose bars may be cut: else a few would
+make all others too short to compare."""
 
 BACK, INK, FAINT, LINE = "#12161c", "#f2f4f7", "#9aa4b2", "#3a4350"
 CLEAN = "#9aa4b2"
 TINTS = ("#56b4e9", "#f0a030")
-"""Of the players, original first: blue and orange keep apart for every kind of colour vision."""
+"""The players' colours, original first: everyone can tell blue from orange, colour-blind or not."""
 
 ARROWS = {"UP": "↑", "DOWN": "↓", "LEFT": "←", "RIGHT": "→", "UPRIGHT": "↗", "UPLEFT": "↖",
           "DOWNRIGHT": "↘", "DOWNLEFT": "↙", "NOOP": "·"}  # fmt: skip
 
 
 def film_height(players: int) -> int:
-    """Of the picture, even as video wants it."""
+    """The picture's height in pixels; an even number, as video needs it."""
     return HEAD + players * GAME + FOOT
 
 
@@ -48,7 +48,7 @@ def title_lines(facts: FilmFacts) -> tuple[str, str]:
 
 
 def gradient_words(victim: str) -> str:
-    """Whose gradient the attacker uses, as a film and its caption call it."""
+    """Names the agent whose gradient the attacker uses, for a film and its caption."""
     return {"self": "its own gradient", "original": "the original's gradient"}.get(
         victim, "another agent's gradient"
     )

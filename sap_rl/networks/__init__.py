@@ -1,4 +1,4 @@
-"""Q-networks and the checkpoints that hold them."""
+"""Builds Q-networks, and finds and reads the checkpoints that hold their weights."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from sap_rl.errors import UsageError
 
 PREFIX = "hub:"
 SUFFIXES = (".zip", ".pt", ".pth", ".gz", ".safetensors", ".cleanrl_model")
-"""Of files that may be checkpoints."""
+"""Endings of files that may be checkpoints."""
 SB3_ZOO = {
     "BeamRider": 4296.0, "Breakout": 358.0, "Pong": 20.6, "RoadRunner": 40396.0, "Qbert": 9497.0,
     "Seaquest": 2000.0, "MsPacman": 2683.0, "SpaceInvaders": 623.0, "Enduro": 831.0,

@@ -10,9 +10,9 @@ from sap_rl.errors import UsageError, require_positive
 from sap_rl.networks.strided import StridedConv2d
 
 FRAME_SIZE = 84
-"""Height and width of the frames it sees, in pixels."""
+"""Height and width of the frames that the network sees, in pixels."""
 SMALLEST = 36
-"""Height and width below which its convolutions see nothing."""
+"""The least height and width for which the convolutions make any features."""
 HIDDEN = 512
 """Width of the dense layer."""
 
@@ -48,7 +48,7 @@ def nature_body(num_actions: int, *, frames: int) -> OrderedDict[str, nn.Module]
 
 
 def conv_features(height: int, width: int) -> int:
-    """How many features its convolutions make of a frame; UsageError for one too small."""
+    """How many features the convolutions make of a frame; UsageError for one too small."""
     if min(height, width) < SMALLEST:
         raise UsageError(
             f"the network needs frames of at least {SMALLEST}x{SMALLEST}, got {height}x{width}"

@@ -18,7 +18,7 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 def half_precision(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     """A rounded copy of a Q-network: unit frames [B, K, H, W] float32 -> [B, A] float32.
 
-    Its first layer stays in float32, but for its gradient towards the frames: frames in half
+    The first layer stays in float32, but for its gradient towards the frames: frames in half
     precision would lose perturbations of less than a pixel. Values lie within a few hundredths of
     the original's; near-ties flip. Shares nothing with the module. UsageError for a network without
     layers.

@@ -9,7 +9,7 @@ from sap_rl.errors import require_positive
 from sap_rl.networks.nature import HIDDEN, nature_network
 
 NUM_QUANTILES = 32
-"""Per action, where nothing else is said; 200 in Dabney et al., at six times the last layer."""
+"""Quantiles per action by default; Dabney et al. have 200, a last layer six times as large."""
 
 
 def quantile_network(

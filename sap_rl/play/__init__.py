@@ -1,1 +1,1 @@
-"""One arm's games: episodes, rollout, players, what is counted."""
+"""Plays the games of one arm and counts what happens in them."""

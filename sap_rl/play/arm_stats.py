@@ -38,7 +38,7 @@ class Share:
 
     @property
     def average(self) -> float | None:
-        """None where it was never measured."""
+        """The average, None where nothing was measured."""
         return self.total / self.count if self.count else None
 
 
@@ -84,7 +84,7 @@ class ArmStats:
             self.linf_max = max(self.linf_max or 0.0, float(decision.linf.max()))
 
     def __add__(self, other: ArmStats) -> ArmStats:
-        """Both together: totals and counts add up, the largest distance is the larger one."""
+        """Both stats together: totals and counts add up, the largest distance is the larger one."""
         found = ArmStats(self.episodes + other.episodes, self.steps + other.steps)
         found.batches = self.batches + other.batches
         for name in SHARES:
@@ -97,4 +97,4 @@ class ArmStats:
 
 
 SHARES = ("flipped", "self_flipped", "linf", "mean", "struck", "idle", "forward", "backward")
-"""The fields of a ArmStats that are running averages."""
+"""The fields of an ArmStats that are running averages."""

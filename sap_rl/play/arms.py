@@ -22,14 +22,14 @@ class Arm:
 
     @property
     def title(self) -> str:
-        """Unique among the arms of one lambda: `defended-self`."""
+        """The arm's name, unique among the arms of one lambda: `defended-self`."""
         return self.name if self.victim is None or self.name == "original" else (
             f"{self.name}-{self.victim}"
         )  # fmt: skip
 
     @property
     def cost(self) -> float:
-        """Rough, of an episode: in passes of a plain network per step."""
+        """What an episode costs, roughly: passes of a plain network per step."""
         if self.name == "random":
             return 0.5
         if not self.victim:
@@ -39,7 +39,7 @@ class Arm:
 
 
 CALIBRATES = Arm("defended")
-"""Whose play sets the noise of the `matched` control."""
+"""The arm whose play sets the noise of the `matched` control."""
 
 
 def plan(

@@ -12,8 +12,8 @@ from sap_rl.defenses import parse_defense
 from sap_rl.errors import UsageError
 
 ANOTHER = "agent:"
-"""Before the name of an agent that plays instead of the original, e.g. a hardened one; a defence
-may follow it: `agent:BankHeist-hardened+sap-100`."""
+"""What stands before the name of an agent that plays instead of the original, such as a hardened
+one; a defence may follow the name: `agent:BankHeist-hardened+sap-100`."""
 
 
 def parse_defended_player(text: str) -> tuple[str | None, str | None]:
@@ -69,7 +69,7 @@ def require_actions(agent: Agent, game: str, wanted: int) -> None:
 
 
 def defended_name(text: str, game: str) -> str:
-    """Short, for tables of one game: `agent:agents/BankHeist-hardened` is `hardened`."""
+    """A short name for tables of one game: `agent:agents/BankHeist-hardened` is `hardened`."""
     if not text.startswith(ANOTHER):
         return text
     return text.removeprefix(ANOTHER).rpartition("/")[2].removeprefix(f"{game}-")

@@ -177,7 +177,7 @@ class Players:
         return is_random(self.agent(name).q_function, some_frames(self.original))
 
     def victim(self, arm: Arm) -> Agent:
-        """Whose gradient the attacker uses; never moves a player's stream."""
+        """The agent whose gradient the attacker uses; asking it never moves a player's stream."""
         if arm.victim == "other":
             assert self.other is not None, f"no other agent lends its gradient to {arm.title}"
             source = self.other

@@ -116,7 +116,7 @@ class _Games:
         return np.flatnonzero(self.index >= 0)
 
     def step(self, rows: np.ndarray, chosen: np.ndarray) -> tuple[Episode, ...]:
-        """Play what was chosen, but for epsilon; the episodes that end are replaced by others."""
+        """Play the chosen actions or epsilon's random ones; other episodes replace ended ones."""
         pairs = zip(rows.tolist(), chosen.tolist(), strict=True)
         actions = [self.draws[r].replace(int(self.lengths[r]), action) for r, action in pairs]
         reward, terminated, truncated = self.fleet.step(rows, np.array(actions, dtype=np.int64))

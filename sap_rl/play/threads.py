@@ -80,7 +80,7 @@ class _ArmThreads(Generic[T]):
         assert not waiting, f"{len(waiting)} job(s) wait for what none of the others gives"
 
     def _begin(self, waiting: list[Job[T]]) -> int:
-        """Start what can be; how many."""
+        """Start the jobs that are ready; returns how many."""
         begun = 0
         while self.free and (job := next((job for job in waiting if job.ready()), None)):
             waiting.remove(job)
@@ -102,7 +102,7 @@ class _ArmThreads(Generic[T]):
         self._tell(_Ended(place, error))
 
     def _tell(self, event: T | _Ended) -> bool:
-        """Report, waiting for room; whether anybody listens still."""
+        """Report, waiting for room in the queue; returns whether anybody still listens."""
         while not self.stop.is_set():
             try:
                 self.heard.put(event, timeout=0.1)

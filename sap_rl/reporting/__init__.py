@@ -1,1 +1,1 @@
-"""What people look at: tables, plots, TensorBoard. Nothing is computed here."""
+"""Shows results as tables, figures, pages and live lines; nothing is computed here."""

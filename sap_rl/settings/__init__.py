@@ -1,1 +1,1 @@
-"""Options by name, from the command line or YAML, into the rooms' settings."""
+"""Turns options by name, from the command line or YAML, into settings."""

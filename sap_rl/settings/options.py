@@ -33,7 +33,7 @@ def read_preprocess(value: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Loading:
-    """Who plays, and what a file has to be told about."""
+    """Options that say who plays, and what an agent's file leaves open."""
 
     agent: Annotated[
         str | None,
@@ -58,7 +58,7 @@ class Loading:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where it is computed."""
+    """Options that say where the work is computed."""
 
     device: Annotated[str, Option("where networks compute, e.g. cpu or cuda")] = "cpu"
     threads: Annotated[

@@ -1,4 +1,4 @@
-"""Options by name, from the command line or the YAML of `configs/`, into the stages' settings."""
+"""Turns options by name, from the command line or YAML, into evaluations, films and audits."""
 
 from __future__ import annotations
 

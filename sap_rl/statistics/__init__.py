@@ -1,1 +1,1 @@
-"""Intervals, significance, aggregates and matrix games: numbers in, numbers out."""
+"""Computes intervals, significance, aggregates and matrix games: numbers in, numbers out."""

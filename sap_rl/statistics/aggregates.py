@@ -132,7 +132,7 @@ def _bounded(value: float, drawn: Array, level: float, over: Over) -> Aggregate:
 
 
 def _network_means(scores: Scores) -> list[Array]:
-    """Per game [1, networks]."""
+    """The networks' mean scores, per game [1, networks]."""
     return [np.array([[returns.mean() for returns in networks]]) for networks in scores.values()]
 
 

@@ -10,7 +10,7 @@ from scipy.optimize import linprog
 from sap_rl.statistics.intervals import Array
 
 ROUNDING = 1e-9
-"""Of a probability that the solver leaves where it means none."""
+"""The solver's rounding: a probability below this is 0."""
 
 
 @dataclass(frozen=True)

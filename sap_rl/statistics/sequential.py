@@ -20,7 +20,7 @@ from sap_rl.statistics.intervals import Interval, Returns
 Unit = Literal["percent", "points"]
 
 LEVEL = 0.95
-"""Of the intervals of all looks together."""
+"""The level at which the intervals of all looks hold together."""
 GROWTH = 1.5
 """Episodes of a look over those of the one before: at most half as much again is played in vain."""
 

@@ -1,1 +1,1 @@
-"""Cells and episodes in SQLite: kept, listed, exported."""
+"""Keeps cells and episodes in SQLite, lists them and exports them."""

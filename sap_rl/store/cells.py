@@ -56,7 +56,7 @@ class Cells:
             check_folder(folder)
 
     def run(self, plans: Sequence[P], at_once: int) -> Iterator[CellMade[P]]:
-        """Every cell, those that are stored first; the others are made side by side and kept."""
+        """Every cell, the stored ones first; the others are made side by side and kept."""
         missing = []
         for plan in plans:
             if (stored := self.load(plan.facts)) is None:

@@ -51,7 +51,7 @@ def export(store: Store, path: Path) -> int:
 
 
 def episode_rows(store: Store) -> list[dict[str, Any]]:
-    """The table, ordered by experiment, arm and episode."""
+    """The rows of the table, ordered by experiment, arm and episode."""
     found = []
     for experiment in store.experiments():
         asked = store.asked(experiment)
@@ -102,7 +102,7 @@ def _asked(asked: Asked, arm: Arm) -> dict[str, Any]:
 
 
 def _cell_facts(manifest: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    """Of a cell's own manifest, which earlier versions wrote without some."""
+    """What a row takes from the cell's own manifest; earlier versions left out some of it."""
     return {
         "num_envs": manifest.get("num_envs", settings.num_envs),
         "first_episode": manifest.get("first", 0),

@@ -11,7 +11,7 @@ from pathlib import Path
 from sap_rl.errors import UsageError
 
 FORMAT = 1
-"""Of the tables; a store says its own."""
+"""The number of the tables' format, which every store states."""
 APPLICATION = 0x53415052
 """Marks the file as a store among SQLite files: "SAPR"."""
 PATIENCE = 60.0
@@ -56,12 +56,12 @@ class StoreFile:
             self._check_format(self.connection)
 
     def close(self) -> None:
-        """The file is whole at any moment; closing merges the log beside it."""
+        """Close the file, which merges the log beside it; the file is whole at any moment."""
         self.connection.close()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it is kept, or nothing."""
+        """A block that writes in one transaction: all of it is kept, or nothing."""
         with self._in_one_line():
             self.connection.execute("BEGIN IMMEDIATE")
             try:
@@ -74,7 +74,7 @@ class StoreFile:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """One consistent view."""
+        """A block that reads one consistent view."""
         with self._in_one_line():
             self.connection.execute("BEGIN")
             try:
@@ -119,7 +119,7 @@ class StoreFile:
             )
 
     def _make_tables(self) -> None:
-        """Unless another process has just done so."""
+        """Make the tables, unless another process has just done so."""
         with self.writing() as file:
             if _tables(file):
                 return

@@ -16,7 +16,7 @@ Dated = tuple[float, ExperimentRecord]
 
 
 def read_experiments(file: sqlite3.Connection) -> list[Dated]:
-    """All of them, the earliest first."""
+    """All experiments, the earliest first."""
     rows = file.execute("SELECT changed, key, manifest FROM experiment ORDER BY changed, key")
     return [(changed, experiment_from_row(key, manifest)) for changed, key, manifest in rows]
 

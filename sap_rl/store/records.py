@@ -77,7 +77,7 @@ class ExperimentRecord:
 
     @property
     def blocks(self) -> int:
-        """Of each arm."""
+        """How many blocks of episodes each arm has."""
         return max((len(cells) for _, cells in self.arms), default=0)
 
     def same_answer(self, other: ExperimentRecord) -> bool:
@@ -86,7 +86,7 @@ class ExperimentRecord:
         return self.identity == other.identity and first == its
 
     def plain(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """The record as plain JSON."""
         arms = [to_plain(arm) | {"cells": cells} for arm, cells in self.arms]
         return self.manifest | {"arms": arms}
 
@@ -98,9 +98,9 @@ WHO = ("name", "sha256", "device", "defended_sha256", "other", "other_sha256")
 def question(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """What a manifest asks for, the same whichever version of sap_rl wrote it.
 
-    Only what differs from the defaults, so that an option or a fact which a later version adds
-    makes no other question of an old one. Of an experiment that is played until intervals are
-    narrow the settings are those of its first look, which those that grow with the play began from.
+    It holds only what differs from the defaults, so that an option or a fact which a later version
+    adds does not change an old question. An experiment that is played until intervals are narrow
+    has the settings of its first look, whatever they have grown to since.
     """
     plain = read_json(json_line(manifest))  # tuples are lists in a file
     settings, agent, until = plain["settings"], plain["agent"], plain.get("until")
@@ -119,7 +119,7 @@ def question(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what is as it is by default, inside of mappings too."""
+    """The entries that differ from the defaults, inside of mappings too."""
     found = {}
     for name, value in given.items():
         usual = defaults.get(name, _NOTHING)
@@ -133,7 +133,7 @@ def _without(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str,
 
 @functools.cache
 def _defaults(kind: type[DataclassInstance]) -> dict[str, Any]:
-    """Of a dataclass's fields that have any, as plain JSON; dataclasses inside as mappings."""
+    """The defaults of a dataclass's fields as plain JSON; dataclasses inside are mappings."""
     found = {}
     for entry in fields(kind):
         if entry.default is not MISSING:
@@ -148,7 +148,7 @@ _NOTHING = object()
 
 
 def cell_row(record: CellRecord) -> tuple[Any, ...]:
-    """Of the table `cell`."""
+    """The record as a row of the table `cell`."""
     counted, facts = json_line(counts(record.arm_stats)), json_line(record.facts)
     manifest = json_line(record.manifest)
     now = time.time()
@@ -156,30 +156,30 @@ def cell_row(record: CellRecord) -> tuple[Any, ...]:
 
 
 def counts(arm_stats: ArmStats) -> dict[str, Any]:
-    """Everything but the episodes, as plain JSON that gives the same floats back."""
+    """The stats without the episodes, as plain JSON that gives the same floats back."""
     counted: dict[str, Any] = to_plain(replace(arm_stats, episodes=[]))
     del counted["episodes"]
     return counted
 
 
 def counted_stats(counted: object, episodes: list[Episode]) -> ArmStats:
-    """What `counts` wrote, with the episodes that were kept beside it."""
+    """The stats that `counts` wrote, with the episodes that were kept beside them."""
     return replace(from_plain(ArmStats, counted), episodes=episodes)
 
 
 def episode_row(episode: Episode) -> tuple[int, float, int, int]:
-    """Of the table `episode`, without the cell's key."""
+    """The episode as a row of the table `episode`, without the cell's key."""
     return episode.index, episode.ret, episode.length, int(episode.truncated)
 
 
 def episode_from_row(row: Iterable[Any]) -> Episode:
-    """What `episode_row` wrote."""
+    """The episode that `episode_row` wrote."""
     index, ret, length, truncated = row
     return Episode(index, ret, length, bool(truncated))
 
 
 def experiment_from_row(key: str, manifest: str) -> ExperimentRecord:
-    """What stands in the table `experiment`, without the time."""
+    """The experiment that a row of the table `experiment` holds, without its time."""
     plain = read_json(manifest)
     arms = [(Arm(a["name"], a["lam"], a["victim"]), a["cells"]) for a in plain.pop("arms")]
     asked = plain.get("settings", {})

@@ -56,12 +56,12 @@ class Store:
             write_experiment(file, record)
 
     def experiments(self) -> list[ExperimentRecord]:
-        """All of them, the earliest first."""
+        """All experiments, the earliest first."""
         with self.file.reading() as file:
             return [record for _, record in read_experiments(file)]
 
     def listed(self) -> list[Listed]:
-        """All of them in a few facts, the earliest first."""
+        """All experiments in a few facts each, the earliest first."""
         with self.file.reading() as file:
             return listed(file, self.asked)
 
@@ -117,10 +117,10 @@ class Store:
         return True
 
     def merge(self, other: Store) -> int:
-        """Take over what another store has and this one lacks; how many cells. Again: none.
+        """Take over what another store has and this one lacks; returns how many cells it took.
 
-        Of an experiment that both have the one with more blocks; answers stay in the order in which
-        they were given, whatever is merged first.
+        Where both have an experiment, the one with more blocks stays. Answers stay in the order in
+        which they were given, whatever is merged first.
         """
         mine, taken = self.cell_keys(), 0
         for key, complete in other.cell_keys().items():
@@ -138,7 +138,7 @@ class Store:
     def evaluations(self) -> list[Evaluation]:
         """Every experiment as an evaluation, in the order in which they were asked for.
 
-        Of one that several versions of the code have answered, the latest complete answer, else
+        Where several versions of the code have answered one, it is the latest complete answer, else
         the latest that was begun.
         """
         with self.file.reading() as file:

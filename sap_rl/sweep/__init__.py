@@ -1,1 +1,1 @@
-"""Many evaluations, cell by cell, resumable, on one machine or several."""
+"""Plays many evaluations cell by cell on one or several machines; it can be interrupted."""

@@ -17,17 +17,20 @@ from sap_rl.play.rollout import Episode, Step
 from sap_rl.sweep.experiments import CellTask, PlannedExperiment
 
 LOOK_SECONDS = 2.0
-"""For how long a kind of cell is played, from its second step on."""
+"""Seconds for which a kind of cell is played, from its second step on."""
 LENGTH_SECONDS = 5.0
-"""For how long an agent's clean play is watched to learn the length of its episodes."""
+"""Seconds for which an agent's clean play is watched to learn the length of its episodes."""
 SOME_NOISE = 0.01
-"""Of the matched control, whose cost does not depend on it."""
+"""Noise that the matched control is timed with; its cost does not depend on it."""
 
 
 @dataclass(frozen=True)
 class CellEstimate:
-    """seconds: on one core; None where the cell is complete already; most, episodes: the same if a
-    stopping rule plays the arm on to its last episode; None without a rule."""
+    """How long a cell would take.
+
+    seconds: on one core, None where the cell is complete already; most, episodes: seconds and
+    episodes if a stopping rule plays the arm on to the end, None without a rule.
+    """
 
     task: CellTask
     seconds: float | None

@@ -50,13 +50,13 @@ class Experiment:
 
     @property
     def title(self) -> str:
-        """In a few words, for people."""
+        """A name for people, in a few words."""
         s = self.settings
         named = [s.game] if self.agent == s.game else [s.game, self.agent]
         return " ".join([*named, s.defense or "undefended", s.attack, f"seed {s.seed}"])
 
     def run(self) -> EvaluationRun:
-        """Its agents, loaded; UsageError if a file is not what it was when the sweep began."""
+        """Load the agents; UsageError if a file is not what it was when the sweep began."""
         agent = load_agent(self.agent, device=self.device, **self.loading)
         other = None
         if self.other is not None:
@@ -106,7 +106,7 @@ class CellTask:
 
     @property
     def title(self) -> str:
-        """In a few words, for people."""
+        """A name for people, in a few words."""
         s, arm = self.experiment.settings, self.arm
         player = {"defended": s.defense, "matched": f"noise like {s.defense}"}.get(arm.name)
         parts = [f"{s.game} {player or arm.name}"]
@@ -134,7 +134,7 @@ class PlannedExperiment:
     episodes: int
 
     def record(self) -> ExperimentRecord:
-        """As the store keeps it: under the same key however many blocks were added."""
+        """The experiment as the store keeps it, under one key however many blocks were added."""
         settings, until = self.experiment.settings, self.experiment.until
         asked = {
             "settings": to_plain(settings),
@@ -152,7 +152,7 @@ class PlannedExperiment:
 
     @property
     def settings(self) -> Settings:
-        """Of the evaluation that these cells make, at the level that repeated looks ask for."""
+        """Settings of the evaluation that these cells make, at the level for repeated looks."""
         settings, until = self.experiment.settings, self.experiment.until
         if until is None:
             return settings
@@ -161,7 +161,7 @@ class PlannedExperiment:
         return replace(settings, episodes=self.episodes, num_envs=parallel, look_level=level)
 
     def extended(self) -> PlannedExperiment | None:
-        """With another block for every arm; None where all that may be played is planned."""
+        """The experiment with one block more for every arm; None where the last one is planned."""
         until = self.experiment.until
         later = [] if until is None else [end for end in until.looks if end > self.episodes]
         if not later:

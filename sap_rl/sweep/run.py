@@ -124,7 +124,7 @@ class Sweep:
         return [self.store.evaluation(plan.record()) for plan in self.planned]
 
     def _take_up(self, tasks: Iterable[CellTask]) -> Iterator[SweepEvent]:
-        """Tell what is complete, and note the rest in playing order."""
+        """Tell what is complete, and note the other cells in playing order."""
         found = {task.key: self.store.cell(task.key) for task in tasks}
         waiting = [task for task in self.tasks.values() if task.key in found]
         for task in sorted(waiting, key=lambda task: (task.arm.lam, -task.arm.cost)):
@@ -156,7 +156,7 @@ class Sweep:
                 yield from self._judge(number, plan)
 
     def _judge(self, number: int, plan: PlannedExperiment) -> Iterator[SweepEvent]:
-        """An experiment has all its cells: it is over, or its arms are played on."""
+        """Judge an experiment whose cells are complete: it is over, or its arms are played on."""
         record = plan.record()
         self.store.put_experiment(record)
         evaluation = self.store.evaluation(record)

@@ -45,7 +45,7 @@ class CellPlayer:
     _fleet: tuple[object, Fleet] | None = None
 
     def play(self, task: CellTask, store: Store) -> Iterator[CellProgress | CellRecord]:
-        """Play what is missing of a cell; its progress, at last the cell itself.
+        """Play what is missing of a cell; yields its progress, and at last the finished cell.
 
         UsageError where the task was made by other code, or an agent's file changed since.
         """
@@ -109,7 +109,7 @@ def _whole_blocks(played: ArmStats, games: ArmGames) -> bool:
 
 
 def _play_on(task: CellTask, games: ArmGames, store: Store) -> Iterator[CellProgress]:
-    """Every block is kept when its last game has ended."""
+    """Play the blocks that are missing; each is kept when its last game has ended."""
     told, ended = 0.0, list[Episode]()
     _keep(task, games, store)
     for block in games.blocks():

@@ -1,1 +1,1 @@
-"""Training Q-networks: a loop that yields events; nothing here prints or logs."""
+"""Trains Q-networks in a loop that yields events; nothing here prints."""

@@ -19,11 +19,12 @@ from torch import Tensor
 from sap_rl.errors import UsageError
 
 CHECKPOINTS = "checkpoints"
-"""Their folder in a run's."""
+"""The folder of checkpoints inside a run's folder."""
 STATE = "state.json"
 WEIGHTS = "weights.safetensors"
 FORMAT = 2
-"""Of a checkpoint: 1 (where it is not named) noted the last evaluation and kept no `sums`."""
+"""The number of a checkpoint's format. Format 1, which files of it do not name, noted the last
+evaluation and kept no `sums`."""
 
 
 @dataclass
@@ -128,7 +129,7 @@ def read_checkpoint(path: Path) -> Saved:
 
 
 def kind_of(saved: Saved) -> str:
-    """Whose checkpoint this is: that of `sap-rl train` or of `sap-rl harden`."""
+    """Which command wrote the checkpoint: `train` or `harden`."""
     return str(saved.run.get("kind", "train"))
 
 

@@ -20,20 +20,26 @@ from sap_rl.training.events import (
 )
 
 CURVE = "curve.csv"
-"""Its name in the folder of a run, and of an agent."""
+"""The curve's file name in the folder of a run and of an agent."""
 
 COLUMNS = ("steps", "updates", "seconds", "episodes", "mean_return", "loss", "event", "value")
-"""Of a training. mean_return: of the last 100 training games. event: empty, resume, init, or
-eval-LAMBDA, whose mean is the value."""
+"""Columns of a training's curve.
+
+mean_return: of the last 100 training games; event: empty, resume, init, or eval-LAMBDA, whose mean
+is the value.
+"""
 HARDEN_COLUMNS = (
     "updates", "frames", "seconds", "loss", "agreement_attacked", "agreement_clean", "event",
     "value",
 )  # fmt: skip
-"""Of a hardening. Agreements: share of examples on which student and teacher choose the same
-action. event: empty, resume, or eval-LAMBDA."""
+"""Columns of a hardening's curve.
+
+agreement_attacked, agreement_clean: share of examples on which student and teacher choose the same
+action; event: empty, resume, or eval-LAMBDA, whose mean is the value.
+"""
 
 EVAL = "eval-"
-"""Before the lambda in the event of an evaluation's line."""
+"""What stands before the lambda in the event of an evaluation's line."""
 
 Line = dict[str, str]
 """A line by column; the first column is the count by which a curve is cut back."""

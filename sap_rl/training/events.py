@@ -36,7 +36,7 @@ class Started(Moment):
 
 @dataclass(frozen=True)
 class TrainingStarted(Started):
-    """Of a training; total_steps: where it ends."""
+    """The first event of a training; total_steps: where it ends."""
 
     total_steps: int
     num_envs: int
@@ -44,7 +44,10 @@ class TrainingStarted(Started):
 
 @dataclass(frozen=True)
 class HardenStarted(Started):
-    """Of a hardening; total_updates: 0 while `minutes` have not been turned into a number."""
+    """The first event of a hardening.
+
+    total_updates: 0 while `minutes` have not been turned into a number.
+    """
 
     total_updates: int
     minutes: float

@@ -11,12 +11,13 @@ from torch.nn.utils import get_total_norm
 from sap_rl.training.threads import BatchThreads
 
 RMSPROP_DECAY = 0.95
-"""Of the squared gradient and of the gradient's mean (Mnih et al. 2015, extended table 1)."""
+"""Decay of RMSProp's two averages, of the gradient and of its square (Mnih et al. 2015, extended
+table 1)."""
 
 
 @runtime_checkable
 class OptimizerSettings(Protocol):
-    """What it takes of a run's settings, as TrainSettings describes it."""
+    """What the optimiser takes of a run's settings, as TrainSettings describes it."""
 
     @property
     def optimizer(self) -> str: ...
@@ -116,7 +117,7 @@ class ClippedOptimizer:
 
     @torch.no_grad()
     def load_moments(self, moments: dict[str, dict[str, Tensor]]) -> None:
-        """Become the optimiser whose `moments` these are."""
+        """Take over the `moments` of another optimiser."""
         for position, name in enumerate(self.names):
             for index, share in enumerate(self.shares):
                 parameter = share.parameters[position]
@@ -133,7 +134,7 @@ def _split(tensors: list[Tensor], count: int) -> list[list[Tensor]]:
 
 
 def _piece(value: Tensor, index: int, count: int, parameter: Tensor) -> Tensor:
-    """On the parameter's device and in its memory layout: equal sums, equal bits."""
+    """A tensor on the parameter's device, in its memory layout: equal sums have equal bits."""
     if not value.ndim:
         return value.clone()
     return torch.empty_like(parameter).copy_(value.tensor_split(count)[index])

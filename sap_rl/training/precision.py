@@ -13,7 +13,7 @@ from sap_rl.pixels import lam_to_eps, to_unit
 from sap_rl.types import Pixels, UnitFrames
 
 Precision = Literal["auto", "float32", "bfloat16"]
-"""In which the passes of a training are computed; auto is bfloat16 where the hardware has it."""
+"""The precision of a training's passes; auto is bfloat16 where the hardware has it."""
 
 
 def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:

@@ -13,11 +13,11 @@ from sap_rl.atari.preprocess import Fill
 ONWARD = 0
 """Kind of a row: the episode goes on."""
 ENDED = 1
-"""The value after it is 0: the game was over, or a life was lost where that counts."""
+"""Kind of a row: the value after it is 0, as the game was over or, where it counts, a life lost."""
 CUT = 2
-"""The episode was truncated: the n-step sum stops and bootstraps from the final frame."""
+"""Kind of a row: the episode was cut, and the n-step sum bootstraps from its final frame."""
 VOID = 3
-"""No transition: only an episode's final frame."""
+"""Kind of a row: no transition, only an episode's final frame."""
 
 ATTEMPTS = 1000
 """Draws before giving up on finding a row that is a transition."""
@@ -38,7 +38,7 @@ class Batch:
     obs_t: Tensor
 
     def split(self, parts: int) -> list[Batch]:
-        """At most `parts` slices of nearly equal size, in order."""
+        """The batch cut into `parts` slices at most, of nearly equal size and in order."""
         columns = [getattr(self, field.name).chunk(parts) for field in fields(self)]
         return [Batch(*column) for column in zip(*columns, strict=True)]
 
@@ -152,7 +152,7 @@ class Replay:
         return obs, self._index(row, env)
 
     def _gather(self, stacks: np.ndarray) -> Tensor:
-        """The frames that lie there, one after another; in a buffer that is used again."""
+        """The frames at these places, one after another, in a buffer that is used again."""
         count = stacks.size
         if count not in self._buffers:
             self._buffers[count] = self._frames.new_empty((count, self._frames.shape[1]))
@@ -221,7 +221,7 @@ class Replay:
         }
 
     def load(self, state: dict[str, np.ndarray]) -> None:
-        """Become the replay whose `state` this is; ValueError if its sizes differ."""
+        """Take over the `state` of another replay; ValueError if its sizes differ."""
         written, transitions, rows, num_envs = state["counts"].tolist()
         if (rows, num_envs) != (self.rows, self.num_envs):
             raise ValueError(

@@ -101,7 +101,7 @@ class Run(ABC):
         """What checkpoints say of the run beside its game, seed and settings."""
 
     def fixed(self, run: Mapping[str, Any]) -> dict[str, Any]:
-        """Of what a checkpoint says of its run, all that a resumed one keeps, by name."""
+        """The facts of a checkpoint's run that must be the same when it is resumed, by name."""
         settings = with_defaults(type(self.settings), run["settings"])
         kept = {name: value for name, value in settings.items() if name not in self.changeable}
         return {"game": run["game"], "seed": run["seed"]} | kept

@@ -1,4 +1,4 @@
-"""What a learner and a student have in common: a network that is trained, and told of."""
+"""What a learner and a student have in common: a network that is trained, and means about it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Trainee:
         self._sums, self._counted = torch.zeros(len(self.facts), device=device), 0
 
     def check_facts(self) -> None:
-        """Raise Diverged if a fact since they were last told was not finite."""
+        """Raise Diverged if a fact since the last means was not finite."""
         if not bool(torch.isfinite(self._sums).all()):
             sums = zip(self.facts, self._sums.tolist(), strict=True)
             told = ", ".join(f"{name} {value:g}" for name, value in sums)
@@ -78,12 +78,12 @@ class Trainee:
             self._counted = int(sums[-1])
 
     def parts(self) -> Parts:
-        """Its weights and moments; before the first update the optimiser has none."""
+        """The network's weights and the optimiser's moments, which begin with the first update."""
         moments = {kind: kept(tensors) for kind, tensors in self.optimizer.moments().items()}
         return {"weights": kept_weights(self.network)} | moments
 
     def load_parts(self, parts: Parts) -> None:
-        """Become the one whose `parts` these are."""
+        """Take over the `parts` of another trainee."""
         take_weights(self.network, parts["weights"])
         self.optimizer.load_moments({k: parts[k] for k in sorted(parts.keys() - {"weights"})})
         self.online.refresh()

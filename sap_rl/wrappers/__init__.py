@@ -1,4 +1,4 @@
-"""Thin skins over `Adversary` for environments of all kinds."""
+"""Wraps environments, single or vectorised, so that an `Adversary` tampers with their frames."""
 
 from __future__ import annotations
 

@@ -78,7 +78,10 @@ class AdversarialVecEnv(VecEnvWrapper):
         return tampered
 
     def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
-        """Only observations differ from the environments'; what follows an end is a new episode."""
+        """Finish a step; only observations differ from the environments'.
+
+        What follows an episode's end is the first observation of a new one.
+        """
         obs: Any
         obs, rewards, dones, given = self.venv.step_wait()
         infos = [dict(info) for info in given]

@@ -108,6 +108,6 @@ class AdversarialVectorObservation(gymnasium.vector.VectorWrapper):
 
 
 def _autoreset_mode(envs: gymnasium.vector.VectorEnv[Any, Any, Any]) -> AutoresetMode:
-    """From the environment itself: ale-py's share one `metadata`, where the last one made wins."""
+    """The environment's own mode: ale-py's share one `metadata`, where the last one made wins."""
     mode = getattr(envs.unwrapped, "autoreset_mode", envs.metadata.get("autoreset_mode"))
     return AutoresetMode.NEXT_STEP if mode is None else AutoresetMode(mode)

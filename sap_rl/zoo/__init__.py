@@ -1,1 +1,1 @@
-"""Agents as they are scored and published."""
+"""Scores agents, and publishes them as folders with a card."""

@@ -51,7 +51,7 @@ class Candidate:
 
 
 def of_run(run: Path, newest: int) -> list[Candidate]:
-    """Of a training the `newest` checkpoints, the last first; of a hardening the last alone."""
+    """A training's `newest` checkpoints, the last first, or a hardening's last one alone."""
     require_positive("newest", newest)
     if kind_of(_last(run)) == "harden":
         return [hardened(run)]

@@ -17,10 +17,10 @@ from sap_rl.training.dqn.settings import TrainSettings
 from sap_rl.training.harden.settings import HardenSettings
 
 LICENCE = {"weights": "MIT"}
-"""Of an agent that was trained from nothing, or from one under it."""
+"""The licence of an agent trained from nothing, or from one that has this licence."""
 AS_PARENT = {"weights": "as its parent's"}
 OPTIONS = "harden.yaml"
-"""In an agent's folder, the options that its hardening was given."""
+"""The file in an agent's folder that holds the options of its hardening."""
 
 
 def trained_tables(

@@ -26,10 +26,10 @@ ATTACKS_SHOWN: dict[str, tuple[str, dict[str, Any]]] = {
     "fgsm": ("fgsm", {}),
     "pgd_20_margin": ("pgd", {"steps": 20, "objective": "margin"}),
 }
-"""Under which a hardened agent's card states the return at the agent's own lambda; an audit knows
-worse ones."""
+"""Attacks under which a hardened agent's card states the return at the agent's own lambda; an audit
+knows worse ones."""
 FRAMES = 512
-"""Of a hardened agent's own clean play, on which actions are certified."""
+"""Frames of a hardened agent's own clean play on which actions are certified."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Games:
         return run.rows[-1]
 
     def more(self, count: int) -> GamePlayed:
-        """So many further games are over."""
+        """Count further games that are over."""
         self.done += count
         return GamePlayed(self.done, self.total)
 
@@ -130,7 +130,7 @@ class Export:
         )
 
     def run(self) -> Iterator[ExportEvent]:
-        """Choose, measure, write."""
+        """Choose the checkpoint, measure it, write the agent's folder, and tell what happens."""
         chosen = self.candidates[0]
         if len(self.candidates) > 1:
             chosen = yield from self._choose()

@@ -29,20 +29,21 @@ from sap_rl.evaluation.settings import Settings
 from sap_rl.statistics.intervals import Interval, Moments, welch_interval
 
 SCORE_SEED = 1_000_000
-"""Of the games behind a stated score; nothing is decided on them."""
+"""Seed of the games behind a stated score; nothing is decided on them."""
 CHOICE_SEED = 3_000_000
-"""Of the games that choose among a run's checkpoints; 2,000,000 is for games during training."""
+"""Seed of the games that choose a run's best checkpoint; 2,000,000 is for training's own games."""
 CHECK_SEED = 4_000_000
-"""Of the games that check a stated score."""
+"""Seed of the games that check a stated score."""
 RIVAL_SEED = 10_000_000
-"""Of the games that decide between a new agent and the one in its place. The run's steps are added:
-fresh games every time, so that an agent's luck in one comparison does not shield it in the next."""
+"""Seed of the games that decide between a new agent and the one in its place. The run's steps are
+added: fresh games every time, so that luck in one comparison does not shield an agent in the next.
+"""
 
 CAPS = {"cap_30_minutes": 108_000, "cap_5_minutes": 18_000}
 """Tables of a card below `score`, and their caps in emulator frames."""
 CHECK_LEVEL = 0.99
 SLACK = 0.25
-"""Of a bare mean's distance from random play: protocols of others differ by that much."""
+"""Share of a bare mean's distance from random play by which protocols of others may move it."""
 
 
 def score_settings(

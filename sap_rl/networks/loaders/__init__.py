@@ -1,4 +1,4 @@
-"""One file per checkpoint format; `LOADERS` maps a format's name to its reader."""
+"""Reads checkpoints, a module per format; `LOADERS` maps a format's name to its reader."""
 
 from __future__ import annotations
 

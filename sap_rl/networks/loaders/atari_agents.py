@@ -21,13 +21,13 @@ LAYERS = [
     *layer_names("_AtariNet__head.", (0, 2)),
 ]
 SUPPORT = "_AtariNet__support"
-"""Where the atoms of a C51 lie."""
+"""The name of the tensor that says where the atoms of a C51 lie."""
 STICKY = 0.25
-"""Its agents were trained, and its scores measured, with actions that stick."""
+"""The collection trained and scored its agents with actions that stick with this chance."""
 
 
 def recognises(weights: Weights) -> bool:
-    """The names of its network."""
+    """Whether the names are those of the collection's network."""
     return has_layers(weights.names(SUPPORT), LAYERS)
 
 

@@ -17,13 +17,13 @@ from sap_rl.networks.loaders.layers import (
 from sap_rl.networks.loaders.request import Request
 
 LAYERS = layer_names("network.", (0, 2, 4, 7, 9))
-"""Of today's script; CROP's files have the same."""
+"""Layers in files of today's script; CROP's files have the same names."""
 SCALED = layer_names("network.", (1, 3, 5, 8, 10))
-"""Of earlier ones, which began with a module that divides."""
+"""Layers in files of earlier scripts, whose network began with a module that divides."""
 
 
 def recognises(weights: Weights) -> bool:
-    """The names of either script."""
+    """Whether the names are those of today's or of an earlier script."""
     names = weights.names()
     return has_layers(names, LAYERS) or has_layers(names, SCALED)
 

@@ -26,7 +26,7 @@ BARE = layer_names("", (0, 2, 4, 7, 9))
 
 
 def recognises(weights: Weights) -> bool:
-    """CleanRL's names, or bare ones with more than SA-DQN's one frame."""
+    """Whether the names are CleanRL's, or bare ones with more than SA-DQN's one frame."""
     if has_layers(weights.names(), BARE):
         return frames_of(weights, BARE[0]) > 1
     return has_layers(weights.names(), cleanrl.LAYERS)

@@ -25,11 +25,11 @@ from torch import Tensor
 from sap_rl.errors import UsageError
 
 MAX_BYTES = 128 * 2**20
-"""Of a file, and of what it unpacks to: ten times any Q-network of these formats."""
+"""The most that a file may hold or unpack to: ten times any Q-network of these formats."""
 MAX_ENTRIES = 10_000
-"""Of an archive."""
+"""The most files that an archive may hold."""
 MAX_PICKLE_BYTES = 2**20
-"""Of the pickle in a torch archive; a state_dict's is a few kilobytes."""
+"""The most that the pickle in a torch archive may take; a state_dict's has a few kilobytes."""
 SB3_MEMBER = "policy.pth"
 """What is read of a Stable-Baselines3 zip; its other members hold pickled code."""
 NESTED = ("model_state_dict", "estimator_state", "state_dict")

@@ -1,4 +1,4 @@
-"""From a format's names to our networks, and what a format's file provides."""
+"""What a format's file provides, and how its names become those of our networks."""
 
 from __future__ import annotations
 

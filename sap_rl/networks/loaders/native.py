@@ -24,7 +24,7 @@ from sap_rl.networks.loaders.layers import empty_network
 from sap_rl.networks.loaders.request import Request
 
 MAX_BYTES = 64 * 2**20
-"""No Q-network of this format comes near it; a larger file is refused unread."""
+"""A larger file is refused unread; no Q-network of this format comes near it."""
 
 
 def load_native(folder: Path, request: Request | None = None) -> Checkpoint:
@@ -64,7 +64,7 @@ def load_native(folder: Path, request: Request | None = None) -> Checkpoint:
 
 @dataclass(frozen=True)
 class FolderFormat:
-    """Our own entry of `LOADERS`: a folder, which no file's tensors are compared with."""
+    """Our own entry of `LOADERS`: it reads a folder, not a file that is told by its tensors."""
 
     version: int = 1
 
@@ -145,7 +145,7 @@ def _read_preprocess(entries: Any) -> Preprocess:
 
 
 def _read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
-    """Tensors as float32."""
+    """The tensors of a weights file as float32."""
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:

@@ -23,7 +23,7 @@ DUELING_LAYERS = [*LAYERS, "Q.fc6", "Q.fc7"]
 
 
 def recognises(weights: Weights) -> bool:
-    """The names of its agent, plain or dueling."""
+    """Whether the names are those of PA-AD's agent, plain or dueling."""
     names = weights.names(TARGET)
     return has_layers(names, LAYERS) or has_layers(names, DUELING_LAYERS)
 

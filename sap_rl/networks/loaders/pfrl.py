@@ -19,13 +19,13 @@ from sap_rl.networks.loaders.layers import (
 from sap_rl.networks.loaders.request import Request
 
 BODY = [*layer_names("0.layers.", (0, 1, 2)), "0.output"]
-"""Layers of its LargeAtariCNN."""
+"""Layers of PFRL's LargeAtariCNN."""
 SHARED_BIAS = "2.bias"
-"""One number for all actions, its SingleSharedBias."""
+"""The name of PFRL's SingleSharedBias: one number for all actions."""
 
 
 def recognises(weights: Weights) -> bool:
-    """The names of its network with a bias per action, a shared one, or none."""
+    """Whether the names are those of PFRL's network: a bias per action, a shared one, or none."""
     rest = {name for name in weights.names() if not name.startswith("0.")}
     body = weights.names() - rest
     heads: tuple[set[str], ...] = (

@@ -23,13 +23,13 @@ from sap_rl.networks.loaders.sa_dqn import DUELING_LAYERS, build_square
 
 V1_LAYERS = layer_names("model.", (0, 2, 4, 7, 9))
 V1_FEATURES = 2304
-"""Inputs of its dense layer: 64 maps of 6x6."""
+"""Inputs of version 1's dense layer: 64 maps of 6x6."""
 V1_CROPS = {"Pong": (34, 0, 160, 160)}
-"""The part of the screen, where its configuration is known."""
+"""The part of the screen that version 1 sees, for games whose configuration is known."""
 
 
 def recognises(weights: Weights) -> bool:
-    """The names of version 1 with its dense layer, or of version 2."""
+    """Whether the names are those of version 1, with its dense layer's size, or of version 2."""
     names = weights.names()
     if has_layers(names, V1_LAYERS):
         return tuple(weights.take(f"{V1_LAYERS[3]}.weight").shape[1:]) == (V1_FEATURES,)

@@ -22,7 +22,7 @@ from sap_rl.networks.loaders.layers import (
 from sap_rl.networks.loaders.request import Request, ask
 
 LAYERS = layer_names("", (0, 2, 4, 7, 9))
-"""Of its plain network."""
+"""Layers of the plain network of SA-DQN."""
 DUELING_LAYERS = [
     *layer_names("cnn.", (0, 2, 4)),
     *layer_names("advantage.", (0, 2)),
@@ -33,7 +33,7 @@ CROP_SHIFTS = {"BankHeist": 0, "Freeway": 0, "Pong": 10, "RoadRunner": 20}
 
 
 def recognises(weights: Weights) -> bool:
-    """The names of its dueling network, or of the plain one with one frame."""
+    """Whether the names are those of SA-DQN's dueling network, or of its plain one-frame one."""
     if has_layers(weights.names(), LAYERS):
         return frames_of(weights, LAYERS[0]) == 1
     return not weights.nested and has_layers(weights.names(), DUELING_LAYERS)

@@ -17,9 +17,9 @@ from sap_rl.networks.loaders.layers import (
 from sap_rl.networks.loaders.request import Request
 
 TARGET = "q_net_target."
-"""Of the copy that made the targets."""
+"""What the names of the target network begin with; it is not read."""
 EXTRACTOR = [*layer_names("cnn.", (0, 2, 4)), "linear.0"]
-"""Layers of its NatureCNN."""
+"""Layers of Stable-Baselines3's NatureCNN."""
 HEAD = "q_net.q_net.0"
 
 
@@ -34,7 +34,7 @@ def zoo_preprocess(frames: int) -> Preprocess:
 
 
 def recognises(weights: Weights) -> bool:
-    """The names of its Q-network, whatever its head."""
+    """Whether the names are those of DQN's Q-network, whatever its head."""
     names = weights.names(TARGET)
     layers = nature_cnn("q_net")
     return {f"{layer}.weight" for layer in [*layers, HEAD]} <= names

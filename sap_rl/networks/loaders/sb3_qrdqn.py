@@ -23,7 +23,7 @@ LAYERS = [*nature_cnn("quantile_net"), "quantile_net.quantile_net.0"]
 
 
 def recognises(weights: Weights) -> bool:
-    """The names of its quantile network."""
+    """Whether the names are those of QR-DQN's quantile network."""
     return has_layers(weights.names(TARGET), LAYERS)
 
 

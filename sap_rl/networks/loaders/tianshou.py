@@ -20,16 +20,16 @@ TARGETS = ("model_old.", "policy.model_old.")
 PLACES = ("0.0", "0.2", "0.4", "1", "3")
 PREFIXES = ("model.net.", "policy.model.net.", "net.")
 SCALED = ("model.module.net.", "policy.model.module.net.", "module.net.")
-"""Of a network inside `scale_obs`, which divides by 255."""
+"""What the names of a network inside `scale_obs` begin with; it divides by 255."""
 
 
 def recognises(weights: Weights) -> bool:
-    """The names of its Atari network."""
+    """Whether the names are those of Tianshou's Atari network."""
     return _prefix(weights) is not None
 
 
 def build(weights: Weights, request: Request) -> Checkpoint:
-    """The online network. Whether it saw 0..1 or 0..255 stands in no plain file."""
+    """The online network; of a plain file the request must say whether it saw 0..1 or 0..255."""
     prefix = _prefix(weights) or ""
     scaled = prefix in SCALED
     if not scaled and not request.says("scale"):

@@ -1,1 +1,1 @@
-"""Plots."""
+"""Draws evaluations as figures for papers, pages and TensorBoard."""

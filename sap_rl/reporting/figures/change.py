@@ -85,7 +85,7 @@ def _draw_paper(axes: Any, lines: Sequence[ChangeCurve], at: LambdaAxis, high: f
 
 
 def _percent_limits(lines: Sequence[ChangeCurve]) -> tuple[float, float]:
-    """Of the percentage axis: our points, and bounds and published ones that are not far off."""
+    """Ends of the percentage axis: our points fit, and bounds and the paper's if not far off."""
     changes = [change for line in lines for change in line.changes]
     ours = [change.percent for change in changes if change.percent is not None]
     farthest = MOST_TIMES * max([LEAST_PERCENT, *map(abs, ours)])

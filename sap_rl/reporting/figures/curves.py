@@ -54,11 +54,11 @@ class Panel:
 
     @property
     def agents(self) -> tuple[str, ...]:
-        """Their names, each once; the same name with another hash is another agent."""
+        """The agents' names; the same name with another hash is another agent."""
         return tuple(name for name, _ in self._keys())
 
     def place(self, evaluation: Evaluation) -> int:
-        """Of the evaluation's agent among `agents`."""
+        """The position of the evaluation's agent in `agents`."""
         return self._keys().index(_agent_key(evaluation))
 
     @property
@@ -176,7 +176,7 @@ def _told_apart(found: Sequence[Any]) -> list[Any]:
 
 
 def _same(one: Curve, other: Curve) -> bool:
-    """Whether a second line would say nothing: one agent's games, or another random player."""
+    """Whether a second line would say nothing new: the same agent's games, or a random player's."""
     if one.arm == other.arm == "random":
         return True
     return (one.arm, one.agent, one.rows) == (other.arm, other.agent, other.rows)

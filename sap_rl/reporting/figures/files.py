@@ -42,7 +42,7 @@ def paper_figures(evaluations: Sequence[Evaluation]) -> dict[str, Figure]:
 
 
 def save_figures(figures: dict[str, Figure], folder: Path) -> list[Path]:
-    """PDF and PNG of each in a folder that exists; the paths in order."""
+    """Write each as PDF and PNG into a folder that exists; returns the paths in order."""
     written = []
     for name, figure in figures.items():
         for kind in FORMATS:
@@ -70,7 +70,7 @@ def inline_svg(figure: Figure, name: str, alt: str) -> str:
 
 
 def _saved(figure: Figure, kind: str) -> bytes:
-    """The same bytes for the same figure: no dates."""
+    """The figure as bytes without dates: the same figure gives the same bytes."""
     metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind, {})
     file = io.BytesIO()
     with style():

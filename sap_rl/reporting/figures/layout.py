@@ -37,7 +37,7 @@ Drawing = Callable[[Any, Panel], None]
 
 
 def panel_figure(shown: Sequence[Panel], draw: Drawing) -> Figure:
-    """A panel for each, drawn by `draw(axes, panel)`, as wide as a column or a page."""
+    """A figure with each panel drawn by `draw(axes, panel)`, as wide as a column or a page."""
     with style():
         from matplotlib.figure import Figure
 
@@ -62,7 +62,7 @@ def _title(panel: Panel) -> str:
 
 
 def add_legend(figure: Figure, width: float) -> float:
-    """One for all panels, below them: inside it would hide a curve in one game or another.
+    """Add one legend for all panels, below them: inside it would hide a curve in some game.
 
     Returns its height in inches.
     """
@@ -80,7 +80,7 @@ def add_legend(figure: Figure, width: float) -> float:
 
 
 def look(arm: str, victim: str | None, agent: int, panel: Panel) -> dict[str, Any]:
-    """Colour tells the player of one agent, or the agent where there are several."""
+    """How a line is drawn: colour tells the players, or the agents where there are several."""
     if len(panel.agents) == 1:
         colour, marker = ARM_COLOURS[arm], ARM_MARKERS[arm]
         hollow = victim not in (None, "self")

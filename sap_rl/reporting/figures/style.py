@@ -13,7 +13,7 @@ INK, FAINT = "#1a1a1a", "#767676"
 BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00",
 )  # fmt: skip
-"""Okabe and Ito's: they keep apart for every kind of colour vision."""
+"""Okabe and Ito's colours: they keep apart for every kind of colour vision."""
 ARM_COLOURS = {"original": BLUE, "defended": VERMILLION, "matched": GREEN, "random": FAINT}
 AGENT_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE)
 ARM_MARKERS = {"original": "o", "defended": "s", "matched": "^", "random": ""}
@@ -23,7 +23,7 @@ VICTIM_LINES = {"self": "-", "original": "--", "other": ":", "headline": "--", N
 COLUMN, PAGE = 3.4, 7.0
 """Widths in inches of a column and of a page of two."""
 HEIGHT = 2.3
-"""Of a line of panels, without the legend."""
+"""Inches that a line of panels is high, without the legend."""
 
 STYLE: dict[str, Any] = {
     "font.size": 8,

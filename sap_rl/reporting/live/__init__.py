@@ -1,1 +1,1 @@
-"""Progress: bars and TensorBoard."""
+"""Shows a run while it goes on: progress bars, lines and TensorBoard."""

@@ -119,7 +119,7 @@ def estimate_lines(estimates: Iterable[CellEstimate], workers: int) -> Iterator[
 
 
 def minutes(seconds: float) -> str:
-    """Two digits are more than an estimate has."""
+    """A time in whole seconds or minutes: an estimate is no more exact."""
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 

@@ -1,1 +1,1 @@
-"""The report as one HTML page."""
+"""Builds the report about evaluations: one self-contained HTML page."""

@@ -126,6 +126,6 @@ def _entry(value: OptionValue) -> str:
 
 
 def _word(value: Any) -> str:
-    """Short where that is exact."""
+    """A value as a word of the command line, short where that is exact."""
     short = f"{value:g}" if isinstance(value, float) else str(value)
     return short if not isinstance(value, float) or float(short) == value else repr(value)

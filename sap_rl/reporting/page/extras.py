@@ -23,7 +23,10 @@ Agents = dict[tuple[str, str], tuple[str, Agent | None]]
 
 @dataclass(frozen=True)
 class PageExtras:
-    """Of one panel. curves: by agent's name; notes: what is missing and why."""
+    """What one panel shows beside its numbers.
+
+    curves: learning curves by agent's name; notes: what is missing and why.
+    """
 
     curves: dict[str, LearningCurve]
     film: Film | None
@@ -33,7 +36,7 @@ class PageExtras:
 def collect(
     shown: Sequence[Panel], *, seconds: float | None, watch: Callable[[str, Scene], object]
 ) -> list[PageExtras]:
-    """The exhibits of each panel, its first evaluation with a defence filmed.
+    """The page extras of each panel; its first evaluation with a defence is filmed.
 
     seconds: of each film, None for none; watch: told the game and every scene while films are
     played. An agent that is gone costs its film and its curve, and a note says so.
@@ -102,6 +105,6 @@ def _film(
 
 
 def _filmed(panel: Panel) -> Evaluation:
-    """The first with a defence, else the first."""
+    """The first evaluation with a defence, else the first one."""
     defended = [e for e in panel.evaluations if e.settings.defense is not None]
     return (defended or list(panel.evaluations))[0]

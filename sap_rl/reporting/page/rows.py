@@ -57,13 +57,13 @@ def _headline_row(evaluation: Evaluation, lam: float) -> dict[str, Cell]:
 
 
 def evaluation_name(evaluation: Evaluation) -> str:
-    """What it is about, in a line."""
+    """What the evaluation is about, in one line."""
     settings, agent = evaluation.settings, evaluation.agent
     return f"{settings.game}: {settings.defense or 'no defence'} on agent {agent.name}"
 
 
 def change_row(change: Change) -> dict[str, str | Cell]:
-    """One lambda and victim."""
+    """The cells of one change by column: one lambda and one victim."""
     return {
         "lam": f"{change.lam:g}",
         "gradient": GRADIENTS.get(change.victim, str(change.victim)),
@@ -77,7 +77,7 @@ def change_row(change: Change) -> dict[str, str | Cell]:
 
 
 def return_row(row: Row) -> dict[str, str | Cell]:
-    """One arm."""
+    """The cells of one arm by column."""
     return {
         "lam": f"{row.lam:g}",
         "player": player_name(row),
@@ -180,14 +180,14 @@ def _settings_pairs(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
 
 
 def percent_cell(change: Change) -> Cell:
-    """In percent; a dash where no percentage can be said."""
+    """The change in percent; a dash where no percentage can be said."""
     if change.percent is None:
         return DASH
     return f"{change.percent:+.1f}%", _bounds(change.ci_low, change.ci_high)
 
 
 def points_cell(change: Change) -> Cell:
-    """In points of return."""
+    """The change in points of return."""
     bounds = _bounds(change.difference_low, change.difference_high)
     return f"{change.difference:+.1f}", bounds
 
@@ -198,12 +198,12 @@ def paper_text(change: Change) -> str:
 
 
 def flags_text(flags: Sequence[str]) -> str:
-    """In words."""
+    """The flags in words, with semicolons between them."""
     return "; ".join(flag.replace("_", " ") for flag in flags)
 
 
 def _whole(row: Row | None) -> Cell:
-    """Of a complete arm: some of its episodes, the short ones first, would pass for its mean."""
+    """A complete arm's mean, else a dash: the short episodes end first and would pass for it."""
     return _mean(row) if row is not None and row.complete else DASH
 
 

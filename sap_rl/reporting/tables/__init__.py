@@ -1,1 +1,1 @@
-"""Tables for the terminal."""
+"""Lays results out as tables for the terminal."""

@@ -68,7 +68,7 @@ def _head(card: AuditCard) -> Iterator[str]:
 
 
 def _frames(card: AuditCard, lam: float) -> RenderableType:
-    """Strongest on the audited player first."""
+    """What the attacks did to frames, the strongest on the audited player first."""
     audited = "defended" if "defended" in card.kinds else "original"
     here = {(r.player, r.title): r for r in card.frames if r.lam == lam}
     rows: list[tuple[FrameResult, FrameResult | None]] = []

@@ -64,7 +64,7 @@ def _lines(checkpoint: Checkpoint) -> Iterator[str]:
 
 
 def _parents(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Of which agent it is a continuation, by its card."""
+    """The agent that it was made from, as its card says; nothing where it began anew."""
     for made, how in (("training", "trained on"), ("hardening", "hardened")):
         table = facts.get(made)
         if isinstance(table, Mapping) and "parent" in table:

@@ -1,4 +1,4 @@
-"""Who plays the cells of a sweep: processes of this machine, or a Ray cluster."""
+"""Plays the cells of a sweep in processes of this machine, or on a Ray cluster."""
 
 from __future__ import annotations
 

@@ -23,12 +23,12 @@ from sap_rl.sweep.experiments import CellTask
 from sap_rl.sweep.worker import CellPlayer, CellProgress
 
 THREADS = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
-"""Of each worker, set before its torch is loaded: the cores are shared out between workers."""
+"""Environment of each worker, set before its torch is loaded: each worker has one core."""
 
 
 @dataclass(frozen=True)
 class _Refused:
-    """What a worker says that cannot go on."""
+    """What a worker sends when it cannot go on."""
 
     message: str
     usage: bool
@@ -44,7 +44,10 @@ class _Worker:
 
 
 class LocalEngine:
-    """workers: how many processes; store: the file that all of them write to."""
+    """Plays cells in processes of this machine.
+
+    workers: how many processes; store: the file that all of them write to.
+    """
 
     def __init__(self, store: Path, workers: int) -> None:
         self.store, self.workers = store, workers
@@ -136,7 +139,7 @@ class LocalEngine:
 
 
 def _dismiss(worker: _Worker, workers: list[_Worker]) -> str:
-    """Take a worker that died off the crew; what it died of."""
+    """Remove a worker that died from the list; returns what it died of."""
     workers.remove(worker)
     worker.process.join()
     worker.pipe.close()
@@ -144,7 +147,7 @@ def _dismiss(worker: _Worker, workers: list[_Worker]) -> str:
 
 
 def _work(pipe: Connection, path: Path) -> None:
-    """A worker's life: cells from the pipe, until nobody is there any more."""
+    """What a worker does: play cells from the pipe until its other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who hands out cells
     torch.set_num_threads(1)
     player = CellPlayer()

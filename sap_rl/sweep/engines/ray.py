@@ -18,7 +18,7 @@ from sap_rl.sweep.experiments import CellTask
 from sap_rl.sweep.worker import CellPlayer
 
 LOCAL_FOLDER = "sap-rl-cells"
-"""In each machine's own temporary folder: where its workers write, a file per cell."""
+"""A folder in each machine's temporary folder: its workers write there, a file per cell."""
 KEPT_DAYS = 7.0
 """A cell's file is removed on its machine when nothing was written to it for so long; before, the
 driver may still lack what is in it."""
@@ -27,7 +27,7 @@ LOST = (
     "WorkerCrashedError", "NodeDiedError", "OutOfMemoryError", "LocalRayletDiedError",
     "ObjectLostError",
 )  # fmt: skip
-"""Of `ray.exceptions`: whoever played a cell is gone, which says nothing against the cell."""
+"""Names in `ray.exceptions` that mean: a cell's worker is gone, and the cell is not to blame."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def _remove(folder: Path, key: str) -> None:
 
 
 def _remove_old(folder: Path, needed: str) -> None:
-    """Cells that nobody wrote to for KEPT_DAYS, but the needed one."""
+    """Delete the files of cells that nobody wrote to for KEPT_DAYS, but not the needed one."""
     written: dict[str, float] = {}
     for file in folder.glob("*.sqlite*"):
         key = file.name.partition(".")[0]
@@ -139,7 +139,7 @@ def _remove_old(folder: Path, needed: str) -> None:
 
 
 def _require_gpus(ray: Any, gpus: float) -> None:
-    """Ray itself would wait for them, silently and for ever."""
+    """UsageError where no machine has so many GPUs: Ray would wait for them, silently, for ever."""
     if not 0 <= gpus <= 1 and not (gpus > 1 and gpus % 1 == 0):
         raise UsageError(f"gpus must lie in 0..1 or be a whole number, got {gpus:g}")
     found = [node["Resources"].get("GPU", 0.0) for node in ray.nodes() if node["Alive"]]
@@ -151,7 +151,7 @@ def _require_gpus(ray: Any, gpus: float) -> None:
 
 
 def _cause(error: Any) -> Exception:
-    """What was raised over there, in one line where it was the user's business."""
+    """What was raised in the worker; a UsageError stays one, in one line."""
     cause = getattr(error, "cause", None)
     return UsageError(str(cause)) if isinstance(cause, UsageError) else RuntimeError(str(error))
 

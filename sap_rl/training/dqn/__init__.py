@@ -1,1 +1,1 @@
-"""The Double-DQN trainer."""
+"""Trains an agent on a game by Double DQN."""

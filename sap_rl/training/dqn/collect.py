@@ -77,7 +77,7 @@ class Collector:
         return games
 
     def cut(self) -> None:
-        """Truncate every open game in the replay: a boundary follows."""
+        """Truncate every open game in the replay, as a boundary follows."""
         self.replay.cut(self.obs[:, -1], self.first)
 
     def _kinds(self, terminated: np.ndarray, truncated: np.ndarray, lost: np.ndarray) -> np.ndarray:

@@ -94,14 +94,14 @@ class Learner(Trainee):
             self.check_facts()
 
     def _attacked(self, count: int) -> int:
-        """Of the observations of an update, how many are tampered with."""
+        """How many of an update's `count` observations are tampered with."""
         if not self.threat.lam or not self.settings.adversarial_share:
             return 0
         return max(round(self.settings.adversarial_share * count), 1)
 
     def _passes(self, part: Batch, attacked: int, count: int) -> tuple[list[Tensor], Tensor]:
-        """A slice's share of the gradient of the mean loss over `count`, of loss and value;
-        attacked: of its observations, how many are tampered with."""
+        """What a slice adds to the gradient of the mean loss over `count`, and to loss and value;
+        attacked: how many of its observations are tampered with."""
         share = len(part.reward_t) / count
         action = part.action_tm1.to(self.device)
         target = self._targets(part)
@@ -137,7 +137,7 @@ class Learner(Trainee):
 
     @property
     def learning_rate(self) -> float:
-        """Of the next update."""
+        """The learning rate of the next update."""
         rate = float(self.settings.learning_rate)
         if self.lr_origin is None:
             return rate
@@ -159,13 +159,13 @@ class Learner(Trainee):
         return {"target": kept_weights(self.target)} | super().parts()
 
     def load_parts(self, parts: Parts) -> None:
-        """Become the learner whose `parts` these are; without a target it is the weights."""
+        """Take over another learner's `parts`; without a target network's, the weights serve."""
         take_weights(self.target, parts.get("target", parts["weights"]))
         super().load_parts({name: part for name, part in parts.items() if name != "target"})
 
 
 def deal(total: int, sizes: Sequence[int]) -> list[int]:
-    """`total` over slices of these sizes, each as near to its part as whole numbers allow."""
+    """Deal `total` out over slices of these sizes, as near to proportion as whole numbers allow."""
     ends = np.cumsum([0, *sizes])
     return np.diff(total * ends // max(int(ends[-1]), 1)).tolist()  # type: ignore[no-any-return]
 

@@ -121,7 +121,7 @@ class Training(Run):
         return TrainingStarted(**known, total_steps=s.steps, num_envs=s.num_envs)
 
     def facts(self) -> dict[str, Any]:
-        """From which agent it went on."""
+        """The agent from which the training went on."""
         return {"parent": self.parent}
 
     def data(self) -> dict[str, np.ndarray] | None:
@@ -142,7 +142,7 @@ class Training(Run):
             self.progress.warmup = min(s.restart_warmup_steps, s.replay_frames // 2)
 
     def segment(self, end: int) -> Iterator[Moment]:
-        """Vector steps to a boundary."""
+        """Make vector steps until a boundary is reached."""
         number = self.progress.number
         self.collector.reset(self.seed, number)
         explorer = Explorer(self.num_actions, numpy_stream(self.seed, "train-policy", number))

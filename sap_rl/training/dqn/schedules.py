@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def linear(start: float, end: float, over: int, now: int) -> float:
-    """From `start` at 0 in a straight line to `end` at `over`, and `end` from there on."""
+    """A straight line from `start` at 0 to `end` at `over`, and `end` from there on."""
     if now >= over:
         return end
     return start + max(now, 0) / over * (end - start)

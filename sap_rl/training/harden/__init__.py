@@ -1,1 +1,1 @@
-"""Adversarial distillation of a pretrained agent."""
+"""Makes a trained agent robust by adversarial distillation from itself."""

@@ -25,14 +25,14 @@ from sap_rl.types import Pixels, QValues
 class DistillationBatch:
     """Clean frames [B, K, H, W] uint8 and the teacher's values of them [B, A].
 
-    Views of buffers that the next lesson overwrites.
+    The arrays are views of buffers that the next `sample` overwrites.
     """
 
     pixels: Pixels
     values: QValues
 
     def split(self, parts: int) -> list[DistillationBatch]:
-        """At most `parts` slices of nearly equal size, in order."""
+        """The batch cut into `parts` slices at most, of nearly equal size and in order."""
         pairs = zip(self.pixels.chunk(parts), self.values.chunk(parts), strict=True)
         return [DistillationBatch(*pair) for pair in pairs]
 
@@ -104,11 +104,11 @@ class DistillationData:
         )
 
     def state(self) -> dict[str, np.ndarray]:
-        """Everything, as arrays that on a CPU share memory with this classroom."""
+        """Everything, as arrays that on a CPU share memory with this object."""
         held = min(self.ring.written, self.ring.rows) * self.ring.num_envs
         return self.ring.state() | {"labels": self.labels[:held].cpu().numpy()}
 
     def load(self, state: dict[str, np.ndarray]) -> None:
-        """Become the classroom whose `state` this is; ValueError if its sizes differ."""
+        """Take over the `state` of other distillation data; ValueError if its sizes differ."""
         self.ring.load(state)
         self.labels[: len(state["labels"])] = torch.from_numpy(state["labels"])

@@ -1,7 +1,7 @@
 """What a hardened network is trained towards: the teacher's values of the clean frame.
 
 Every loss takes the student's values on frames that may be tampered with, and the teacher's on the
-clean ones; a perturbation that raises it is the worst lesson, and the next one to learn.
+clean ones; the perturbation that raises it most is the next one to learn from.
 """
 
 from __future__ import annotations

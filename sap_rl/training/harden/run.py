@@ -141,7 +141,7 @@ class Hardening(Run):
             self.room.load(saved.replay)
 
     def segment(self, end: int) -> Iterator[Moment]:
-        """Updates to a boundary."""
+        """Make updates until a boundary is reached, playing games between them."""
         s, student, number = self.settings, self.student, self.progress.number
         self.room.reset(self.seed, number)
         student.reseed(self.seed, number)

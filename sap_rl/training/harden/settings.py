@@ -140,8 +140,10 @@ def harden_settings(options: Mapping[str, Any]) -> HardenSettings:
 
 
 def asked(**given: Any) -> dict[str, Any]:
-    """Of settings, what the given ones change: None is not given, and minutes without updates mean
-    as many as they allow."""
+    """The settings that are given, those that are None left out.
+
+    Minutes without a number of updates mean as many updates as they allow.
+    """
     found = {name: value for name, value in given.items() if value is not None}
     if "minutes" in found:
         found.setdefault("updates", 0)

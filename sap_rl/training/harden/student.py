@@ -27,7 +27,7 @@ FLAT_UPDATES = 300
 updates, and a run that is asked for that number is the same run."""
 
 FIRST_SHARE = 0.25
-"""Of the budget, where it is to grow."""
+"""Share of the budget with which a growing one begins."""
 COLLAPSED = 1e-6
 """Share of the variance of the teacher's values over frames, below which the student's has died."""
 
@@ -88,14 +88,14 @@ class Student(Trainee):
             worst_margins(self.network, frame, label, 0.0)
 
     def reseed(self, seed: int, number: int) -> None:
-        """Start the inner attack's streams again: a boundary."""
+        """Start the inner attack's streams again, as every boundary does."""
         self._generators = [
             torch_stream(seed, "harden-attack", number, part, device=self.device)
             for part in range(self.batch_threads.size)
         ]
 
     def learning_rate(self, total: int) -> float:
-        """Of the next update of `total`: full at first, then in a straight line to 0."""
+        """The rate of the next of `total` updates: full at first, then in a straight line to 0."""
         left = (total - self.updates) / max(total - FLAT_UPDATES, 1)
         return float(self.settings.learning_rate) * min(1.0, max(left, 0.0))
 
@@ -180,7 +180,7 @@ class Student(Trainee):
         ).detach()  # fmt: skip
 
     def metrics(self) -> Progressed:
-        """Since the last call; Diverged where something was not finite or the student died."""
+        """Means since the last call; Diverged if something was not finite or the student died."""
         loss, attacked, clean, norm, *_ = self._means()
         return Progressed(loss, attacked, clean, norm)
 
