@@ -42,9 +42,9 @@ def run_report(args: argparse.Namespace) -> int:
     shown = panels(load_evaluations(args.results))
     bar = FilmsBar(len(shown), console(stderr=True, quiet=args.quiet))
     with bar:
-        exhibits = collect(shown, seconds=seconds if args.film else None, watch=bar)
-    write_atomically(args.out, report_page(shown, exhibits))
-    for part in exhibits:
+        extras = collect(shown, seconds=seconds if args.film else None, watch=bar)
+    write_atomically(args.out, report_page(shown, extras))
+    for part in extras:
         for note in part.notes:
             say(note, stderr=True)
     say(f"{args.out}: {args.out.stat().st_size:,} bytes")

@@ -45,7 +45,7 @@ class Picture:
     caption: str
 
 
-def report_page(shown: Sequence[Panel], exhibits: Sequence[PageExtras]) -> str:
+def report_page(shown: Sequence[Panel], extras: Sequence[PageExtras]) -> str:
     """The page: headline, reasons for distrust, a section per game, provenance.
 
     Raises UsageError where it would be larger than MAX_BYTES.
@@ -78,7 +78,7 @@ def report_page(shown: Sequence[Panel], exhibits: Sequence[PageExtras]) -> str:
         distrust=distrust(evaluations),
         findings=sum(len(evaluation.checks) for evaluation in evaluations),
         flags=_flags(evaluations),
-        sections=[_section(i, *pair) for i, pair in enumerate(zip(shown, exhibits, strict=True))],
+        sections=[_section(i, *pair) for i, pair in enumerate(zip(shown, extras, strict=True))],
         provenance=[provenance_rows(evaluation) for evaluation in evaluations],
         notes=interval_notes(evaluations),
     )
@@ -111,14 +111,14 @@ def _flags(evaluations: Sequence[Evaluation]) -> list[tuple[str, str]]:
     return [(flag.replace("_", " "), text) for flag, text in FLAGS.items() if flag in found]
 
 
-def _section(place: int, panel: Panel, exhibits: PageExtras) -> dict[str, Any]:
+def _section(place: int, panel: Panel, extras: PageExtras) -> dict[str, Any]:
     """Everything about one game and attack."""
     return {
         "id": f"part{place}",
         "title": f"{panel.game}, {panel.attack}",
-        "pictures": list(_pictures(place, panel, exhibits)),
-        "film": exhibits.film,
-        "notes": exhibits.notes,
+        "pictures": list(_pictures(place, panel, extras)),
+        "film": extras.film,
+        "notes": extras.notes,
         "tables": [
             {
                 "name": evaluation_name(evaluation),
@@ -130,7 +130,7 @@ def _section(place: int, panel: Panel, exhibits: PageExtras) -> dict[str, Any]:
     }
 
 
-def _pictures(place: int, panel: Panel, exhibits: PageExtras) -> Iterator[Picture]:
+def _pictures(place: int, panel: Panel, extras: PageExtras) -> Iterator[Picture]:
     where = f"{panel.game} under {panel.attack}"
     ends = _ends(panel)
     svg = inline_svg(
@@ -155,7 +155,7 @@ def _pictures(place: int, panel: Panel, exhibits: PageExtras) -> Iterator[Pictur
             "Actions changed against the clean frame. Thin: how often two looks of a random player "
             "at the same clean frame differ.",
         )
-    for number, (agent, curve) in enumerate(exhibits.curves.items()):
+    for number, (agent, curve) in enumerate(extras.curves.items()):
         alt = f"Learning curve of agent {agent}: return against agent steps."
         yield Picture(
             inline_svg(learning_figure(curve), f"learning{place}-{number}", alt),

@@ -84,8 +84,8 @@ class Hardening(Run):
         )
         self.evaluated = NOT_YET
         self.envs = make_games(self.game, teacher, settings)
-        self.room = DistillationData(self.envs, teacher, settings)
-        require_actions(teacher, self.game, self.room.num_actions)
+        self.examples = DistillationData(self.envs, teacher, settings)
+        require_actions(teacher, self.game, self.examples.num_actions)
         self.trainee = self.student = Student(teacher, settings, threads=threads)
         self.begin()
 
@@ -110,7 +110,7 @@ class Hardening(Run):
             "agent": self.teacher.name,
             "agent_sha256": self.teacher.sha256,
             "network": self.teacher.kind,
-            "num_actions": self.room.num_actions,
+            "num_actions": self.examples.num_actions,
             "preprocess": asdict(self.teacher.preprocess),
             "settings": asdict(self.settings) | {"updates": self.total},
         }
@@ -131,35 +131,35 @@ class Hardening(Run):
 
     def data(self) -> dict[str, np.ndarray] | None:
         """The ring of frames."""
-        return self.room.state() if self.settings.save_frames else None
+        return self.examples.state() if self.settings.save_frames else None
 
     def load(self, saved: Saved) -> None:
         """Where no frames were saved, the teacher plays first again."""
         self.total = saved.run["settings"]["updates"]
-        self.room.frames = saved.progress.steps
+        self.examples.frames = saved.progress.steps
         if saved.replay is not None:
-            self.room.load(saved.replay)
+            self.examples.load(saved.replay)
 
     def segment(self, end: int) -> Iterator[Moment]:
         """Make updates until a boundary is reached, playing games between them."""
         s, student, number = self.settings, self.student, self.progress.number
-        self.room.reset(self.seed, number)
+        self.examples.reset(self.seed, number)
         student.reseed(self.seed, number)
         sampler = numpy_stream(self.seed, "harden-sample", number)
         adversary = self._adversary(number)
-        while self.room.ring.transitions < s.teacher_frames and not self.stopping:
+        while self.examples.ring.transitions < s.teacher_frames and not self.stopping:
             yield self._play(None, None)
         self._segment_began = time.perf_counter(), student.updates
         while self.goes_on(end):
-            lesson = self.room.sample(s.batch_size + s.clean_size, sampler)
+            batch = self.examples.sample(s.batch_size + s.clean_size, sampler)
             with single_threaded():
-                student.update(*lesson.divide(s.batch_size), self.total or UNPLANNED)
+                student.update(*batch.divide(s.batch_size), self.total or UNPLANNED)
             self.progress.updates = student.updates
             if student.updates % s.play_every == 0:
                 yield self._play(student.agent, adversary)
             yield from self._planned()
             yield from self._updated()
-        self.room.cut()
+        self.examples.cut()
 
     def check_row(self, row: Row) -> None:
         """Refuse a teacher that plays as at random."""
@@ -167,8 +167,8 @@ class Hardening(Run):
             require_skill(self.teacher, row)
 
     def _play(self, student: Agent | None, adversary: Adversary | None) -> FramesPlayed:
-        self.room.play(self.settings.play_steps, student, adversary)
-        self.progress.steps = self.room.frames
+        self.examples.play(self.settings.play_steps, student, adversary)
+        self.progress.steps = self.examples.frames
         return FramesPlayed(*self.now)
 
     def _adversary(self, number: int) -> Adversary:

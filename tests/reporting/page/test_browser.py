@@ -33,9 +33,9 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shown = panels([evaluation((0.05, 0.25, 1.0, 4.0)), evaluation(game="Assault")])
     film = film_within(scenes(15), FACTS, 1_000_000)
     curve = LearningCurve(((1000, 1.0), (200_000, 2.0)), {"0": ((1000, 3.0),)})
-    exhibits = [PageExtras({"BankHeist": curve}, film, ("A note.",))] * len(shown)
+    extras = [PageExtras({"BankHeist": curve}, film, ("A note.",))] * len(shown)
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(report_page(shown, exhibits), encoding="utf-8")
+    path.write_text(report_page(shown, extras), encoding="utf-8")
     return path
 
 

@@ -73,9 +73,9 @@ class Reader(HTMLParser):
             self.captions[-1] += data
 
 
-def page(*evaluations: Evaluation, exhibits: PageExtras = NONE) -> Reader:
+def page(*evaluations: Evaluation, extras: PageExtras = NONE) -> Reader:
     shown = panels(evaluations)
-    return Reader(report_page(shown, [exhibits] * len(shown)))
+    return Reader(report_page(shown, [extras] * len(shown)))
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +236,7 @@ def test_figures_have_words(plain: Reader) -> None:
 def test_film_and_learning_curve_are_inside() -> None:
     film = film_within(scenes(4), FACTS, 1_000_000)
     curve = LearningCurve(((1000, 1.0), (2000, 2.0)), {})
-    found = page(evaluation(), exhibits=PageExtras({"BankHeist": curve}, film, ("A note.",)))
+    found = page(evaluation(), extras=PageExtras({"BankHeist": curve}, film, ("A note.",)))
     (video,) = [attrs for tag, attrs in found.tags if tag == "video"]
     assert str(video["src"]).startswith("data:video/mp4;base64,")
     assert str(video["poster"]).startswith("data:image/jpeg;base64,")
@@ -254,7 +254,7 @@ def test_nothing_that_comes_from_data_runs() -> None:
     versions = {bad: bad}
     found = page(
         replace(whole, checks=(finding,), versions=versions),
-        exhibits=PageExtras({bad: LearningCurve(((1, 1.0),), {bad: ((1, 1.0),)})}, None, (bad,)),
+        extras=PageExtras({bad: LearningCurve(((1, 1.0),), {bad: ((1, 1.0),)})}, None, (bad,)),
     )
     assert "script" not in {tag for tag, _ in found.tags}
     assert "img" not in {tag for tag, _ in found.tags}

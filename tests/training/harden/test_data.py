@@ -47,33 +47,33 @@ def disturbed(victim: nn.Module, lam: float = 60.0) -> Adversary:
 
 
 def filled(envs: Any, agent: Agent, steps: int = 60) -> DistillationData:
-    room = DistillationData(envs, agent, SETTINGS)
-    room.reset(0, 0)
+    examples = DistillationData(envs, agent, SETTINGS)
+    examples.reset(0, 0)
     student = teacher(8)
-    room.play(steps, student, disturbed(student.module))
-    return room
+    examples.play(steps, student, disturbed(student.module))
+    return examples
 
 
 def test_every_example_is_a_clean_frame_with_the_teachers_values_of_it() -> None:
     """The student's games are tampered with heavily; nothing of that is stored."""
     envs, agent = Watched(SETTINGS.num_envs), teacher()
-    room = filled(envs, agent)
+    examples = filled(envs, agent)
     rng = np.random.default_rng(0)
     for _ in range(10):
-        lesson = room.sample(32, rng)
-        assert all(stack.numpy().tobytes() in envs.shown for stack in lesson.pixels)
-        torch.testing.assert_close(lesson.values, agent.q_values(lesson.pixels))
-    assert room.ring.written > room.ring.rows, "the ring went round"
-    assert room.ring._frames.shape[0] <= SETTINGS.ring_frames + 1, "each frame is stored once"
+        batch = examples.sample(32, rng)
+        assert all(stack.numpy().tobytes() in envs.shown for stack in batch.pixels)
+        torch.testing.assert_close(batch.values, agent.q_values(batch.pixels))
+    assert examples.ring.written > examples.ring.rows, "the ring went round"
+    assert examples.ring._frames.shape[0] <= SETTINGS.ring_frames + 1, "each frame is stored once"
 
 
 def test_a_swap_of_labels_would_be_seen() -> None:
     """The comparison above can fail: values of tampered frames differ."""
     agent = teacher()
-    lesson = filled(Corridor(SETTINGS.num_envs), agent).sample(32, np.random.default_rng(0))
+    batch = filled(Corridor(SETTINGS.num_envs), agent).sample(32, np.random.default_rng(0))
     first = torch.ones(32, dtype=torch.bool)
-    tampered = disturbed(agent.module).perturb(lesson.pixels, first).pixels
-    assert float((agent.q_values(tampered) - lesson.values).abs().max()) > 1e-2
+    tampered = disturbed(agent.module).perturb(batch.pixels, first).pixels
+    assert float((agent.q_values(tampered) - batch.values).abs().max()) > 1e-2
 
 
 class Always(nn.Module):
@@ -90,22 +90,22 @@ class Always(nn.Module):
 def test_the_last_games_are_the_students() -> None:
     envs = Watched(4)
     agent = Agent(Always(LEFT), Preprocess(), "left", num_actions=2)
-    room = DistillationData(envs, agent, replace(SETTINGS, student_envs=3, epsilon=0.0))
-    room.reset(0, 0)
+    examples = DistillationData(envs, agent, replace(SETTINGS, student_envs=3, epsilon=0.0))
+    examples.reset(0, 0)
     student = Agent(Always(RIGHT), Preprocess(), "right", num_actions=2)
-    room.play(3, student, disturbed(student.module))
-    room.play(2, None, None)
+    examples.play(3, student, disturbed(student.module))
+    examples.play(2, None, None)
     rows = [sent.tolist() for sent in envs.sent]
     assert rows == [[LEFT, RIGHT, RIGHT, RIGHT]] * 3 + [[LEFT] * 4] * 2
-    assert room.frames == 4 * 5 - sum(int(k) for k in room.ring._kind[:20] == 3)
+    assert examples.frames == 4 * 5 - sum(int(k) for k in examples.ring._kind[:20] == 3)
 
 
 def test_a_state_is_a_classroom() -> None:
     agent = teacher()
-    room = filled(Corridor(SETTINGS.num_envs), agent)
+    examples = filled(Corridor(SETTINGS.num_envs), agent)
     twin = DistillationData(Corridor(SETTINGS.num_envs), agent, SETTINGS)
-    twin.load({name: value.copy() for name, value in room.state().items()})
-    one, two = (r.sample(16, np.random.default_rng(3)) for r in (room, twin))
+    twin.load({name: value.copy() for name, value in examples.state().items()})
+    one, two = (r.sample(16, np.random.default_rng(3)) for r in (examples, twin))
     assert one.pixels.equal(two.pixels)
     assert one.values.equal(two.values)
 
@@ -117,12 +117,12 @@ def test_stacks_begin_as_the_agent_knows_them(fill: Any) -> None:
     envs = make_atari("Pong", 4, preprocess=sees)
     module = nn.Sequential(nn.Flatten(), nn.Linear(4 * 42 * 42, 6))
     agent = Agent(module, sees, "Toy", num_actions=6)
-    room = DistillationData(envs, agent, replace(SETTINGS, ring_frames=400))
-    room.reset(0, 0)
-    shown = {stack.tobytes() for stack in room.collector.obs}
+    examples = DistillationData(envs, agent, replace(SETTINGS, ring_frames=400))
+    examples.reset(0, 0)
+    shown = {stack.tobytes() for stack in examples.collector.obs}
     for _ in range(12):
-        room.play(1, None, None)
-        shown |= {stack.tobytes() for stack in room.collector.obs}
-    lesson = room.sample(64, np.random.default_rng(0))
-    assert all(stack.numpy().tobytes() in shown for stack in lesson.pixels)
+        examples.play(1, None, None)
+        shown |= {stack.tobytes() for stack in examples.collector.obs}
+    batch = examples.sample(64, np.random.default_rng(0))
+    assert all(stack.numpy().tobytes() in shown for stack in batch.pixels)
     envs.close()

@@ -133,7 +133,7 @@ def test_without_saved_frames_the_teacher_plays_first_again(tmp_path: Path) -> N
         if isinstance(event, CheckpointWritten):
             break
     hardening = make_hardening(tmp_path, settings, resume=True)
-    assert hardening.room.ring.transitions == 0
+    assert hardening.examples.ring.transitions == 0
     events = list(hardening.run())
     played = [e for e in of(FramesPlayed, events) if e.updates == 20]
     assert len(played) >= 80 // 12

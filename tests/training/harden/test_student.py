@@ -132,17 +132,17 @@ def test_at_lambda_0_it_is_plain_distillation() -> None:
     careful = replace(settings, learning_rate=1e-4)
     for plan in (settings, careful):
         object.__setattr__(plan, "lam", 0.0)  # refused where people ask for it
-    lesson = random_lesson(agent, 16)
+    batch = random_lesson(agent, 16)
     stays = Student(agent, careful, threads=1)
-    stays.update(lesson, None, 150)
-    values = stays.graduate().q_values(lesson.pixels)
-    assert torch.equal(values.argmax(1), lesson.values.argmax(1))
-    torch.testing.assert_close(values, lesson.values, atol=5e-3, rtol=0)
+    stays.update(batch, None, 150)
+    values = stays.graduate().q_values(batch.pixels)
+    assert torch.equal(values.argmax(1), batch.values.argmax(1))
+    torch.testing.assert_close(values, batch.values, atol=5e-3, rtol=0)
     learns = Student(teacher(11), settings, threads=1)
     for _ in range(200):
-        learns.update(lesson, None, 200)
-    before = (teacher(11).q_values(lesson.pixels) - lesson.values).abs().mean()
-    after = (learns.graduate().q_values(lesson.pixels) - lesson.values).abs().mean()
+        learns.update(batch, None, 200)
+    before = (teacher(11).q_values(batch.pixels) - batch.values).abs().mean()
+    after = (learns.graduate().q_values(batch.pixels) - batch.values).abs().mean()
     assert after < before / 5
 
 
@@ -164,15 +164,15 @@ def test_slices_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_inner_attack_raises_the_loss_within_the_ball() -> None:
     agent = teacher()
     student = Student(agent, SETTINGS, threads=1)
-    lesson = random_lesson(agent, 16)
-    obs, threat = to_unit(lesson.pixels), Threat(8.0)
-    frames = student.worst(obs, lesson.values, threat, torch.Generator().manual_seed(0))
+    batch = random_lesson(agent, 16)
+    obs, threat = to_unit(batch.pixels), Threat(8.0)
+    frames = student.worst(obs, batch.values, threat, torch.Generator().manual_seed(0))
     assert float((frames - obs).abs().max()) <= threat.eps + 1e-6
     assert 0 <= float(frames.min()) <= float(frames.max()) <= 1
 
     def loss_at(x: Tensor) -> float:
         with torch.no_grad():
-            return float(student.distance(student.network(x), lesson.values).mean())
+            return float(student.distance(student.network(x), batch.values).mean())
 
     noise = 2 * torch.rand(obs.shape, generator=torch.Generator().manual_seed(1)) - 1
     around = loss_at((obs + threat.eps * noise).clamp(0, 1))
@@ -236,15 +236,15 @@ def test_bounds_begin_at_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_their_weight_grows_too() -> None:
     agent = layered_teacher()
-    lesson = random_lesson(agent)
+    batch = random_lesson(agent)
     student = Student(agent, replace(SETTINGS, bound_weight=0.8), threads=1)
 
     def loss(risen: float) -> float:
         generator = torch.Generator().manual_seed(0)
-        _, facts = student._passes(lesson, None, generator, count=8, share=1.0, risen=risen)
+        _, facts = student._passes(batch, None, generator, count=8, share=1.0, risen=risen)
         return float(facts[0])
 
-    obs, label = to_unit(lesson.pixels), lesson.values.argmax(1)
+    obs, label = to_unit(batch.pixels), batch.values.argmax(1)
     worst = worst_margins(student.network, obs, label, SETTINGS.lam / 2 / 255).detach()
     others = torch.cat([torch.zeros(8, 1), worst / SETTINGS.temperature], 1)
     bound = float(torch.logsumexp(others, 1).mean())
@@ -268,8 +268,8 @@ def test_a_graduate_states_nothing_of_its_parents_score() -> None:
 def test_the_bound_is_part_of_the_loss_where_it_is_asked_for() -> None:
     """On layers where interval arithmetic is loose, only training for it makes it tight."""
     agent = layered_teacher()
-    lesson = lesson_of(agent, signed_frames())
-    label, obs = lesson.values.argmax(1), to_unit(lesson.pixels)
+    batch = lesson_of(agent, signed_frames())
+    label, obs = batch.values.argmax(1), to_unit(batch.pixels)
     found = []
     for weight in (0.0, 0.5):
         settings = HardenSettings(
@@ -277,7 +277,7 @@ def test_the_bound_is_part_of_the_loss_where_it_is_asked_for() -> None:
         )
         student = Student(agent, settings, threads=1)
         for _ in range(150):
-            student.update(lesson, None, 150)
+            student.update(batch, None, 150)
         found.append(float(worst_margins(student.network, obs, label, 16 / 255).detach().sum()))
     assert found[1] < found[0] - 0.1
 
@@ -319,11 +319,11 @@ def test_a_student_that_sees_nothing_any_more_is_told() -> None:
 def test_the_inner_attack_climbs_away_from_the_teacher_not_from_the_student() -> None:
     """One step from the same random start, by hand."""
     student = Student(teacher(11), SETTINGS, threads=1)
-    lesson = random_lesson(teacher(5), 6)
-    obs, threat = to_unit(lesson.pixels), Threat(8.0)
-    found = student.worst(obs, lesson.values, threat, torch.Generator().manual_seed(4))
+    batch = random_lesson(teacher(5), 6)
+    obs, threat = to_unit(batch.pixels), Threat(8.0)
+    found = student.worst(obs, batch.values, threat, torch.Generator().manual_seed(4))
     start = uniform_start(obs, threat, torch.Generator().manual_seed(4)).requires_grad_(True)
-    loss = student.distance(student.network(start), lesson.values).sum()
+    loss = student.distance(student.network(start), batch.values).sum()
     (slope,) = torch.autograd.grad(loss, start)
     wanted = threat.project(start + SETTINGS.inner_size * threat.eps * slope.sign(), obs)
     torch.testing.assert_close(found, wanted.detach())
