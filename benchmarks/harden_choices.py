@@ -24,7 +24,7 @@ from sap_rl.certify.rates import certification_rate
 from sap_rl.pixels import to_unit
 from sap_rl.play.frames import fitting_frames
 from sap_rl.play.players import Players
-from sap_rl.reporting.tables.evaluation import interval_text
+from sap_rl.reporting.tables.text import interval_text
 from sap_rl.training.harden.run import Hardening
 from sap_rl.training.harden.settings import HardenSettings
 from sap_rl.training.trainee import Diverged

@@ -10,7 +10,7 @@ from typing import Any
 from sap_rl.evaluation.results import Change, Evaluation, Row
 from sap_rl.evaluation.rules import rules_apart, rules_of
 from sap_rl.evaluation.settings import Settings
-from sap_rl.reporting.tables.evaluation import player_name
+from sap_rl.reporting.tables.text import player_name
 
 GRADIENTS = {"self": "own gradient", "original": "original's gradient", None: ""}
 OTHER = "another's gradient"

@@ -23,16 +23,16 @@ from sap_rl.reporting.figures.plots import (
 )
 from sap_rl.reporting.page.extras import PageExtras
 from sap_rl.reporting.page.rows import (
-    change_row,
     distrust,
     evaluation_name,
     headline,
     provenance_rows,
-    return_row,
 )
 from sap_rl.reporting.tables.across_games import across_notes, across_tables, profile_words
+from sap_rl.reporting.tables.columns import Filled, filled_changes, filled_rows, row_notes
 from sap_rl.reporting.tables.evaluation import interval_notes
-from sap_rl.reporting.tables.flags import FLAGS
+from sap_rl.reporting.tables.flags import FLAGS, flags_in
+from sap_rl.reporting.tables.text import flags_text
 
 MAX_BYTES = 5_000_000
 
@@ -77,7 +77,7 @@ def report_page(shown: Sequence[Panel], extras: Sequence[PageExtras]) -> str:
         ],
         distrust=distrust(evaluations),
         findings=sum(len(evaluation.checks) for evaluation in evaluations),
-        flags=_flags(evaluations),
+        flags=[(flags_text([flag]), FLAGS[flag]) for flag in flags_in(evaluations)],
         sections=[_section(i, *pair) for i, pair in enumerate(zip(shown, extras, strict=True))],
         provenance=[provenance_rows(evaluation) for evaluation in evaluations],
         notes=interval_notes(evaluations),
@@ -105,12 +105,6 @@ def _counts(evaluations: Sequence[Evaluation]) -> dict[str, int]:
     return {verdict: verdicts.count(verdict) for verdict in ("helps", "harms", "unclear")}
 
 
-def _flags(evaluations: Sequence[Evaluation]) -> list[tuple[str, str]]:
-    found = {flag for e in evaluations for row in e.rows for flag in row.flags}
-    found |= {flag for e in evaluations for change in e.changes for flag in change.flags}
-    return [(flag.replace("_", " "), text) for flag, text in FLAGS.items() if flag in found]
-
-
 def _section(place: int, panel: Panel, extras: PageExtras) -> dict[str, Any]:
     """Everything about one game and attack."""
     return {
@@ -119,14 +113,25 @@ def _section(place: int, panel: Panel, extras: PageExtras) -> dict[str, Any]:
         "pictures": list(_pictures(place, panel, extras)),
         "film": extras.film,
         "notes": extras.notes,
+        "column_notes": [
+            text[0].upper() + text[1:] for text in row_notes("page", panel.evaluations[0])
+        ],
         "tables": [
             {
                 "name": evaluation_name(evaluation),
-                "rows": [return_row(row) for row in evaluation.rows],
-                "changes": [change_row(change) for change in evaluation.changes],
+                "rows": _keyed(filled_rows("page", evaluation)),
+                "changes": _keyed(filled_changes("page", evaluation)),
             }
             for evaluation in panel.evaluations
         ],
+    }
+
+
+def _keyed(filled: Filled) -> dict[str, Any]:
+    """As the template's tables take it: columns with the key of their cell in each line."""
+    return {
+        "columns": [(i, *column) for i, column in enumerate(filled.columns)],
+        "lines": filled.lines,
     }
 
 

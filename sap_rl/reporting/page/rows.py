@@ -6,17 +6,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sap_rl.evaluation.code_version import in_versions, told
-from sap_rl.evaluation.results import Change, Evaluation, Row
+from sap_rl.evaluation.results import Evaluation, Row
 from sap_rl.plain import json_line, to_plain
 from sap_rl.reporting.page.command import repetition
-from sap_rl.reporting.tables.evaluation import number_text, percent_text, player_name
+from sap_rl.reporting.tables.text import (
+    DASH,
+    Cell,
+    flags_text,
+    mean_cell,
+    paper_text,
+    percent_cell,
+    points_cell,
+)
 
 GRADIENTS = {None: "-", "self": "own", "original": "original's", "other": "another's"}
-
-Cell = tuple[str, str]
-"""A number and, below it, its interval; empty where there is none."""
-
-DASH: Cell = ("-", "")
 
 
 @dataclass(frozen=True)
@@ -60,39 +63,6 @@ def evaluation_name(evaluation: Evaluation) -> str:
     """What the evaluation is about, in one line."""
     settings, agent = evaluation.settings, evaluation.agent
     return f"{settings.game}: {settings.defense or 'no defence'} on agent {agent.name}"
-
-
-def change_row(change: Change) -> dict[str, str | Cell]:
-    """The cells of one change by column: one lambda and one victim."""
-    return {
-        "lam": f"{change.lam:g}",
-        "gradient": GRADIENTS.get(change.victim, str(change.victim)),
-        "headline": "yes" if change.headline and change.victim else "",
-        "change": percent_cell(change),
-        "points": points_cell(change),
-        "paper": paper_text(change),
-        "verdict": change.verdict,
-        "flags": flags_text(change.flags),
-    }
-
-
-def return_row(row: Row) -> dict[str, str | Cell]:
-    """The cells of one arm by column."""
-    return {
-        "lam": f"{row.lam:g}",
-        "player": player_name(row),
-        "gradient": GRADIENTS.get(row.victim, str(row.victim)),
-        "return": _mean(row),
-        "normalised": "-" if row.normalised is None else f"{row.normalised:.2f}",
-        "flips": percent_text(row.flip_rate),
-        "self": percent_text(row.self_flip_rate),
-        "largest": "-" if row.linf_max is None else f"{row.linf_max:.4g}",
-        "linf": "-" if row.linf_mean is None else f"{row.linf_mean:.4g}",
-        "pixel": "-" if row.change_mean is None else f"{row.change_mean:.3g}",
-        "episodes": str(row.episodes) + ("" if row.complete else ", incomplete"),
-        "cut": str(row.truncated),
-        "flags": flags_text(row.flags),
-    }
 
 
 @dataclass(frozen=True)
@@ -179,44 +149,9 @@ def _settings_pairs(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
     yield "schedule", _plain(to_plain(settings.schedule))
 
 
-def percent_cell(change: Change) -> Cell:
-    """The change in percent; a dash where no percentage can be said."""
-    if change.percent is None:
-        return DASH
-    return f"{change.percent:+.1f}%", _bounds(change.ci_low, change.ci_high)
-
-
-def points_cell(change: Change) -> Cell:
-    """The change in points of return."""
-    bounds = _bounds(change.difference_low, change.difference_high)
-    return f"{change.difference:+.1f}", bounds
-
-
-def paper_text(change: Change) -> str:
-    """What the paper prints, where its protocol was followed."""
-    return "-" if change.paper_percent is None else f"{change.paper_percent:+.1f}%"
-
-
-def flags_text(flags: Sequence[str]) -> str:
-    """The flags in words, with semicolons between them."""
-    return "; ".join(flag.replace("_", " ") for flag in flags)
-
-
 def _whole(row: Row | None) -> Cell:
     """A complete arm's mean, else a dash: the short episodes end first and would pass for it."""
-    return _mean(row) if row is not None and row.complete else DASH
-
-
-def _mean(row: Row | None) -> Cell:
-    if row is None or row.mean is None:
-        return DASH
-    if row.ci_low is None or row.ci_high is None:
-        return number_text(row.mean), ""
-    return number_text(row.mean), f"{number_text(row.ci_low)} to {number_text(row.ci_high)}"
-
-
-def _bounds(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"{low:+.1f} to {high:+.1f}"
+    return mean_cell(row) if row is not None and row.complete else DASH
 
 
 def _plain(value: object) -> str:

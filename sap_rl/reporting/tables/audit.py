@@ -14,12 +14,10 @@ from sap_rl.audit.suite import DEEP, SUITE
 from sap_rl.audit.worst import GameCell, Worst, bounds
 from sap_rl.reporting.tables.evaluation import (
     check_lines,
-    interval_text,
-    number_text,
-    percent_text,
     plain_table,
 )
 from sap_rl.reporting.tables.flags import COVERAGE, ONE_NETWORK
+from sap_rl.reporting.tables.text import interval_text, number_text, percent_text
 
 MANY_LAMBDAS = 2
 """Up to so many every attack of stage 1 is shown, else the SHOWN strongest; JSON has them all."""

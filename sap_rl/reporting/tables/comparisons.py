@@ -10,8 +10,9 @@ from rich.text import Text
 from sap_rl.compare.pairs import ALPHA, ComparedCell, Comparison
 from sap_rl.compare.paper import PaperCell, PaperComparison
 from sap_rl.compare.played import CellName
-from sap_rl.reporting.tables.evaluation import number_text, plain_table
+from sap_rl.reporting.tables.evaluation import plain_table
 from sap_rl.reporting.tables.flags import FLAGS, ONE_NETWORK, SEVERAL_LOOKS
+from sap_rl.reporting.tables.text import number_text
 
 SHOWN = 12
 """Cells that are listed by name; of more, the count is said."""

@@ -12,13 +12,20 @@ from rich.text import Text
 
 from sap_rl.agents import Agent
 from sap_rl.atari.games import game_facts
-from sap_rl.defenses.names import NOISE_CONTROL
 from sap_rl.evaluation.comparison import Finding
-from sap_rl.evaluation.results import Change, Evaluation, Row
+from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.settings import Settings
-from sap_rl.play.defended_player import defended_name
 from sap_rl.play.players import PROBE_EVERY
-from sap_rl.reporting.tables.flags import CHECK_FAILED, COVERAGE, FLAGS, ONE_NETWORK, SEVERAL_LOOKS
+from sap_rl.reporting.tables.columns import Filled, filled_changes, filled_rows, row_notes
+from sap_rl.reporting.tables.flags import (
+    CHECK_FAILED,
+    COVERAGE,
+    FLAGS,
+    ONE_NETWORK,
+    SEVERAL_LOOKS,
+    flag_marks,
+)
+from sap_rl.reporting.tables.text import number_text, signed_text
 from sap_rl.zoo.score import Check, likely_causes
 
 WIDTH = 80
@@ -32,12 +39,11 @@ def console(**options: Any) -> Console:
 
 def evaluation_report(evaluation: Evaluation) -> RenderableType:
     """Returns, changes, the meaning of their flags, and what the numbers rest on."""
-    parts: list[RenderableType] = [Text(_headline(evaluation)), _returns(evaluation.rows)]
-    marks = {flag: chr(ord("a") + i) for i, flag in enumerate(_flags(evaluation))}
+    parts: list[RenderableType] = [Text(_headline(evaluation))]
+    parts += [_printed(filled_rows("terminal", evaluation))]
     if evaluation.changes:
-        settings = evaluation.settings
-        defense = defended_name(settings.defense or "", settings.game)
-        parts += [_changes(evaluation.changes, defense, marks)]
+        parts += [_printed(filled_changes("terminal", evaluation))]
+    marks = flag_marks(evaluation)
     parts += [Text(f"{mark} {flag}: {FLAGS[flag]}.") for flag, mark in marks.items()]
     parts += [Text(line) for line in _notes(evaluation)]
     parts += [Text(line) for line in check_lines(evaluation.checks)]
@@ -99,7 +105,7 @@ def check_report(agent: Agent, check: Check, settings: Settings) -> RenderableTy
         reach = f"comes within {check.slack:.1f} (a quarter of the way from random play) of 0"
         verdict = f"{reach}: passed" if check.passed else f"never {reach}: FAILED"
     lines = [
-        f"difference {_signed(found.mean, found.low, found.high, unit='')} "
+        f"difference {signed_text(found.mean, found.low, found.high, unit='')} "
         f"(99% Welch interval), which {verdict}."
     ]
     if not check.passed:
@@ -123,59 +129,12 @@ def _headline(evaluation: Evaluation) -> str:
     )
 
 
-def _returns(rows: Iterable[Row]) -> Table:
-    table = _table(
-        "lambda", "player", "gradient", "return", "95% interval", "norm", "flips", "self", "s",
-        "steps/s",
-    )  # fmt: skip
-    for row in rows:
-        short = "" if row.complete else f" ({row.episodes} ep.)"
-        table.add_row(
-            f"{row.lam:g}",
-            player_name(row),
-            "-" if row.victim is None else "own" if row.victim == "self" else row.victim,
-            number_text(row.mean) + short,
-            interval_text(row.ci_low, row.ci_high),
-            "-" if row.normalised is None else f"{row.normalised:.2f}",
-            percent_text(row.flip_rate),
-            percent_text(row.self_flip_rate),
-            f"{row.seconds:.0f}",
-            f"{row.steps_per_second:.0f}",
-        )
+def _printed(filled: Filled) -> Table:
+    left = tuple(heading for heading, kind in filled.columns if kind)
+    table = plain_table(*(heading for heading, _ in filled.columns), left=left)
+    for line in filled.lines:
+        table.add_row(*(cell if isinstance(cell, str) else " ".join(cell) for cell in line))
     return table
-
-
-def _changes(changes: Iterable[Change], defense: str, marks: dict[str, str]) -> Table:
-    table = _table("lambda", "gradient", f"{defense} against original", "paper", "verdict", "flags")
-    for change in changes:
-        if change.percent is not None:
-            shown = _signed(change.percent, change.ci_low, change.ci_high, unit="%")
-        else:
-            bounds = change.difference_low, change.difference_high
-            shown = _signed(change.difference, *bounds, unit=" points")
-        victim = {None: "-", "self": "own"}.get(change.victim, change.victim)
-        table.add_row(
-            f"{change.lam:g}",
-            f"{victim}{' *' if change.headline and change.victim else ''}",
-            shown,
-            "-" if change.paper_percent is None else f"{change.paper_percent:+.1f}%",
-            change.verdict,
-            "".join(sorted(marks[flag] for flag in change.flags)) or "-",
-        )
-    return table
-
-
-def player_name(row: Row) -> str:
-    """How a table calls the player of a row."""
-    if row.arm == "matched":
-        return f"noise {float((row.defense or '').removeprefix(f'{NOISE_CONTROL}-')):.3g}"
-    return defended_name(row.defense, row.game) if row.defense else row.arm
-
-
-def _flags(evaluation: Evaluation) -> list[str]:
-    shown = {flag for row in evaluation.rows for flag in row.flags}
-    shown |= {flag for change in evaluation.changes for flag in change.flags}
-    return [flag for flag in FLAGS if flag in shown]
 
 
 def _notes(evaluation: Evaluation) -> Iterable[str]:
@@ -209,7 +168,7 @@ def _notes(evaluation: Evaluation) -> Iterable[str]:
         yield f"Gradients average {' or '.join(map(str, sorted(samples)))} pass(es) per step."
     played = sum(row.episodes for row in rows)
     cut = sum(row.truncated for row in rows)
-    yield "norm: (return - random) / (human - random), both as published."
+    yield from row_notes("terminal", evaluation)
     yield f"{cut} of {played} episodes were cut short."
     if any(row.arm == "original" for row in rows):
         yield from interval_notes([evaluation])
@@ -244,25 +203,3 @@ def plain_table(*columns: str, left: tuple[str, ...]) -> Table:
         whole = not words or name == "key"
         table.add_column(name, justify="left" if words else "right", no_wrap=whole, overflow="fold")
     return table
-
-
-def number_text(value: float | None) -> str:
-    """A return to one decimal, large ones to none; a dash for None."""
-    if value is None:
-        return "-"
-    return f"{value:.0f}" if abs(value) >= 10_000 else f"{value:.1f}"
-
-
-def interval_text(low: float | None, high: float | None) -> str:
-    """An interval's bounds; a dash where there is none."""
-    return "-" if low is None or high is None else f"{number_text(low)}..{number_text(high)}"
-
-
-def _signed(value: float, low: float | None, high: float | None, *, unit: str) -> str:
-    interval = "" if low is None or high is None else f" [{low:+.1f}, {high:+.1f}]"
-    return f"{value:+.1f}{unit}{interval}"
-
-
-def percent_text(share: float | None) -> str:
-    """A share in whole percent; a dash for None."""
-    return "-" if share is None else f"{100 * share:.0f}%"

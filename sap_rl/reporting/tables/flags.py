@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from sap_rl.evaluation.results import Evaluation
+
 FLAGS = {
     "at_floor": "both players' intervals reach the random policy's: there is nothing left to keep",
     "no_better_than_noise": "not above Gaussian noise on the action values that flips as many "
@@ -40,3 +44,15 @@ BAR = (
     "bar: Dopamine's DQN after 2.5M agent steps, its mean return while training, 5 seeds, sticky "
     "actions 0.25: other rules than ours."
 )
+
+
+def flags_in(evaluations: Sequence[Evaluation]) -> list[str]:
+    """The flags that stand at some row or change, in the order of FLAGS."""
+    found = {flag for e in evaluations for row in e.rows for flag in row.flags}
+    found |= {flag for e in evaluations for change in e.changes for flag in change.flags}
+    return [flag for flag in FLAGS if flag in found]
+
+
+def flag_marks(evaluation: Evaluation) -> dict[str, str]:
+    """Each flag of the evaluation -> the letter that stands for it in the terminal."""
+    return {flag: chr(ord("a") + i) for i, flag in enumerate(flags_in([evaluation]))}

@@ -8,8 +8,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sap_rl.compare.matrix import MatrixGame
-from sap_rl.reporting.tables.evaluation import interval_text, number_text, percent_text, plain_table
+from sap_rl.reporting.tables.evaluation import plain_table
 from sap_rl.reporting.tables.flags import LOOKED, ONE_NETWORK
+from sap_rl.reporting.tables.text import interval_text, number_text, percent_text
 from sap_rl.statistics.intervals import Array
 
 COLUMNS = 5

@@ -10,8 +10,9 @@ from sap_rl.atari.preprocess import Preprocess
 from sap_rl.evaluation.facts import AgentFacts, Made
 from sap_rl.evaluation.results import Change, Evaluation, Row
 from sap_rl.evaluation.settings import Settings
-from sap_rl.reporting.tables.evaluation import console, evaluation_report, player_name
+from sap_rl.reporting.tables.evaluation import console, evaluation_report
 from sap_rl.reporting.tables.flags import FLAGS
+from sap_rl.reporting.tables.text import player_name
 
 ROW = Row(
     game="BattleZone",
