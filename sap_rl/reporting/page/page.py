@@ -29,7 +29,7 @@ from sap_rl.reporting.page.rows import (
     provenance_rows,
 )
 from sap_rl.reporting.tables.across_games import across_notes, across_tables, profile_words
-from sap_rl.reporting.tables.columns import Filled, filled_changes, filled_rows, row_notes
+from sap_rl.reporting.tables.columns import Filled, column_notes, filled_changes, filled_rows
 from sap_rl.reporting.tables.evaluation import interval_notes
 from sap_rl.reporting.tables.flags import FLAGS, flags_in
 from sap_rl.reporting.tables.text import flags_text
@@ -113,9 +113,7 @@ def _section(place: int, panel: Panel, extras: PageExtras) -> dict[str, Any]:
         "pictures": list(_pictures(place, panel, extras)),
         "film": extras.film,
         "notes": extras.notes,
-        "column_notes": [
-            text[0].upper() + text[1:] for text in row_notes("page", panel.evaluations[0])
-        ],
+        "column_notes": list(dict.fromkeys(_column_notes(panel))),
         "tables": [
             {
                 "name": evaluation_name(evaluation),
@@ -125,6 +123,12 @@ def _section(place: int, panel: Panel, extras: PageExtras) -> dict[str, Any]:
             for evaluation in panel.evaluations
         ],
     }
+
+
+def _column_notes(panel: Panel) -> Iterator[str]:
+    for evaluation in panel.evaluations:
+        for note in column_notes("page", evaluation):
+            yield note[0].upper() + note[1:]
 
 
 def _keyed(filled: Filled) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Column(Generic[Line]):
     and the evaluation that it belongs to -> what stands there; kind: numbers (the empty kind) stand
     to the right, words to the left, long text goes on below itself; page_title: the page's heading
     where it has the room for a longer one; only: the one place that shows it; note: what it means,
-    below the table of arms.
+    below the tables.
     """
 
     title: str
@@ -115,10 +115,12 @@ def filled_changes(place: Place, evaluation: Evaluation) -> Filled:
     return _filled(CHANGES, evaluation.changes, place, evaluation)
 
 
-def row_notes(place: Place, evaluation: Evaluation) -> list[str]:
-    """The notes of the columns of ROWS, each after its heading."""
-    columns = [column for column in _shown(ROWS, place) if column.note]
-    return [f"{column.heading(place, evaluation)}: {column.note}." for column in columns]
+def column_notes(place: Place, evaluation: Evaluation) -> list[str]:
+    """The notes of the columns that the evaluation's tables have, each after its heading."""
+    columns: list[Column[Row] | Column[Change]] = [*_shown(ROWS, place)]
+    if evaluation.changes:
+        columns += _shown(CHANGES, place)
+    return [f"{c.heading(place, evaluation)}: {c.note}." for c in columns if c.note]
 
 
 def _shown(columns: Iterable[Column[Line]], place: Place) -> list[Column[Line]]:

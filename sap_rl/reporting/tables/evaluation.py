@@ -16,7 +16,7 @@ from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.settings import Settings
 from sap_rl.play.players import PROBE_EVERY
-from sap_rl.reporting.tables.columns import Filled, filled_changes, filled_rows, row_notes
+from sap_rl.reporting.tables.columns import Filled, column_notes, filled_changes, filled_rows
 from sap_rl.reporting.tables.flags import (
     CHECK_FAILED,
     COVERAGE,
@@ -168,7 +168,7 @@ def _notes(evaluation: Evaluation) -> Iterable[str]:
         yield f"Gradients average {' or '.join(map(str, sorted(samples)))} pass(es) per step."
     played = sum(row.episodes for row in rows)
     cut = sum(row.truncated for row in rows)
-    yield from row_notes("terminal", evaluation)
+    yield from column_notes("terminal", evaluation)
     yield f"{cut} of {played} episodes were cut short."
     if any(row.arm == "original" for row in rows):
         yield from interval_notes([evaluation])

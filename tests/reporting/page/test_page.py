@@ -251,9 +251,9 @@ def test_nothing_that_comes_from_data_runs() -> None:
     bad = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
     whole = evaluation(agent=bad, sha256=bad)
     finding = Finding(bad, bad, bad, bad)
-    versions = {bad: bad}
+    made = replace(whole.made, versions={bad: bad})
     found = page(
-        replace(whole, checks=(finding,), versions=versions),
+        replace(whole, checks=(finding,), made=made),
         extras=PageExtras({bad: LearningCurve(((1, 1.0),), {bad: ((1, 1.0),)})}, None, (bad,)),
     )
     assert "script" not in {tag for tag, _ in found.tags}

@@ -50,23 +50,26 @@ def test_a_column_of_arms_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_column_of_changes_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    new: Column[Any] = Column("width", lambda change, _: f"{change.lam * 2:g}")
+    new: Column[Any] = Column("width", lambda change, _: f"{change.lam * 2:g}", note="twice lambda")
     monkeypatch.setattr(columns, "CHANGES", (new, *columns.CHANGES))
     lines = printed()
     start = next(i for i, line in enumerate(lines) if line[:2] == ["width", "lambda"])
-    table = next(t for t in page(evaluation()).tables if t[0][:2] == ["width", "lambda"])
+    found = page(evaluation())
+    table = next(t for t in found.tables if t[0][:2] == ["width", "lambda"])
     doubled = [f"{change.lam * 2:g}" for change in evaluation().changes]
     assert [line[0] for line in lines[start + 1 :][: len(doubled)]] == doubled
     assert [line[0] for line in table[1:]] == doubled
+    assert ["width:", "twice", "lambda."] in lines
+    assert "Width: twice lambda." in found.text
 
 
 def test_a_cell_with_an_interval_stands_in_one_line_of_the_terminal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     new: Column[Any] = Column("pair", lambda *_: ("12", "10 to 14"))
-    monkeypatch.setattr(columns, "ROWS", (new, *columns.ROWS))
-    assert ["12", "10", "to", "14"] in [line[:4] for line in printed()]
-    assert long_table(page(evaluation()))[1][0] == "12 10 to 14"
+    monkeypatch.setattr(columns, "ROWS", (*columns.ROWS, new))
+    assert ["12", "10", "to", "14"] in [line[-4:] for line in printed()]
+    assert long_table(page(evaluation()))[1][-1] == "12 10 to 14"
 
 
 @pytest.mark.parametrize(
