@@ -9,7 +9,8 @@ from typing import Any
 from unittest import mock
 
 import sap_rl
-from sap_rl import Adversary, Agent, Attacked, Evaluation, Protocol
+from sap_rl import Adversary, Attacked, Evaluation, Protocol
+from sap_rl.play.players import AttackedPlayer
 
 GAMES = ("BankHeist", "Assault")
 MAIN_JOB = (
@@ -24,17 +25,19 @@ ROW = (
 
 
 class Spies:
-    """Hashes what agents see, by their defence, and what each adversary makes, in order."""
+    """Hashes what players see, by their defence, and what each adversary makes, in order."""
 
     def __init__(self) -> None:
         self.seen: dict[str, Any] = {}
         self.tampered: dict[Adversary, Any] = {}
 
-    def act(self, agent: Agent, pixels: Any) -> Any:
-        """As `Agent.act`."""
-        hashed = self.seen.setdefault(agent.defense or "plain", hashlib.sha256())
-        hashed.update(pixels.numpy().tobytes())
-        return self.real_act(agent, pixels)
+    def decide(self, player: AttackedPlayer, *args: Any) -> Any:
+        """As `AttackedPlayer.decide`."""
+        found = self.real_decide(player, *args)
+        hashed = self.seen.setdefault(player.agent.defense or "plain", hashlib.sha256())
+        assert player.seen is not None
+        hashed.update(player.seen.pixels.numpy().tobytes())
+        return found
 
     def perturb(self, adversary: Adversary, *args: Any) -> Attacked:
         """As `Adversary.perturb`."""
@@ -46,10 +49,10 @@ class Spies:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """In place of both methods within the block."""
-        self.real_act, self.real_perturb = Agent.act, Adversary.perturb
-        act = mock.patch.object(Agent, "act", lambda *given: self.act(*given))
+        self.real_decide, self.real_perturb = AttackedPlayer.decide, Adversary.perturb
+        decide = mock.patch.object(AttackedPlayer, "decide", lambda *given: self.decide(*given))
         perturb = mock.patch.object(Adversary, "perturb", lambda *given: self.perturb(*given))
-        with act, perturb:
+        with decide, perturb:
             yield
 
 
