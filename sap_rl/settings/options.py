@@ -96,8 +96,19 @@ PROTOCOL = keyed(Protocol)
 ATTACK_OPTIONS = declared_options(ATTACKS, PROTOCOL)
 DEFENSE_OPTIONS = declared_options(DEFENSES, [entry.strength for entry in DEFENSES.values()])
 
+COMMAND_DEFAULTS = {"defense": DEFAULT_DEFENSE}
+"""What a command line or YAML means where it is silent and Python means something else: there an
+agent may come with its defence already."""
+
+
+def _question() -> dict[str, OptionField]:
+    """An evaluation's own options, with the defaults that the command line has for them."""
+    own = keyed(Settings)
+    return own | {k: replace(own[k], default=default) for k, default in COMMAND_DEFAULTS.items()}
+
+
 EVAL_GROUPS: dict[str, dict[str, OptionField]] = {
-    "the question": keyed(Settings),
+    "the question": _question(),
     "who plays": keyed(Loading),
     "options of attacks, each with its default": ATTACK_OPTIONS,
     "options of defences, each with its default": DEFENSE_OPTIONS,
@@ -105,13 +116,7 @@ EVAL_GROUPS: dict[str, dict[str, OptionField]] = {
     "where it is computed": keyed(Machine),
 }
 """Options of an evaluation as `--help` shows them."""
-COMMAND_DEFAULTS = {"defense": DEFAULT_DEFENSE}
-"""What a command line or YAML means where it is silent and Python means something else: there an
-agent may come with its defence already."""
 EVAL_OPTIONS = {key: option for group in EVAL_GROUPS.values() for key, option in group.items()}
-for _key, _default in COMMAND_DEFAULTS.items():
-    for _group in (EVAL_OPTIONS, EVAL_GROUPS["the question"]):
-        _group[_key] = replace(_group[_key], default=_default)
 
 AUDIT_GROUPS: dict[str, dict[str, OptionField]] = {
     "the audit": keyed(AuditSettings),
