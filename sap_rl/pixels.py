@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # budgets are checked where nothing is computed
+    from torch import Tensor
 
 PIXEL_MAX = 255.0
 """The largest pixel value; lambda is measured on this scale."""
@@ -11,7 +13,7 @@ PIXEL_MAX = 255.0
 
 def to_unit(pixels: Tensor) -> Tensor:
     """Frames 0..255, uint8 or float, to float32 in 0..1; the shape stays."""
-    return pixels.to(torch.float32) / PIXEL_MAX
+    return pixels.float() / PIXEL_MAX
 
 
 def to_pixels(unit: Tensor) -> Tensor:

@@ -28,7 +28,8 @@ from pathlib import Path
 
 from sap_rl.agents import Agent, load_agent
 from sap_rl.atari.games import FACTS, canonical_game, game_facts
-from sap_rl.cli.terminal import INTERRUPTED_STATUS, USAGE_STATUS, set_threads
+from sap_rl.cli.status import INTERRUPTED_STATUS, USAGE_STATUS
+from sap_rl.cli.terminal import set_threads
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import Row
 from sap_rl.files import check_folder, replace_folder, write_atomically

@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import sap_rl
+from sap_rl.cli import COMMANDS
 
 HEAVY = ("stable_baselines3", "tensorboard", "matplotlib", "scipy.stats", "rich")
+"""What only some commands need; torch, scipy and the emulator wait until one of them runs."""
 
 
-def test_importing_it_loads_nothing_heavy() -> None:
-    code = f"import sys, sap_rl; print([name for name in {HEAVY} if name in sys.modules])"
+def loaded(code: str, names: tuple[str, ...]) -> list[str]:
+    """Which modules are loaded after the code has run."""
+    code += f"; import sys; print([name for name in {names} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    found: list[str] = ast.literal_eval(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_using_it_loads_nothing_heavy() -> None:
+    assert loaded("from sap_rl import *", HEAVY) == []
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["evil"], *([c, "--help"] for c in COMMANDS)], ids=" ".join
+)
+def test_help_loads_no_torch(words: list[str]) -> None:
+    code = (
+        f"import contextlib\nfrom sap_rl.cli import main\nwith contextlib.suppress(SystemExit): "
+        f"main({words})\nsys = None"
+    )
+    assert loaded(code, (*HEAVY, "torch", "scipy", "ale_py", "gymnasium")) == []
+
+
+def test_public_names_are_found_where_they_stand() -> None:
+    assert set(sap_rl.__all__) <= set(dir(sap_rl))
+    assert sap_rl.wrappers.AdversarialObservation is sap_rl.AdversarialObservation
+    with pytest.raises(AttributeError, match="has no attribute 'evalute'"):
+        sap_rl.evalute  # noqa: B018
 
 
 def test_every_public_name_is_there_and_documented() -> None:

@@ -6,8 +6,6 @@ import re
 from dataclasses import dataclass, field
 from functools import cache
 
-from ale_py import roms
-
 from sap_rl.errors import unknown
 
 
@@ -88,6 +86,8 @@ def rom_ids() -> dict[str, str]:
 
 def all_roms() -> list[str]:
     """The rom ids that ale-py knows, sorted."""
+    from ale_py import roms  # it brings gymnasium, which a list of options does not need
+
     return sorted(roms.get_all_rom_ids())
 
 

@@ -10,8 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sap_rl.attacks.gradients import greedy
-from sap_rl.attacks.schedule import EVERY, Schedule, Timer
+from sap_rl.attacks.schedule import EVERY, Schedule
 from sap_rl.attacks.threat import Threat
+from sap_rl.attacks.timer import Timer
 from sap_rl.pixels import to_unit
 from sap_rl.seeds import torch_stream
 from sap_rl.types import Actions, Attack, Flags, PerExample, Pixels, QFunction

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from sap_rl.atari.protocol import Frames, Observation
-from sap_rl.errors import UsageError, unknown
+from sap_rl.attacks.budget import check_budget
 from sap_rl.pixels import PIXEL_MAX, lam_to_eps, to_pixels
 from sap_rl.types import PerExample, Pixels, UnitFrames
 
@@ -36,8 +36,7 @@ class Threat:
 
     frames: `all` of the stack, or the `newest` only, where earlier perturbations stay in the
     stack; observation: tampered frames arrive as `float` (float32) or `uint8` (rounded towards the
-    clean frame). Raises UsageError for a lam that is negative, not finite, or between 0 and 1 with
-    uint8, where it could change nothing.
+    clean frame). Raises UsageError as `check_budget` does.
     """
 
     lam: float
@@ -46,19 +45,7 @@ class Threat:
     eps: float = field(init=False)
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.lam) and self.lam >= 0):
-            raise UsageError(f"lambda must be a number of at least 0 pixel units, got {self.lam}")
-        if self.lam > PIXEL_MAX:
-            raise UsageError(f"lambda is in pixel units, at most 255, got {self.lam:g}")
-        if self.frames not in get_args(Frames):
-            raise unknown("frames", self.frames, get_args(Frames))
-        if self.observation not in get_args(Observation):
-            raise unknown("observation", self.observation, get_args(Observation))
-        if self.observation == "uint8" and 0 < self.lam < 1:
-            raise UsageError(
-                f"lambda {self.lam:g} changes no uint8 pixel; use at least 1, or "
-                'observation="float" (--observation float)'
-            )
+        check_budget(self.lam, self.frames, self.observation)
         object.__setattr__(self, "eps", lam_to_eps(self.lam))
 
     def project(self, adv: UnitFrames, obs: UnitFrames) -> UnitFrames:

@@ -25,7 +25,7 @@ from sap_rl.audit.worst import (
 from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.facts import AgentFacts, Made
 from sap_rl.plain import json_object, to_plain
-from sap_rl.play.defended_player import defended_name
+from sap_rl.play.defended_name import defended_name
 from sap_rl.statistics.intervals import Interval, reaches
 
 

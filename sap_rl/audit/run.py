@@ -37,7 +37,7 @@ from sap_rl.evaluation.run import EvaluationRun, versions
 from sap_rl.machine import commit, keep_freed_memory
 from sap_rl.plain import from_plain
 from sap_rl.play.arms import ArmName
-from sap_rl.play.defended_player import parse_defended_player
+from sap_rl.play.defended_name import parse_defended_player
 from sap_rl.play.noise_control import add_noise_control
 from sap_rl.play.players import Players
 from sap_rl.store.cells import CellMade, CellPlan, Cells

@@ -10,7 +10,7 @@ from sap_rl.defenses.names import DEFAULT_DEFENSE
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.settings import MAX_ENVS, Defence, Game, Precision, Seed, Settings
 from sap_rl.plain import OptionValue
-from sap_rl.play.frames import EVERY
+from sap_rl.play import RECORD_EVERY
 from sap_rl.schema import Option, check, numbers
 
 Budget = Literal["quick", "standard", "thorough"]
@@ -61,7 +61,7 @@ class AuditSettings:
         int,
         Option("attacks of stage 1 that go on to play, per lambda and player", within="count"),
     ] = 3
-    every: Annotated[int, Option("between recorded frames", "steps", within="count")] = EVERY
+    every: Annotated[int, Option("between recorded frames", "steps", within="count")] = RECORD_EVERY
     seed: Seed = 0
     precision: Precision = "float32"
     protocol: Annotated[Protocol, Option("the rules of play, a `Protocol`", hidden=True)] = field(

@@ -6,14 +6,15 @@ import argparse
 from pathlib import Path
 
 from sap_rl.agents import load_agent, read_checkpoint, shipped_agents
-from sap_rl.cli.terminal import FAILED_STATUS, add_loading, given_loading, listen, set_threads
+from sap_rl.cli.status import FAILED_STATUS
+from sap_rl.cli.terminal import given_loading, listen, set_threads
 from sap_rl.errors import UsageError, require_at_least
 from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.reporting.live.bars import ExportBar, ProgressBar
 from sap_rl.reporting.tables.checkpoints import checkpoint_report
 from sap_rl.reporting.tables.evaluation import agents_table, check_report, console
 from sap_rl.reporting.tables.flags import BAR
-from sap_rl.settings.options import EVAL_OPTIONS, read_number, read_option, read_whole
+from sap_rl.settings.options import read_number, read_option, read_whole
 from sap_rl.zoo.candidates import Candidate, imported
 from sap_rl.zoo.publish import Export
 from sap_rl.zoo.score import (
@@ -24,69 +25,6 @@ from sap_rl.zoo.score import (
     score_settings,
     stated_score,
 )
-
-
-def add_agents(parser: argparse.ArgumentParser) -> None:
-    """Add the commands of `sap-rl agents` and their arguments."""
-    parser.set_defaults(run=run_list)
-    commands = parser.add_subparsers(
-        dest="agents_command", metavar="show | import | export | check"
-    )
-    _add_show(commands.add_parser("show", help="say what an agent is and what it sees"))
-    _add_import(commands.add_parser("import", help="make an agent of another project's file"))
-    _add_export(commands.add_parser("export", help="make an agent of a training run"))
-    _add_check(commands.add_parser("check", help="play an agent and compare with its stated score"))
-
-
-def _add_show(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(run=run_show)
-    parser.add_argument("agent", metavar="AGENT", help=EVAL_OPTIONS["agent"].help)
-    parser.add_argument("--game", help="the game it plays, where its file does not say")
-    add_loading(parser)
-
-
-def _add_import(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(run=run_import)
-    parser.add_argument("source", metavar="FILE", help="a checkpoint, or hub:owner/name")
-    parser.add_argument("--game", required=True, help="the game it plays")
-    add_loading(parser)
-    parser.add_argument(
-        "--out", type=Path, default=Path("agents"), metavar="DIR", help="agents' folder [agents]"
-    )
-    parser.add_argument("--name", help="of the agent [the game]")
-    parser.add_argument("--replace", action="store_true", help="an agent of that name gives way")
-    parser.add_argument("--episodes", default="100", help="behind the measured score [100]")
-    parser.add_argument("--threads", help="threads of torch and of the emulators [torch's]")
-
-
-def _add_export(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(run=run_export)
-    parser.add_argument(
-        "source", type=Path, metavar="RUN", help="folder of `sap-rl train` or `harden`"
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path("agents"), metavar="DIR", help="agents' folder [agents]"
-    )
-    parser.add_argument("--name", help="of the agent [the game]")
-    parser.add_argument("--replace", action="store_true", help="an agent of that name gives way")
-    parser.add_argument("--newest", default="5", help="latest checkpoints to choose among [5]")
-    parser.add_argument("--choice-episodes", default="30", help="each of them plays [30]")
-    parser.add_argument("--episodes", default="100", help="behind the stated score [100]")
-    parser.add_argument("--threads", help="threads of torch and of the emulators [torch's]")
-
-
-def _add_check(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(run=run_check)
-    parser.add_argument("agent", metavar="AGENT", help=EVAL_OPTIONS["agent"].help)
-    parser.add_argument("--game", help="the game it plays, where its file does not say")
-    add_loading(parser)
-    parser.add_argument("--stated", help="the mean return to compare with [its card's score]")
-    parser.add_argument("--episodes", default="100", help="episodes to play [100]")
-    parser.add_argument("--seed", default=str(CHECK_SEED), help=f"of these [{CHECK_SEED}]")
-    parser.add_argument(
-        "--max-frames", default=str(max(CAPS.values())), help="cap in emulator frames [108000]"
-    )
-    parser.add_argument("--threads", help="threads of torch and of the emulators [torch's]")
 
 
 def run_list(_args: argparse.Namespace) -> int:
@@ -148,8 +86,12 @@ def run_check(args: argparse.Namespace) -> int:
     settings = score_settings(
         agent.game,
         episodes=episodes,
-        seed=read_option("seed", args.seed),
-        max_frames=read_option("max_frames", args.max_frames),
+        seed=CHECK_SEED if args.seed is None else read_option("seed", args.seed),
+        max_frames=(
+            max(CAPS.values())
+            if args.max_frames is None
+            else read_option("max_frames", args.max_frames)
+        ),
         sticky_actions=agent.preprocess.sticky_actions,
     )
     bare = agent.facts.get("stated_mean") if args.stated is None else args.stated

@@ -10,18 +10,6 @@ from sap_rl.reporting.tables.entries import attacks_table, defenses_table, optio
 from sap_rl.reporting.tables.evaluation import console
 
 
-def add_attacks(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `sap-rl attacks`."""
-    parser.set_defaults(run=run_attacks)
-    parser.add_argument("name", nargs="?", metavar="NAME", help="print this attack's options")
-
-
-def add_defenses(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `sap-rl defenses`."""
-    parser.set_defaults(run=run_defenses)
-    parser.add_argument("name", nargs="?", metavar="NAME", help="print this defence's options")
-
-
 def run_attacks(args: argparse.Namespace) -> int:
     """Print the attacks, or one's options."""
     if args.name is None:

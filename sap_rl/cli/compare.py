@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from sap_rl.cli.terminal import FAILED_STATUS
+from sap_rl.cli.status import FAILED_STATUS
 from sap_rl.compare.matrix import matrix_games, matrix_games_json
 from sap_rl.compare.pairs import Comparison, compare
 from sap_rl.compare.paper import PaperComparison, against_paper
@@ -16,17 +15,6 @@ from sap_rl.reporting.tables.evaluation import console
 from sap_rl.reporting.tables.matrix_game import matrix_games_report
 from sap_rl.settings.options import read_option
 from sap_rl.store.store import load_evaluations
-
-STORE = "a store of `sap-rl sweep`, or the file of `sap-rl eval --json`"
-
-
-def add_compare(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `sap-rl compare`."""
-    parser.set_defaults(run=run_compare)
-    parser.add_argument("a", type=Path, metavar="A", help=STORE)
-    parser.add_argument("b", type=Path, metavar="B", nargs="?", help="what to compare it with")
-    parser.add_argument("--paper", action="store_true", help="compare A with the paper's table")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as one object")
 
 
 def run_compare(args: argparse.Namespace) -> int:
@@ -49,21 +37,11 @@ def run_compare(args: argparse.Namespace) -> int:
     return FAILED_STATUS if found.differs else 0
 
 
-def add_game(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `sap-rl game`."""
-    parser.set_defaults(run=run_game)
-    parser.add_argument(
-        "stores", type=Path, nargs="+", metavar="STORE", help=f"{STORE}; several are one"
-    )
-    parser.add_argument("--seed", default="0", help="of the bootstrap [0]")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as one object")
-
-
 def run_game(args: argparse.Namespace) -> int:
     """Print the payoffs and both sides' mixtures of every game and lambda."""
     if args.json:
         check_writable(args.json)
-    found = matrix_games(load_evaluations(args.stores), seed=read_option("seed", args.seed))
+    found = matrix_games(load_evaluations(args.results), seed=read_option("seed", args.seed))
     if args.json:
         write_atomically(args.json, matrix_games_json(found))
     console().print(matrix_games_report(found))

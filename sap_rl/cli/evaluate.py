@@ -4,36 +4,25 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from sap_rl.cli.terminal import INTERRUPTED_STATUS, listen, load_players, set_threads
+from sap_rl.cli.status import INTERRUPTED_STATUS
+from sap_rl.cli.terminal import listen, load_players, set_threads
 from sap_rl.evaluation.facts import Origin
 from sap_rl.evaluation.run import EvaluationRun, Event
 from sap_rl.files import check_folder, check_writable, write_atomically
 from sap_rl.reporting.live.bars import ProgressBar
 from sap_rl.reporting.live.tensorboard import TensorBoardWriter
 from sap_rl.reporting.tables.evaluation import console, evaluation_report
-from sap_rl.settings.flags import add_groups
-from sap_rl.settings.options import EVAL_GROUPS, EVAL_OPTIONS, read_yaml
+from sap_rl.settings.options import eval_options, read_yaml
 from sap_rl.settings.requests import EvalRequest, eval_request
-
-
-def add_eval(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `sap-rl eval`."""
-    parser.set_defaults(run=run_eval)
-    add_groups(parser, EVAL_GROUPS, "sap-rl eval --game BankHeist --lambda 4")
-    parser.add_argument("--config", type=Path, help="YAML with these options; flags win over it")
-    parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="write TensorBoard events")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as one object")
-    parser.add_argument("--quiet", action="store_true", help="no progress, only the table")
 
 
 def run_eval(args: argparse.Namespace) -> int:
     """Play the arms, print the table; Ctrl-C prints what is known."""
     options = read_yaml(args.config) if args.config else {}
     given = vars(args)
-    options |= {name: given[name] for name in EVAL_OPTIONS if name in given}
+    options |= {name: given[name] for name in eval_options() if name in given}
     set_threads(options.get("threads"))
     request = eval_request(options)
     agent, other = load_players(request)

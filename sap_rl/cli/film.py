@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from sap_rl.cli.terminal import listen, load_players, say, set_threads
 from sap_rl.files import check_writable, write_atomically
@@ -11,24 +10,8 @@ from sap_rl.film.file import check_film_path, film_bytes, film_caption, film_ste
 from sap_rl.film.games import FilmedGames, Scene
 from sap_rl.reporting.live.bars import FilmBar
 from sap_rl.reporting.tables.evaluation import console
-from sap_rl.settings.flags import add_flag
-from sap_rl.settings.options import EVAL_OPTIONS, read_whole, read_yaml
-from sap_rl.settings.requests import FILM_KEYS, film_request, read_seconds
-
-
-def add_film(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `sap-rl film`."""
-    parser.set_defaults(run=run_film)
-    for name in (*FILM_KEYS, "threads"):
-        option = EVAL_OPTIONS[name]
-        add_flag(parser, option, help=option.line.replace("[both]", "[self]"))
-    parser.add_argument("--config", type=Path, help="YAML with these options; flags win over it")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".mp4 or .gif")
-    parser.add_argument(
-        "--seconds", default=20, help="length, at half the speed of the console [20]"
-    )
-    parser.add_argument("--episode", default=0, help="which of the seed's games [0]")
-    parser.add_argument("--quiet", action="store_true", help="no progress, only the caption")
+from sap_rl.settings.options import eval_options, read_whole, read_yaml
+from sap_rl.settings.requests import film_request, read_seconds
 
 
 def run_film(args: argparse.Namespace) -> int:
@@ -37,7 +20,7 @@ def run_film(args: argparse.Namespace) -> int:
     check_writable(args.out)
     seconds = read_seconds(args.seconds)
     options = read_yaml(args.config) if args.config else {}
-    options |= {name: vars(args)[name] for name in (*FILM_KEYS, "threads") if name in args}
+    options |= {name: vars(args)[name] for name in eval_options() if name in args}
     set_threads(options.get("threads"))
     request = film_request(options)
     agent, other = load_players(request)

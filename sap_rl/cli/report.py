@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from sap_rl.cli.terminal import say, set_threads
 from sap_rl.extras import FILMS, PAGES, require
@@ -15,22 +14,6 @@ from sap_rl.reporting.page.page import report_page
 from sap_rl.reporting.tables.evaluation import console
 from sap_rl.settings.requests import read_seconds
 from sap_rl.store.store import load_evaluations
-
-
-def add_report(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `sap-rl report`."""
-    parser.set_defaults(run=run_report)
-    parser.add_argument(
-        "results", nargs="+", type=Path, metavar="RESULT",
-        help="what `sap-rl sweep` or `sap-rl eval --json` wrote, one or several",
-    )  # fmt: skip
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the page, .html")
-    parser.add_argument(
-        "--seconds", default=20, help="of each film, at half the speed of the console [20]"
-    )
-    parser.add_argument("--no-film", dest="film", action="store_false", help="play no games")
-    parser.add_argument("--threads", help="threads of torch and of the emulators [torch's]")
-    parser.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def run_report(args: argparse.Namespace) -> int:

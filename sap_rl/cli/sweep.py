@@ -9,7 +9,8 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from sap_rl.cli.terminal import INTERRUPTED_STATUS, listen, say
+from sap_rl.cli.status import INTERRUPTED_STATUS
+from sap_rl.cli.terminal import listen, say
 from sap_rl.errors import UsageError, require_positive, unknown
 from sap_rl.files import check_folder
 from sap_rl.machine import usable_cores
@@ -29,41 +30,6 @@ GIVEN = ("episodes", "max_frames", "missing")
 """Options that a command line may set over those of a sweep's file."""
 RAY_ALONE = ("address", "gpus")
 """Options that only the Ray engine takes."""
-
-
-def add_sweep(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `sap-rl sweep`."""
-    parser.set_defaults(run=run_sweep)
-    unset = argparse.SUPPRESS
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="YAML, see configs/")
-    parser.add_argument(
-        "--out", type=Path, metavar="STORE", help="the results' file [runs/CONFIG.sqlite]"
-    )
-    parser.add_argument("--engine", default="local", help=f"{' or '.join(ENGINES)} [local]")
-    parser.add_argument(
-        "--address", help="of a Ray cluster: auto for the one of this machine [a new one here]"
-    )
-    parser.add_argument("--gpus", help="of each cell under ray, a fraction too [0]")
-    parser.add_argument(
-        "--dry-run", dest="dry_run", action="store_true",
-        help="print the cells and the time they would take, from a short calibration",
-    )  # fmt: skip
-    parser.add_argument("--workers", help="cells at once [a core each]")
-    parser.add_argument("--episodes", default=unset, help="of each cell, instead of the file's")
-    parser.add_argument(
-        "--max-frames", dest="max_frames", default=unset, help="cap, instead of the file's"
-    )
-    parser.add_argument(
-        "--skip-missing", dest="missing", action="store_const", const="skip", default=unset,
-        help="leave out games for which there is no agent",
-    )  # fmt: skip
-    parser.add_argument(
-        "--until-ci", dest="until_ci", metavar="WIDTH",
-        help="play on, up to `episodes`, until every interval reaches at most so far from its "
-        "mean: 10%% of the clean original's return, or 25 points",
-    )  # fmt: skip
-    parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="write TensorBoard events")
-    parser.add_argument("--quiet", action="store_true", help="no progress, only the tables")
 
 
 def run_sweep(args: argparse.Namespace) -> int:

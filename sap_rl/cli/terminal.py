@@ -1,56 +1,22 @@
-"""What the commands share: arguments, listeners, threads."""
+"""What the commands share while they run: players, listeners, threads."""
 
 from __future__ import annotations
 
 import argparse
-import difflib
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 
 from sap_rl.agents import Agent, load_agent
 from sap_rl.errors import UsageError, require_positive
 from sap_rl.reporting.tables.evaluation import console
-from sap_rl.settings.flags import add_flag
-from sap_rl.settings.options import EVAL_OPTIONS, read_option
+from sap_rl.settings.options import read_option
 from sap_rl.settings.requests import LOADING_KEYS, EvalRequest
 
 MAX_THREADS = 1024
-FAILED_STATUS = 1
-USAGE_STATUS = 2
-INTERRUPTED_STATUS = 130
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that says in one line what is wrong; for an unknown flag it names the nearest."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.set_defaults(parser=self)  # the innermost command's wins
-
-    def parse_all(self, argv: list[str] | None) -> argparse.Namespace:
-        """The arguments; UsageError for what no command knows."""
-        args, rest = self.parse_known_args(argv)
-        if rest:
-            inner: argparse.ArgumentParser = args.parser
-            near = [flag for word in rest for flag in _nearest(word, inner)]
-            inner.error(
-                f"unrecognized arguments: {' '.join(rest)}"
-                + (f"; the nearest known: {', '.join(near)}" if near else "")
-            )
-        return args
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see {self.prog} --help")
-
-
-def _nearest(word: str, parser: argparse.ArgumentParser) -> list[str]:
-    """The known flag nearest to a word, if one is near."""
-    known = [flag for action in parser._actions for flag in action.option_strings]
-    return difflib.get_close_matches(word.partition("=")[0], known, n=1)
 
 
 def listen(events: Iterable[Any], listeners: list[Callable[[Any], Any]]) -> Any:
@@ -72,12 +38,6 @@ def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
-
-
-def add_loading(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that say what `load_agent` may have to be told."""
-    for name in LOADING_KEYS:
-        add_flag(parser, EVAL_OPTIONS[name])
 
 
 def given_loading(args: argparse.Namespace) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from sap_rl.atari.games import game_facts
 from sap_rl.compare.played import attack_name, defense_name
 from sap_rl.evaluation.results import Evaluation, Row
 from sap_rl.evaluation.rules import rules_apart, rules_of
-from sap_rl.play.defended_player import ANOTHER, defended_name
+from sap_rl.play.defended_name import ANOTHER, defended_name
 from sap_rl.seeds import numpy_stream
 from sap_rl.statistics.aggregates import (
     Aggregate,

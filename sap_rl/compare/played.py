@@ -10,7 +10,7 @@ from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import Evaluation, Row
 from sap_rl.evaluation.settings import Settings
 from sap_rl.plain import to_plain
-from sap_rl.play.defended_player import ANOTHER
+from sap_rl.play.defended_name import ANOTHER
 
 DIGITS = 8
 """Digits of a file's sha256 that are shown where two agents have the same name."""

@@ -12,7 +12,7 @@ from sap_rl.evaluation.facts import AgentFacts, Made
 from sap_rl.evaluation.record import file_layout, value_layout
 from sap_rl.evaluation.settings import Settings
 from sap_rl.plain import from_plain, json_object, read_json, to_plain
-from sap_rl.statistics.sequential import LEVEL
+from sap_rl.statistics import LEVEL
 
 
 @dataclass(frozen=True)

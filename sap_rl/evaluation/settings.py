@@ -6,21 +6,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-from sap_rl.agents import shipped_agents
+from sap_rl import networks
 from sap_rl.atari.games import canonical_game
 from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks import make_attack
+from sap_rl.attacks.budget import check_budget
 from sap_rl.attacks.names import ATTACK_NAMES, DEFAULT_ATTACK
 from sap_rl.attacks.schedule import EVERY, Schedule, parse_schedule
-from sap_rl.attacks.threat import Threat
 from sap_rl.defenses.names import Backward
 from sap_rl.errors import UsageError, unknown
-from sap_rl.networks.precision import PRECISIONS
+from sap_rl.networks.lookup import shipped_agents
 from sap_rl.plain import OptionValue
 from sap_rl.play.arms import Victim
-from sap_rl.play.defended_player import parse_defended_player
+from sap_rl.play.defended_name import parse_defended_player
 from sap_rl.schema import Option, check, numbers, text
-from sap_rl.statistics.sequential import LEVEL
+from sap_rl.statistics import LEVEL
 
 MAX_ENVS = 32
 """Environments by default: from there on a larger batch hardly costs less per frame."""
@@ -62,7 +62,7 @@ Defence = Annotated[
     Option("sap-100 (any sap-K), q-noise-S, agent:NAME for another agent in its place, or none"),
 ]
 Seed = Annotated[int, Option("everything random follows from it")]
-Precision = Annotated[str, Option("in which networks compute", choices=tuple(PRECISIONS))]
+Precision = Annotated[networks.Precision, Option("in which networks compute")]
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class Settings:
         if not self.lams:
             raise UsageError("at least one lambda is needed, got none")
         for lam in self.lams:
-            Threat(lam, self.protocol.frames, self.protocol.observation)
+            check_budget(lam, self.protocol.frames, self.protocol.observation)
         if len(set(self.lams)) < len(self.lams):
             raise UsageError(f"a lambda is given twice: {', '.join(f'{v:g}' for v in self.lams)}")
         if not self.victims or len(set(self.victims)) < len(self.victims):

@@ -15,8 +15,9 @@ from sap_rl.evaluation.results import Change, Row
 from sap_rl.evaluation.settings import Settings
 from sap_rl.play.arm_stats import ArmFacts, ArmStats
 from sap_rl.play.arms import Arm
-from sap_rl.play.defended_player import parse_defended_player
+from sap_rl.play.defended_name import parse_defended_player
 from sap_rl.seeds import numpy_stream
+from sap_rl.statistics import LEVEL
 from sap_rl.statistics.intervals import (
     Interval,
     difference_interval,
@@ -25,7 +26,7 @@ from sap_rl.statistics.intervals import (
     reaches,
     relative_change,
 )
-from sap_rl.statistics.sequential import LEVEL, skewed_interval
+from sap_rl.statistics.sequential import skewed_interval
 
 
 def make_row(settings: Settings, arm: Arm, facts: ArmFacts, arm_stats: ArmStats) -> Row:

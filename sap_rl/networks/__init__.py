@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sap_rl.registry import Registry
 
@@ -18,3 +18,8 @@ NETWORKS: Registry[Callable[..., nn.Sequential]] = Registry(
     }
 )
 """(num_actions, *, frames, size) -> a Q-network in torch's initial state, by its name on cards."""
+
+Precision = Literal["float32", "bfloat16"]
+"""In which a network computes while it plays."""
+NUM_QUANTILES = 32
+"""Per action of a quantile network; Dabney et al. have 200, a last layer six times as large."""

@@ -10,9 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from sap_rl.errors import UsageError
+from sap_rl.networks import Precision
 from sap_rl.networks.strided import StridedConv2d
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+PRECISIONS: dict[Precision, torch.dtype] = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+}
 
 
 def half_precision(module: nn.Module, dtype: torch.dtype) -> nn.Module:

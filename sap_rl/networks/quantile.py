@@ -6,10 +6,8 @@ import torch
 from torch import nn
 
 from sap_rl.errors import require_positive
+from sap_rl.networks import NUM_QUANTILES
 from sap_rl.networks.nature import HIDDEN, nature_network
-
-NUM_QUANTILES = 32
-"""Quantiles per action by default; Dabney et al. have 200, a last layer six times as large."""
 
 
 def quantile_network(

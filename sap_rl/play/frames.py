@@ -10,6 +10,7 @@ import numpy as np
 
 from sap_rl.atari.env import make_atari
 from sap_rl.attacks import ATTACKS
+from sap_rl.play import RECORD_EVERY
 from sap_rl.play.arms import Arm
 from sap_rl.play.episodes import max_agent_steps
 from sap_rl.play.players import AttackedPlayer, Players
@@ -18,9 +19,6 @@ from sap_rl.types import PixelArray
 
 FRAMES_SEED = 5_000_000
 """Added to the seed of games that are only recorded, so that no result is read on them."""
-
-EVERY = 40
-"""Steps between recorded ones: neighbours would be nearly the same frame."""
 
 GAMES = 16
 FITTING = 256
@@ -39,7 +37,7 @@ def record(
     *,
     count: int,
     seed: int,
-    every: int = EVERY,
+    every: int = RECORD_EVERY,
 ) -> PixelArray:
     """`count` clean stacks uint8 [count, K, H, W] that the player saw, attacked or not.
 

@@ -19,24 +19,31 @@ def add_groups(
     one at most is given. What is not given is not in the namespace."""
     parser.epilog = f"example: {example}"
     for title, options in groups.items():
-        group = parser.add_argument_group(title)
-        alone = group.add_mutually_exclusive_group() if either else group
-        for key, option in options.items():
-            add_flag(alone if key in either else group, option, required=key in required)
+        add_group(parser, title, options, required=required, either=either)
+
+
+def add_group(
+    parser: argparse.ArgumentParser, title: str, options: Mapping[str, OptionField],
+    *, required: Collection[str] = (), either: Collection[str] = (),
+) -> None:  # fmt: skip
+    """A titled group of flags; required, either: as in `add_groups`."""
+    group = parser.add_argument_group(title)
+    alone = group.add_mutually_exclusive_group() if either else group
+    for key, option in options.items():
+        add_flag(alone if key in either else group, option, required=key in required)
 
 
 def add_flag(
-    parser: argparse._ActionsContainer, option: OptionField, *, required: bool = False,
-    help: str | None = None,
+    parser: argparse._ActionsContainer, option: OptionField, *, required: bool = False
 ) -> None:  # fmt: skip
-    """The flag of one option; a switch has `--no-` beside it. help: instead of its own line."""
+    """The flag of one option; a switch has `--no-` beside it."""
     flag = option.key.replace("_", "-")
     switch = option.type is bool
     nargs = "?" if switch else "+" if option.key in LISTS and option.type is not float else None
     parser.add_argument(
         f"--{flag}", dest=option.key, nargs=nargs, const=True if switch else None,
         default=argparse.SUPPRESS, required=required, metavar=_metavar(option),
-        help=(help or option.line).replace("%", "%%"),
+        help=option.line.replace("%", "%%"),
     )  # fmt: skip
     if switch:
         parser.add_argument(

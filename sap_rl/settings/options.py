@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import yaml
 
 from sap_rl.atari.preprocess import parse_preprocess, preprocess_entries
 from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks import ATTACKS
-from sap_rl.attacks.factory import AttackFactory
 from sap_rl.audit.settings import AuditSettings
 from sap_rl.defenses import DEFENSES
-from sap_rl.defenses.defended import Defense
 from sap_rl.defenses.names import DEFAULT_DEFENSE
 from sap_rl.errors import UsageError, unknown
 from sap_rl.evaluation.settings import Settings
 from sap_rl.networks.loaders import LOADERS
 from sap_rl.registry import Registry
 from sap_rl.schema import READERS, Option, OptionField, keyed, spelled, text
+
+if TYPE_CHECKING:  # both bring torch, which no option needs
+    from sap_rl.attacks.factory import AttackFactory
+    from sap_rl.defenses.defended import Defense
+
+Options: TypeAlias = dict[str, OptionField]
 
 
 def read_preprocess(value: Any) -> dict[str, Any]:
@@ -68,7 +73,7 @@ class Machine:
 
 def declared_options(
     entries: Registry[AttackFactory] | Registry[Defense], leave: Iterable[str | None]
-) -> dict[str, OptionField]:
+) -> Options:
     """The options that entries of a registry declare and a word can say, but those to `leave`.
 
     Each has the help of the first entry that takes it, and every entry's default.
@@ -93,37 +98,66 @@ def _by_entry(defaults: Mapping[str, list[str]]) -> str:
 
 
 PROTOCOL = keyed(Protocol)
-ATTACK_OPTIONS = declared_options(ATTACKS, PROTOCOL)
-DEFENSE_OPTIONS = declared_options(DEFENSES, [entry.strength for entry in DEFENSES.values()])
 
 COMMAND_DEFAULTS = {"defense": DEFAULT_DEFENSE}
 """What a command line or YAML means where it is silent and Python means something else: there an
 agent may come with its defence already."""
 
+MEASURED = ("episodes", "num_envs", "controls")
+"""Options of an evaluation that say how many games are played: a film shows two."""
 
-def _question() -> dict[str, OptionField]:
+
+def _question() -> Options:
     """An evaluation's own options, with the defaults that the command line has for them."""
     own = keyed(Settings)
     return own | {k: replace(own[k], default=default) for k, default in COMMAND_DEFAULTS.items()}
 
 
-EVAL_GROUPS: dict[str, dict[str, OptionField]] = {
+EVAL_GROUPS: dict[str, Options] = {
     "the question": _question(),
     "who plays": keyed(Loading),
-    "options of attacks, each with its default": ATTACK_OPTIONS,
-    "options of defences, each with its default": DEFENSE_OPTIONS,
     "rules of play": PROTOCOL,
     "where it is computed": keyed(Machine),
 }
-"""Options of an evaluation as `--help` shows them."""
-EVAL_OPTIONS = {key: option for group in EVAL_GROUPS.values() for key, option in group.items()}
+"""Options of an evaluation as `--help` shows them; attacks and defences have their own besides."""
 
-AUDIT_GROUPS: dict[str, dict[str, OptionField]] = {
+FILM_GROUPS: dict[str, Options] = {
+    title: {key: option for key, option in group.items() if key not in MEASURED}
+    for title, group in EVAL_GROUPS.items()
+}
+
+AUDIT_GROUPS: dict[str, Options] = {
     "the audit": keyed(AuditSettings),
-    "options of defences, each with its default": DEFENSE_OPTIONS,
     "rules of play": keyed(Protocol, only=("max_frames",)),
 }
-AUDIT_OPTIONS = {key: option for group in AUDIT_GROUPS.values() for key, option in group.items()}
+
+
+@cache
+def attack_group() -> Options:
+    """What attacks take besides an evaluation's own options; loads every attack."""
+    return declared_options(ATTACKS, PROTOCOL)
+
+
+@cache
+def defense_group() -> Options:
+    """What defences take besides their strength; loads every defence."""
+    return declared_options(DEFENSES, [entry.strength for entry in DEFENSES.values()])
+
+
+@cache
+def eval_options() -> Options:
+    """All options of an evaluation by key."""
+    return _merged(EVAL_GROUPS) | attack_group() | defense_group()
+
+
+@cache
+def audit_options() -> Options:
+    """All options of an audit by key."""
+    return _merged(AUDIT_GROUPS) | defense_group()
+
+
+def _merged(groups: Mapping[str, Options]) -> Options:
+    return {key: option for group in groups.values() for key, option in group.items()}
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -138,13 +172,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return {str(key).replace("-", "_"): value for key, value in loaded.items()}
 
 
-def read_option(name: str, value: Any, options: Mapping[str, OptionField] = EVAL_OPTIONS) -> Any:
-    """The value of one option, checked; UsageError names the option and the value."""
+def read_option(name: str, value: Any, options: Options | None = None) -> Any:
+    """The value of one option, of an evaluation unless others are given, checked; UsageError names
+    the option and the value."""
+    options = eval_options() if options is None else options
     require_option(name, options)
     return options[name].parse(value)
 
 
-def require_option(name: str, options: Mapping[str, OptionField] = EVAL_OPTIONS) -> None:
+def require_option(name: str, options: Options) -> None:
     """UsageError for a name that is no option, with the nearest."""
     if name not in options:
         raise unknown("option", name, options)

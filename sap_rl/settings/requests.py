@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,21 +12,19 @@ from sap_rl.errors import UsageError
 from sap_rl.evaluation.settings import BOTH, Settings
 from sap_rl.schema import options_of
 from sap_rl.settings.options import (
-    ATTACK_OPTIONS,
-    AUDIT_OPTIONS,
     COMMAND_DEFAULTS,
-    DEFENSE_OPTIONS,
-    EVAL_OPTIONS,
     PROTOCOL,
+    Machine,
+    attack_group,
+    audit_options,
+    defense_group,
+    eval_options,
     read_number,
     read_option,
     require_option,
 )
 
 LOADING_KEYS = ("format", "preprocess")
-PROTOCOL_KEYS = tuple(PROTOCOL)
-ATTACK_KEYS = tuple(ATTACK_OPTIONS)
-DEFENSE_KEYS = tuple(DEFENSE_OPTIONS)
 PLAIN_KEYS = tuple(name for name, option in options_of(Settings).items() if option.key == name)
 
 
@@ -57,34 +55,26 @@ def eval_request(options: Mapping[str, Any]) -> EvalRequest:
     settings = Settings(
         lams=found["lambda"],
         victims=tuple(victim if victim in BOTH else "other" for victim in named),
-        attack_options=_pick(found, ATTACK_KEYS),
-        defense_options=_pick(found, DEFENSE_KEYS),
-        protocol=Protocol(**_pick(found, PROTOCOL_KEYS)),
+        attack_options=_pick(found, attack_group()),
+        defense_options=_pick(found, defense_group()),
+        protocol=Protocol(**_pick(found, PROTOCOL)),
         **_pick(found, PLAIN_KEYS) | _defense(found),
     )
     return EvalRequest(
         found.get("agent", settings.game),
-        found.get("device", EVAL_OPTIONS["device"].default),
+        found.get("device", Machine.device),
         settings,
         _pick(found, LOADING_KEYS) | {"game": settings.game},
         others[0] if others else None,
     )
 
 
-FILM_KEYS = (
-    "game", "agent", *LOADING_KEYS, "lambda", "attack", *ATTACK_KEYS, *PROTOCOL_KEYS, "defense",
-    *DEFENSE_KEYS, "victim", "attack_backward", "schedule", "seed", "precision", "device",
-)  # fmt: skip
-
-
 def film_request(options: Mapping[str, Any]) -> EvalRequest:
     """The evaluation whose games are filmed, from options by name; the victim is the defended agent
     itself by default, and what says how many games are played is ignored."""
     for name in options:
-        require_option(name)
-    return eval_request(
-        {"victim": "self"} | _pick(options, FILM_KEYS) | {"episodes": 1, "controls": False}
-    )
+        require_option(name, eval_options())
+    return eval_request({"victim": "self"} | dict(options) | {"episodes": 1, "controls": False})
 
 
 MAX_SECONDS = 600.0
@@ -104,13 +94,13 @@ AUDIT_KEYS = tuple(name for name, option in options_of(AuditSettings).items() if
 def audit_settings(options: Mapping[str, Any]) -> AuditSettings:
     """An audit from options by name, others ignored; what is missing takes its default."""
     found = {
-        name: read_option(name, value, AUDIT_OPTIONS)
-        for name, value in _pick(options, tuple(AUDIT_OPTIONS)).items()
+        name: read_option(name, value, audit_options())
+        for name, value in _pick(options, audit_options()).items()
     }
     protocol = Protocol(**_pick(found, ("max_frames",)))
     return AuditSettings(
         lams=found.get("lambda", ()),
-        defense_options=_pick(found, DEFENSE_KEYS),
+        defense_options=_pick(found, defense_group()),
         protocol=protocol,
         **_pick(found, AUDIT_KEYS) | _defense(found),
     )
@@ -122,5 +112,5 @@ def _defense(found: Mapping[str, Any]) -> dict[str, Any]:
     return {name: None if spelling == "none" else spelling for name, spelling in said.items()}
 
 
-def _pick(found: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+def _pick(found: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     return {name: found[name] for name in names if name in found}

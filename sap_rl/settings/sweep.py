@@ -10,7 +10,7 @@ from typing import Any
 from sap_rl.agents import shipped_agents
 from sap_rl.atari.games import canonical_game
 from sap_rl.errors import UsageError, require_at_least, unknown
-from sap_rl.settings.options import EVAL_OPTIONS, read_option
+from sap_rl.settings.options import eval_options, read_option
 from sap_rl.settings.requests import eval_request
 from sap_rl.statistics.sequential import parse_stopping_rule
 from sap_rl.sweep.experiments import Experiment
@@ -79,7 +79,7 @@ def _parts(options: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _check_keys(options: Mapping[str, Any], *, outer: bool) -> None:
-    known = [name for name in EVAL_OPTIONS if name != "threads"]
+    known = [name for name in eval_options() if name != "threads"]
     for key in options:
         if key == "threads":
             raise UsageError("a sweep's workers have a thread each; say --workers, not threads")

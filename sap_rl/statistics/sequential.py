@@ -15,12 +15,11 @@ import numpy as np
 from scipy.special import stdtrit
 
 from sap_rl.errors import UsageError, require_at_least
+from sap_rl.statistics import LEVEL
 from sap_rl.statistics.intervals import Interval, Returns
 
 Unit = Literal["percent", "points"]
 
-LEVEL = 0.95
-"""The level at which the intervals of all looks hold together."""
 GROWTH = 1.5
 """Episodes of a look over those of the one before: at most half as much again is played in vain."""
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from sap_rl.pixels import lam_to_eps, to_unit
+from sap_rl.training.names import Precision
 from sap_rl.types import Pixels, UnitFrames
-
-Precision = Literal["auto", "float32", "bfloat16"]
-"""The precision of a training's passes; auto is bfloat16 where the hardware has it."""
 
 
 def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from sap_rl import Adversary, Threat, UsageError
 from sap_rl.attacks import make_attack
-from sap_rl.attacks.schedule import Schedule, Timer, parse_schedule, preference
+from sap_rl.attacks.schedule import Schedule, parse_schedule
+from sap_rl.attacks.timer import Timer, preference
 
 
 def two_actions(cares: Tensor) -> Tensor:

@@ -120,7 +120,7 @@ def test_agents_are_listed_with_their_scores(capsys: pytest.CaptureFixture[str])
         ([*FAST, "--json", "/no/such/folder/x.json"], "cannot write '/no/such/folder/x.json'"),
         ([*FAST, "--tensorboard", "/proc/no"], "cannot write to '/proc/no'"),
         ([*FAST, "--nonsense"], "unrecognized arguments: --nonsense"),
-        (["evil"], "invalid choice: 'evil'"),
+        (["evil"], "unknown command 'evil'; choose from eval, "),
         ([], "required"),
     ],
 )

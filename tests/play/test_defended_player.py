@@ -17,7 +17,8 @@ from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.evaluation.settings import Settings
 from sap_rl.networks.loaders.native import write_native
 from sap_rl.play.arms import Arm
-from sap_rl.play.defended_player import defended_by, defended_name, parse_defended_player
+from sap_rl.play.defended_name import defended_name, parse_defended_player
+from sap_rl.play.defended_player import defended_by
 from sap_rl.play.noise_control import add_noise_control
 
 SHORT = Protocol(max_frames=60)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import MISSING, fields
+from difflib import get_close_matches
 from typing import Any
 
 import pytest
@@ -11,16 +12,30 @@ import pytest
 import sap_rl
 from sap_rl.attacks import ATTACKS, attack_options
 from sap_rl.audit.settings import AuditSettings
-from sap_rl.cli import main
+from sap_rl.cli import _parser, main
+from sap_rl.cli.parser import SLIP
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.settings import Settings
 from sap_rl.schema import keyed, options_of
-from sap_rl.settings.options import AUDIT_OPTIONS, COMMAND_DEFAULTS, EVAL_OPTIONS
+from sap_rl.settings.options import (
+    AUDIT_GROUPS,
+    COMMAND_DEFAULTS,
+    EVAL_GROUPS,
+    Options,
+    attack_group,
+    audit_options,
+    defense_group,
+    eval_options,
+)
 from sap_rl.settings.requests import eval_request
 from sap_rl.training.dqn.settings import TrainSettings
 from sap_rl.training.harden.settings import HardenSettings
 
 MAIN_JOB = {"game": "BankHeist", "lambda": 4}
+
+
+def merged(groups: dict[str, Options]) -> Options:
+    return {key: option for group in groups.values() for key, option in group.items()}
 
 
 def flags(command: str, capsys: pytest.CaptureFixture[str]) -> set[str]:
@@ -34,8 +49,8 @@ def flags(command: str, capsys: pytest.CaptureFixture[str]) -> set[str]:
 @pytest.mark.parametrize(
     ("command", "known"),
     [
-        ("eval", EVAL_OPTIONS),
-        ("audit", AUDIT_OPTIONS),
+        ("eval", merged(EVAL_GROUPS)),
+        ("audit", merged(AUDIT_GROUPS)),
         ("train", keyed(TrainSettings)),
         ("harden", keyed(HardenSettings)),
     ],
@@ -44,6 +59,18 @@ def test_every_option_is_a_flag(
     command: str, known: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert set(known) - flags(command, capsys) == set()
+
+
+def test_what_attacks_and_defences_take_is_a_flag_too() -> None:
+    for key in {**attack_group(), **defense_group()}:
+        words = ["eval", f"--{key.replace('_', '-')}", "1", "--lambda", "4"]
+        assert vars(_parser().parse_all(words))[key] == "1"
+
+
+def test_a_slip_is_told_from_what_an_attack_takes_without_loading_it() -> None:
+    own = [f"--{key}" for key in merged(EVAL_GROUPS)]
+    for key in {**attack_group(), **defense_group()}:
+        assert get_close_matches(f"--{key}", own, 1, SLIP) == []
 
 
 @pytest.mark.parametrize("command", ["eval", "audit", "train", "harden"])
@@ -85,8 +112,8 @@ def test_a_silent_command_line_takes_the_settings_defaults() -> None:
         f.name for f in fields(Settings) if getattr(given, f.name) != getattr(plain, f.name)
     }
     assert different == set(COMMAND_DEFAULTS) == {"defense"}
-    assert EVAL_OPTIONS["defense"].default == "sap-100" == AUDIT_OPTIONS["defense"].default
-    assert MISSING not in [option.default for option in EVAL_OPTIONS.values()]
+    assert eval_options()["defense"].default == "sap-100" == audit_options()["defense"].default
+    assert MISSING not in [option.default for option in eval_options().values()]
 
 
 @pytest.mark.parametrize("attack", ATTACKS)

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from sap_rl.errors import UsageError
-from sap_rl.settings.options import AUDIT_OPTIONS, EVAL_OPTIONS, read_option, read_yaml
+from sap_rl.settings.options import audit_options, eval_options, read_option, read_yaml
 
 
 def test_a_value_is_read_by_the_table_that_is_asked() -> None:
     assert read_option("frames", "newest") == "newest"
-    assert read_option("frames", "64", AUDIT_OPTIONS) == 64
+    assert read_option("frames", "64", audit_options()) == 64
     with pytest.raises(UsageError, match="frames: cannot use 'newest'"):
-        read_option("frames", "newest", AUDIT_OPTIONS)
+        read_option("frames", "newest", audit_options())
     with pytest.raises(UsageError, match="unknown option 'epsilon'; choose from"):
-        read_option("epsilon", 0.1, AUDIT_OPTIONS)
+        read_option("epsilon", 0.1, audit_options())
 
 
 @pytest.mark.parametrize("text", ["", "- 1", "game: [", "\x00", "just words"])
@@ -35,6 +35,6 @@ def test_yaml_keys_may_be_spelled_like_flags(tmp_path: Path) -> None:
 
 
 def test_every_option_has_its_line_of_help() -> None:
-    for option in (*EVAL_OPTIONS.values(), *AUDIT_OPTIONS.values()):
+    for option in (*eval_options().values(), *audit_options().values()):
         assert option.help
         assert "\n" not in option.help

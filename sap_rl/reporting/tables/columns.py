@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 from sap_rl.evaluation.results import Change, Evaluation, Row
-from sap_rl.play.defended_player import defended_name
+from sap_rl.play.defended_name import defended_name
 from sap_rl.reporting.tables.flags import flag_marks
 from sap_rl.reporting.tables.text import (
     Cell,

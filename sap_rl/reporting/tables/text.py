@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sap_rl.defenses.names import NOISE_CONTROL
 from sap_rl.evaluation.results import Change, Row
-from sap_rl.play.defended_player import defended_name
+from sap_rl.play.defended_name import defended_name
 
 Cell = tuple[str, str]
 """A number and, below it, its interval; empty where there is none."""

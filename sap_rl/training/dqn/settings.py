@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from sap_rl.attacks.threat import Threat
+from sap_rl.attacks.budget import check_budget
 from sap_rl.errors import UsageError
-from sap_rl.networks.quantile import NUM_QUANTILES
+from sap_rl.networks import NUM_QUANTILES
 from sap_rl.schema import Option, check, read_fields
-from sap_rl.training.dqn.targets import TARGETS
-from sap_rl.training.precision import Precision
-
-Network = Literal["nature", "dueling", "quantile"]
-Optimizer = Literal["adam", "rmsprop"]
+from sap_rl.training.names import Network, Optimizer, Precision, Target
 
 
 @dataclass(frozen=True)
@@ -40,7 +36,7 @@ class TrainSettings:
     num_quantiles: Annotated[int, Option("per action of the quantile network", within="count")] = (
         NUM_QUANTILES
     )
-    target: Annotated[str, Option("of the update", choices=tuple(TARGETS))] = "double"
+    target: Annotated[Target, Option("of the update")] = "double"
     n_step: Annotated[int, Option("of the return", "agent steps", within="count")] = 3
     gamma: Annotated[float, Option("discount", within="share")] = 0.99
     batch_size: Annotated[int, Option("transitions of an update", within="count")] = 32
@@ -132,7 +128,7 @@ class TrainSettings:
     def __post_init__(self) -> None:
         for name in ("adversarial_lambda", "eval_lambda"):
             try:
-                Threat(float(getattr(self, name)))
+                check_budget(float(getattr(self, name)))
             except UsageError as error:
                 raise UsageError(f"{name}: {error}") from None
         check(self)

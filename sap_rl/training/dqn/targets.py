@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sap_rl.training.names import Target
 from sap_rl.types import Actions, ChosenQuantiles, PerExample, Quantiles, QValues
 
 Outputs = QValues | Quantiles
 """A network's: action values [B, A], or quantiles of the return [B, A, N]."""
 Estimates = PerExample | ChosenQuantiles
 """The same for one action per example: [B] or [B, N]."""
-Target = Callable[[PerExample, PerExample, Outputs, Outputs], Estimates]
+TargetRule = Callable[[PerExample, PerExample, Outputs, Outputs], Estimates]
 """(reward_t, discount_t, q_t_value, q_t_selector) -> target [B], or [B, N] for quantiles.
 
 reward_t [B]: n-step sum of rewards; discount_t [B]: gamma^n, 0 where the bootstrap ends; q_t_value:
@@ -57,7 +58,7 @@ def _bootstrap(reward_t: PerExample, discount_t: PerExample, value: Estimates) -
     return reward_t + discount_t * value
 
 
-TARGETS: dict[str, Target] = {"dqn": q_target, "double": double_q_target}
+TARGETS: dict[Target, TargetRule] = {"dqn": q_target, "double": double_q_target}
 
 
 def huber_loss(q_tm1: QValues, action_tm1: Actions, target: PerExample) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from sap_rl.attacks.objectives import divergence, margin
+from sap_rl.training.names import Distance
 from sap_rl.types import PerExample, QValues
 
 DistillationLoss = Callable[[QValues, QValues], PerExample]
@@ -36,14 +37,14 @@ def margin_distance(q: QValues, teacher: QValues, *, temperature: float) -> PerE
     return torch.relu(margin(q, label) - margin(teacher, label)) / temperature
 
 
-DISTANCES: dict[str, Callable[..., PerExample]] = {
+DISTANCES: dict[Distance, Callable[..., PerExample]] = {
     "policy": policy_distance,
     "value": value_distance,
     "margin": margin_distance,
 }
 
 
-def make_distance(name: str, *, temperature: float, value_weight: float) -> DistillationLoss:
+def make_distance(name: Distance, *, temperature: float, value_weight: float) -> DistillationLoss:
     """The distance of that name plus `value_weight` times the Huber loss (threshold 1) of values.
 
     Without the second part a student may drift: a policy does not know where its values lie.

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
-from sap_rl.attacks.threat import Threat
+from sap_rl.attacks.budget import check_budget
 from sap_rl.errors import UsageError
 from sap_rl.schema import Option, check, read_fields
-from sap_rl.training.dqn.settings import Optimizer
-from sap_rl.training.harden.distances import DISTANCES
-from sap_rl.training.precision import Precision
+from sap_rl.training.names import Distance, Optimizer, Precision
 
 OWN_LOSS = "loss"
 INNER_OBJECTIVES = (OWN_LOSS, "cross-entropy", "margin")
@@ -32,9 +30,7 @@ class HardenSettings:
         ),
     ] = 0
     minutes: Annotated[float, Option("about how long, on this machine", within="from zero")] = 15.0
-    loss: Annotated[
-        str, Option("between the agent's outputs and the teacher's", choices=tuple(DISTANCES))
-    ] = "policy"
+    loss: Annotated[Distance, Option("between the agent's outputs and the teacher's")] = "policy"
     temperature: Annotated[float, Option("of the loss", within="above zero")] = 0.03
     value_weight: Annotated[
         float, Option("of the values' own Huber loss beside it", within="from zero")
@@ -83,7 +79,7 @@ class HardenSettings:
     epsilon: Annotated[float, Option("share of random actions of all players", within="share")] = (
         0.02
     )
-    optimizer: Annotated[str, Option("rmsprop is centred", choices=get_args(Optimizer))] = "adam"
+    optimizer: Annotated[Optimizer, Option("rmsprop is centred")] = "adam"
     learning_rate: Annotated[float, Option("falls in a straight line to 0", within="rate")] = 1e-3
     optimizer_eps: Annotated[float, Option("of the optimizer", within="rate")] = 1e-8
     max_grad_norm: Annotated[float, Option("of the gradient, 0 for any", within="from zero")] = 10.0
@@ -114,7 +110,7 @@ class HardenSettings:
     eval_seed: Annotated[int, Option("of evaluations")] = 2_000_000
 
     def __post_init__(self) -> None:
-        Threat(self.lam)
+        check_budget(self.lam)
         if self.lam == 0:
             raise UsageError("lambda 0 leaves nothing to harden against; the paper's start at 1")
         check(self)

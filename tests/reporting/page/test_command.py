@@ -12,7 +12,7 @@ from sap_rl.atari.protocol import Preprocess, Protocol
 from sap_rl.attacks.schedule import Schedule
 from sap_rl.evaluation.results import evaluation_from_json
 from sap_rl.reporting.page.command import eval_command, repetition
-from sap_rl.settings.options import EVAL_OPTIONS
+from sap_rl.settings.options import eval_options
 from sap_rl.settings.requests import eval_request
 from sap_rl.statistics.sequential import StoppingRule
 from tests.evaluation.made_up import rewritten
@@ -29,7 +29,7 @@ def parsed(command: str) -> dict[str, Any]:
             options["controls"] = False
         elif word.startswith("--"):
             name = word[2:].replace("-", "_")
-            assert name in EVAL_OPTIONS, name
+            assert name in eval_options(), name
             options[name] = []
         else:
             options[name].append(word)
