@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 
 from sap_rl import __version__
@@ -51,20 +55,35 @@ COMMANDS = {
 def main(argv: list[str] | None = None) -> int:
     """Run `sap-rl`; returns the exit status.
 
-    0, 1 where a check failed or a comparison found a difference, 2 for bad input, 130 for Ctrl-C.
+    0, 1 where a check or a listener failed or a comparison found a difference, 2 for bad input and
+    files that cannot be read or written, 130 for Ctrl-C and SIGTERM.
     """
     try:
-        args = _parser().parse_all(argv)
-        args.argv = sys.argv[1:] if argv is None else argv
-        module, _, name = args.run.partition(":")
-        status: int = getattr(import_module(module), name)(args)
-        return status
-    except UsageError as error:
+        with terminated_as_interrupted():
+            args = _parser().parse_all(argv)
+            args.argv = sys.argv[1:] if argv is None else argv
+            module, _, name = args.run.partition(":")
+            status: int = getattr(import_module(module), name)(args)
+            return status
+    except (UsageError, OSError) as error:
         print(f"sap-rl: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
         return USAGE_STATUS
     except KeyboardInterrupt:
         print("sap-rl: interrupted", file=sys.stderr)  # noqa: T201
         return INTERRUPTED_STATUS
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM within the block is as Ctrl-C, where signals can be caught: in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _parser() -> Parser:

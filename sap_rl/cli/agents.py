@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sap_rl.agents import load_agent, read_checkpoint, shipped_agents
 from sap_rl.cli.status import FAILED_STATUS
-from sap_rl.cli.terminal import given_loading, listen, set_threads
+from sap_rl.cli.terminal import Listeners, given_loading, set_threads
 from sap_rl.errors import UsageError, require_at_least
 from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.reporting.live.bars import ExportBar, ProgressBar
@@ -56,10 +56,11 @@ def _export(args: argparse.Namespace, source: Path | Candidate, **choice: int) -
         source, args.out, name=args.name, episodes=episodes, replace=args.replace, **choice
     )
     bar = ExportBar(export.total, console(stderr=True))
+    listeners = Listeners(bar)
     with bar:
-        listen(export.run(), [bar])
+        listeners.hear(export.run())
     console().print(agents_table([(load_agent(export.folder), export.folder)]))
-    return 0
+    return listeners.told(0)
 
 
 def run_show(args: argparse.Namespace) -> int:
@@ -99,8 +100,9 @@ def run_check(args: argparse.Namespace) -> int:
     stated = None if mean is not None else stated_score(agent.facts, settings.protocol.max_frames)
     run = EvaluationRun(agent, settings)
     bar = ProgressBar(run.arms, settings.episodes, console(stderr=True))
+    listeners = Listeners(bar)
     with bar:
-        listen(run.play(), [bar])
+        listeners.hear(run.play())
     row = run.rows[0]
     if stated is not None:
         check = check_score(stated, row)
@@ -108,4 +110,4 @@ def run_check(args: argparse.Namespace) -> int:
         assert mean is not None
         check = check_mean(agent.game, mean, row)
     console().print(check_report(agent, check, settings))
-    return 0 if check.passed else FAILED_STATUS
+    return listeners.told(0 if check.passed else FAILED_STATUS)

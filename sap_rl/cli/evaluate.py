@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from typing import Any
 
 from sap_rl.cli.status import INTERRUPTED_STATUS
-from sap_rl.cli.terminal import listen, load_players, set_threads
+from sap_rl.cli.terminal import Listeners, load_players, set_threads
 from sap_rl.evaluation.facts import Origin
-from sap_rl.evaluation.run import EvaluationRun, Event
+from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.files import check_folder, check_writable, write_atomically
 from sap_rl.reporting.live.bars import ProgressBar
 from sap_rl.reporting.live.tensorboard import TensorBoardWriter
@@ -34,26 +32,24 @@ def run_eval(args: argparse.Namespace) -> int:
 def _play(run: EvaluationRun, request: EvalRequest, args: argparse.Namespace) -> int:
     if args.json:
         check_writable(args.json)
-    listeners: list[Callable[[Event], Any]] = []
+    listeners = Listeners()
     board = None
     if args.tensorboard:
         check_folder(args.tensorboard)
         board = TensorBoardWriter(args.tensorboard)
-        listeners.append(board)
+        listeners.listeners.append(board)
     interrupted = False
-    bar = ProgressBar(run.arms, request.settings.episodes, console(stderr=True))
+    bar = ProgressBar(run.arms, request.settings.episodes, console(stderr=True, quiet=args.quiet))
+    listeners.listeners.append(bar)
     try:
-        if args.quiet:
-            listen(run.play(), listeners)
-        else:
-            with bar:
-                listen(run.play(), [*listeners, bar])
+        with bar:
+            listeners.hear(run.play())
     except KeyboardInterrupt:
         interrupted = True
     evaluation = run.result()
     if args.json and any(row.episodes for row in evaluation.rows):
         write_atomically(args.json, evaluation.to_json())
-    if board is not None:
-        board.close(evaluation)
     console().print(evaluation_report(evaluation))
-    return INTERRUPTED_STATUS if interrupted else 0
+    if board is not None:
+        listeners.call(board.close, evaluation)
+    return listeners.told(INTERRUPTED_STATUS if interrupted else 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from sap_rl.cli.terminal import listen, load_players, say, set_threads
+from sap_rl.cli.terminal import Listeners, load_players, say, set_threads
 from sap_rl.files import check_writable, write_atomically
 from sap_rl.film.file import check_film_path, film_bytes, film_caption, film_steps
 from sap_rl.film.games import FilmedGames, Scene
@@ -28,9 +28,10 @@ def run_film(args: argparse.Namespace) -> int:
     filmed = FilmedGames(agent, request.settings, steps, read_whole("episode", args.episode), other)
     scenes: list[Scene] = []
     bar = FilmBar(steps, console(stderr=True, quiet=args.quiet))
+    listeners = Listeners(scenes.append, bar)
     with bar:
-        listen(filmed.play(), [scenes.append, bar])
+        listeners.hear(filmed.play())
     write_atomically(args.out, film_bytes(scenes, filmed.facts, args.out.suffix))
     console().print(film_caption(scenes, filmed.facts))
     say(f"{args.out}: {args.out.stat().st_size:,} bytes")
-    return 0
+    return listeners.told(0)

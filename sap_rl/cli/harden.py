@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from sap_rl.agents import load_agent
 from sap_rl.atari.games import canonical_game
 from sap_rl.cli.status import INTERRUPTED_STATUS
-from sap_rl.cli.terminal import given_loading, listen, say, set_threads, stopped_by_signals
+from sap_rl.cli.terminal import Listeners, given_loading, say, set_threads, stopped_by_signals
 from sap_rl.files import check_folder
 from sap_rl.reporting.live.harden import HardenBar, HardenWriter
 from sap_rl.reporting.tables.evaluation import console
 from sap_rl.schema import keyed
 from sap_rl.settings.options import read_option, read_yaml
 from sap_rl.training.curve import CurveWriter
-from sap_rl.training.events import Finished, Moment
+from sap_rl.training.events import Finished
 from sap_rl.training.harden.run import Hardening
 from sap_rl.training.harden.settings import HardenSettings, asked, harden_settings
 from sap_rl.zoo.publish import write_agent
@@ -44,14 +42,14 @@ def run_harden(args: argparse.Namespace) -> int:
     )
     screen = console(stderr=True, quiet=args.quiet)
     bar = HardenBar(screen)
-    listeners: list[Callable[[Moment], Any]] = [bar, CurveWriter(folder)]
+    listeners = Listeners(bar, CurveWriter(folder))
     if args.tensorboard:
         check_folder(args.tensorboard)
-        listeners.append(HardenWriter(args.tensorboard))
+        listeners.listeners.append(HardenWriter(args.tensorboard))
     with stopped_by_signals(hardening.request_stop), bar:
-        last = listen(hardening.run(), listeners)
+        last = listeners.hear(hardening.run())
     if not (isinstance(last, Finished) and last.complete):
-        return INTERRUPTED_STATUS
+        return listeners.told(INTERRUPTED_STATUS)
     made = write_agent(folder)
     say(f"{made}: play it with --agent {made}; ship it with sap-rl agents export")
-    return 0
+    return listeners.told(0)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
 
 from sap_rl.cli.status import INTERRUPTED_STATUS
-from sap_rl.cli.terminal import listen, say
+from sap_rl.cli.terminal import Listeners, say
 from sap_rl.errors import UsageError, require_positive, unknown
 from sap_rl.files import check_folder
 from sap_rl.machine import usable_cores
@@ -44,8 +42,9 @@ def run_sweep(args: argparse.Namespace) -> int:
         sweep = Sweep(request.experiments, store)
         if args.dry_run:
             return _dry_run(sweep, _workers(args))
+        listeners = Listeners()
         try:
-            _play(sweep, args)
+            _play(sweep, args, listeners)
         except KeyboardInterrupt:
             plan = sweep.plan()
             say(
@@ -53,28 +52,28 @@ def run_sweep(args: argparse.Namespace) -> int:
                 f"{plan.begun} begun in '{path}'; go on with: {shlex.join(['sap-rl', *args.argv])}",
                 stderr=True,
             )
-            return INTERRUPTED_STATUS
+            return listeners.told(INTERRUPTED_STATUS)
         evaluations = sweep.evaluations()
     for evaluation in evaluations:
         console().print(evaluation_report(evaluation))
     if (together := across_report(evaluations)) is not None:
         console().print(together)
-    return 0
+    return listeners.told(0)
 
 
-def _play(sweep: Sweep, args: argparse.Namespace) -> None:
-    listeners: list[Callable[[Any], Any]] = []
+def _play(sweep: Sweep, args: argparse.Namespace, listeners: Listeners) -> None:
     with ExitStack() as stack:
         if args.tensorboard:
             check_folder(args.tensorboard)
             board = SweepWriter(args.tensorboard)
-            stack.callback(board.close)
-            listeners.append(board)
+            stack.callback(listeners.call, board.close)
+            listeners.listeners.append(board)
         bars = SweepBars(console(stderr=True, quiet=args.quiet))
         stack.enter_context(bars)
+        listeners.listeners.append(bars)
         events = sweep.run(_engine(args, sweep.store))
         stack.enter_context(closing(events))  # type: ignore[type-var]
-        listen(events, [*listeners, bars])
+        listeners.hear(events)
 
 
 def _engine(args: argparse.Namespace, store: Store) -> Engine:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from sap_rl.agents import Agent, load_agent
+from sap_rl.cli.status import FAILED_STATUS
 from sap_rl.errors import UsageError, require_positive
 from sap_rl.reporting.tables.evaluation import console
 from sap_rl.settings.options import read_option
@@ -19,13 +20,41 @@ from sap_rl.settings.requests import LOADING_KEYS, EvalRequest
 MAX_THREADS = 1024
 
 
-def listen(events: Iterable[Any], listeners: list[Callable[[Any], Any]]) -> Any:
-    """Tell every listener every event; returns the last."""
-    event = None
-    for event in events:
-        for listener in listeners:
-            listener(event)
-    return event
+class Listeners:
+    """Who listens to a run: bars, TensorBoard, curves.
+
+    One that fails, on a full disk for example, hears no more, and the games go on; `told` says at
+    the end of the command what failed.
+    """
+
+    def __init__(self, *listeners: Callable[[Any], Any]) -> None:
+        self.listeners = list(listeners)
+        self.failures: list[str] = []
+
+    def hear(self, events: Iterable[Any]) -> Any:
+        """Tell every listener every event; returns the last."""
+        event = None
+        for event in events:
+            for listener in list(self.listeners):
+                if not self.call(listener, event):
+                    self.listeners.remove(listener)
+        return event
+
+    def call(self, function: Callable[..., Any], *given: Any) -> bool:
+        """Call what belongs to a listener; False where it fails."""
+        try:
+            function(*given)
+        except Exception as error:
+            name = getattr(function, "__qualname__", type(function).__name__).partition(".")[0]
+            self.failures.append(f"{name} failed: {type(error).__name__}: {error}")
+            return False
+        return True
+
+    def told(self, status: int) -> int:
+        """The exit status, not 0 where a listener failed; says what failed."""
+        for failure in self.failures:
+            say(f"sap-rl: {failure}; what was played is whole", stderr=True)
+        return FAILED_STATUS if self.failures and not status else status
 
 
 @contextmanager

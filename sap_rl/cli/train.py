@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from sap_rl.agents import find_agent, load_agent
 from sap_rl.atari.games import canonical_game
 from sap_rl.cli.status import INTERRUPTED_STATUS
-from sap_rl.cli.terminal import listen, set_threads, stopped_by_signals
+from sap_rl.cli.terminal import Listeners, set_threads, stopped_by_signals
 from sap_rl.files import check_folder
 from sap_rl.reporting.live.bars import TrainingBar
 from sap_rl.reporting.live.tensorboard import TrainingWriter
@@ -20,7 +18,7 @@ from sap_rl.settings.options import read_option, read_yaml
 from sap_rl.training.curve import CurveWriter
 from sap_rl.training.dqn.run import Training
 from sap_rl.training.dqn.settings import TrainSettings, train_settings
-from sap_rl.training.events import Finished, Moment
+from sap_rl.training.events import Finished
 
 OPTIONS = keyed(TrainSettings)
 
@@ -44,10 +42,11 @@ def run_train(args: argparse.Namespace) -> int:
         device=args.device,
     )
     bar = TrainingBar(console(stderr=True, quiet=args.quiet))
-    listeners: list[Callable[[Moment], Any]] = [bar, CurveWriter(folder, parent)]
+    listeners = Listeners(bar, CurveWriter(folder, parent))
     if args.tensorboard:
         check_folder(args.tensorboard)
-        listeners.append(TrainingWriter(args.tensorboard))
+        listeners.listeners.append(TrainingWriter(args.tensorboard))
     with stopped_by_signals(training.request_stop), bar:
-        last = listen(training.run(), listeners)
-    return 0 if isinstance(last, Finished) and last.complete else INTERRUPTED_STATUS
+        last = listeners.hear(training.run())
+    complete = isinstance(last, Finished) and last.complete
+    return listeners.told(0 if complete else INTERRUPTED_STATUS)

@@ -71,7 +71,11 @@ def _compile() -> None:
     """Compile, or load what was compiled before, on the first call."""
     values = np.ones((1, 2), np.float32)
     with interrupt_later():
-        loops.rows(values, values.copy(), 0, 1, 2, 0.0, np.uint64(0), True)
+        try:
+            loops.rows(values, values.copy(), 0, 1, 2, 0.0, np.uint64(0), True)
+        except Exception:  # what was kept on disk is damaged, or the disk is full
+            loops.forget()
+            loops.rows(values, values.copy(), 0, 1, 2, 0.0, np.uint64(0), True)
 
 
 @cache

@@ -14,6 +14,8 @@ from typing import Any, no_type_check
 import llvmlite.ir as ir
 import numpy as np
 from numba import njit, types
+from numba.core.caching import NullCache
+from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic
 
 
@@ -33,6 +35,13 @@ def _njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 # inverse of a tiny total is infinite.
 _compiled = _njit(fastmath={"reassoc", "contract", "nsz"})
 _inlined = _njit(inline="always")
+
+
+def forget() -> None:
+    """From now on nothing compiled is kept on disk or read from it."""
+    for found in globals().values():
+        if isinstance(found, Dispatcher):
+            found._cache = NullCache()  # type: ignore[attr-defined]
 
 
 @no_type_check

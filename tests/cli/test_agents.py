@@ -64,7 +64,7 @@ def test_what_cannot_be_done_is_one_line(
         (["agents", "export", str(tmp_path), "--newest", "many"], "newest: cannot use 'many'"),
         (["agents", "check", "BankHeist", "--max-frames", "77"], "stated: 108000, 18000"),
         (["agents", "check", "Nobody"], "unknown agent 'Nobody'"),
-        (["agents", "exprt"], "invalid choice"),
+        (["agents", "exprt"], "unknown command 'exprt'; choose from export"),
     ):
         assert main(argv) == 2
         err = capsys.readouterr().err

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sap_rl.cli import main
+from sap_rl.reporting.live.tensorboard import TensorBoardWriter
 
 SHORT = ["eval", "--game", "BankHeist", "--episodes", "2", "--max-frames", "200", "--num-envs", "2"]
 FAST = [*SHORT, "--lambda", "4", "--grad-samples", "1"]
@@ -69,16 +70,52 @@ def test_json_and_tensorboard(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_results_are_kept_where_the_table_cannot_be_printed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def full(_evaluation: object) -> None:
         raise OSError("no space left")
 
     monkeypatch.setattr("sap_rl.cli.evaluate.evaluation_report", full)
     target = tmp_path / "out.json"
-    with pytest.raises(OSError, match="no space left"):
-        main([*FAST, "--no-controls", "--json", str(target)])
+    assert main([*FAST, "--no-controls", "--json", str(target)]) == 2
     assert json.loads(target.read_text())["complete"] is True
+    assert capsys.readouterr().err.endswith("sap-rl: no space left\n")
+
+
+@pytest.mark.parametrize("when", ["__call__", "close"])
+def test_a_listener_that_fails_takes_no_results_with_it(
+    when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heard = []
+
+    def full(_self: object, event: object) -> None:
+        heard.append(event)
+        raise OSError("no space left")
+
+    full.__qualname__ = "TensorBoardWriter"
+    monkeypatch.setattr(TensorBoardWriter, when, full)
+    target = tmp_path / "out.json"
+    argv = [*FAST, "--no-controls", "--json", str(target), "--tensorboard", str(tmp_path / "tb")]
+    assert main(argv) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(target.read_text())["complete"] is True
+    assert out.startswith("BankHeist: agent BankHeist")
+    assert err.endswith(
+        "TensorBoardWriter failed: OSError: no space left; what was played is whole\n"
+    )
+    assert len(heard) == 1
+    assert "[5/5]" in err, "the bar hears on"
+
+
+def test_a_reader_who_has_gone_is_no_failure() -> None:
+    """As in `sap-rl agents | head -1`, whose status says nothing of a difference."""
+    command = [sys.executable, "-m", "sap_rl", "attacks"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        assert run.stdout is not None
+        assert run.stderr is not None
+        run.stdout.close()
+        assert run.stderr.read() == b""
+    assert run.returncode == 0
 
 
 def test_flags_go_before_the_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,7 +202,8 @@ sys.exit(main())
 """
 
 
-def test_ctrl_c_shows_what_was_finished_and_spares_old_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_shows_what_was_finished_and_spares_old_files(number: int, tmp_path: Path) -> None:
     target = tmp_path / "out.json"
     target.write_text("old")
     argv = [
@@ -189,7 +227,7 @@ def test_ctrl_c_shows_what_was_finished_and_spares_old_files(tmp_path: Path) -> 
     assert lines[1].startswith("[2/9] original"), lines
     assert target.read_text() == "old", "nothing is written before the end"
     time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=180)
     assert process.returncode == 130
     assert "Traceback" not in err

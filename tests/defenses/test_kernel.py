@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import copy
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -162,3 +166,27 @@ GOLDEN = {
     "exact/2": [13, 18, 20, 23, 24, 32, 44, 46, 49, 52, 54, 55, 60],
     "bernoulli/2": [13, 15, 20, 23, 24, 32, 44, 46, 49, 53, 54, 55, 57, 60],
 }
+
+
+@pytest.mark.parametrize("damage", ["index", "full disk"])
+def test_damaged_or_unwritable_compiled_code_is_made_anew(damage: str, tmp_path: Path) -> None:
+    """A full disk as the limit on a file's size has it: every write fails."""
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+    sample = (
+        "import torch, sap_rl\nfrom sap_rl.defenses import kernel\nkernel._compile()\n"
+        "from sap_rl.defenses import loops\nimport numpy as np\n"
+        "print(loops.rows(np.ones((1, 2), np.float32), np.ones((1, 2), np.float32), 0, 1, 2, 0.0, "
+        "np.uint64(0), True))"
+    )
+    program = [sys.executable, "-c"]
+    env = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    if damage == "index":
+        subprocess.run([*program, sample], env=env, check=True, capture_output=True)
+        indexes = list(tmp_path.rglob("*.nbi"))
+        assert indexes
+        for index in indexes:
+            index.write_bytes(index.read_bytes()[:20])
+    else:
+        sample = limit + sample
+    done = subprocess.run([*program, sample], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

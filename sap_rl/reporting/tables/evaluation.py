@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,19 @@ from sap_rl.zoo.score import Check, likely_causes
 WIDTH = 80
 
 
+class Screen(Console):
+    """A console for which a reader who has gone, as `head` does, is no failure."""
+
+    def on_broken_pipe(self) -> None:
+        """Say no more; Python's own flush at exit finds nothing to fail on either."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
+
 def console(**options: Any) -> Console:
     """A console that is 80 columns wide where nothing says how wide it is."""
-    found = Console(highlight=False, **options)
-    return found if found.is_terminal else Console(highlight=False, width=WIDTH, **options)
+    found = Screen(highlight=False, **options)
+    return found if found.is_terminal else Screen(highlight=False, width=WIDTH, **options)
 
 
 def evaluation_report(evaluation: Evaluation) -> RenderableType:
