@@ -21,7 +21,7 @@ def add_film(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run_film)
     for name in (*FILM_KEYS, "threads"):
         option = EVAL_OPTIONS[name]
-        add_flag(parser, option, help=option.line.replace("[both]", "[self]"))
+        add_flag(parser, option, help=option.line.replace("[both]", "[own]"))
     parser.add_argument("--config", type=Path, help="YAML with these options; flags win over it")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".mp4 or .gif")
     parser.add_argument(

@@ -83,7 +83,7 @@ def film_request(options: Mapping[str, Any]) -> EvalRequest:
     for name in options:
         require_option(name)
     return eval_request(
-        {"victim": "self"} | _pick(options, FILM_KEYS) | {"episodes": 1, "controls": False}
+        {"victim": "own"} | _pick(options, FILM_KEYS) | {"episodes": 1, "controls": False}
     )
 
 
