@@ -103,7 +103,7 @@ def ours(
     players = Players(agent, protocol, seed=0)
     if defense:
         players.defended = agent.defend(defense, seed=0)
-    arm = Arm("defended" if defense else "original", LAM, "self")
+    arm = Arm("defended" if defense else "original", LAM, "own")
     arms = torch.get_num_threads()
     fleets = [
         make_fleet("BankHeist", num_envs, protocol=protocol, preprocess=agent.preprocess)

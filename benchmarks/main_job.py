@@ -58,7 +58,9 @@ def multiplications(row: Row, layers: dict[str, int]) -> float:
     first, rest = layers["conv1"], sum(layers.values()) - layers["conv1"]
 
     def passes(count: float) -> float:
-        return first * min(count, 1) + rest * (min(count, 1) if row.arm == "matched" else count)
+        return first * min(count, 1) + rest * (
+            min(count, 1) if row.arm == "noise-control" else count
+        )
 
     looks = passes(2) / PROBE_EVERY if row.arm != "original" else 0.0
     attack = passes(row.forward_passes or 0) + passes(row.backward_passes or 0)

@@ -32,7 +32,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     settings = Settings(
-        "BankHeist", (4.0,), defense="sap-100", victims=("self",), controls=False,
+        "BankHeist", (4.0,), defense="sap-100", victims=("own",), controls=False,
         episodes=args.episodes, num_envs=16,
         protocol=Protocol(max_frames=args.max_frames, grad_samples=1),
     )  # fmt: skip

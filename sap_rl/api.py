@@ -19,7 +19,7 @@ from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.evaluation.settings import Settings
 from sap_rl.networks import Precision
-from sap_rl.play.arms import Victim
+from sap_rl.play.arms import Victim, todays_name
 from sap_rl.schema import documented, options_of
 from sap_rl.training.harden.run import Hardening
 from sap_rl.training.harden.settings import HardenSettings, asked
@@ -29,7 +29,7 @@ from sap_rl.training.harden.settings import HardenSettings, asked
     Settings,
     agent="an Agent, or what `load_agent` takes: a name, folder or file, or hub:owner/name",
     lam=f"{options_of(Settings)['lams'].line}",
-    victims="whose gradient is used on the defended agent, of self, original, other [both]",
+    victims="whose gradient is used on the defended agent, of own, original, other [both]",
     other="the agent behind victim `other`, an Agent or what `load_agent` takes",
 )
 def evaluate(
@@ -63,7 +63,7 @@ def evaluate(
         attack_options=attack_options or {},
         defense=defense,
         defense_options=defense_options or {},
-        victims=victims,
+        victims=tuple(todays_name(victim) for victim in victims),
         attack_backward=attack_backward,
         schedule=parse_schedule(schedule) if isinstance(schedule, str) else schedule,
         episodes=episodes,

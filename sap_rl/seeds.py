@@ -9,6 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+RENAMED = {"noise-control": "matched", "own": "self"}
+"""Arms and victims that had another name first: their streams, and keys of cells, are of that."""
+
 
 def stream_seed(seed: int, *path: str | int) -> int:
     """A 63-bit seed for the stream named by `path`, e.g. `stream_seed(0, "env", 17)`.
@@ -16,7 +19,7 @@ def stream_seed(seed: int, *path: str | int) -> int:
     Streams in use: env, block, policy, meter, victim, attack, fit, epsilon, match, bootstrap, and
     in training train-env, train-policy, train-replay, train-init.
     """
-    text = "/".join(str(part) for part in (seed, *path)).encode()
+    text = "/".join(RENAMED.get(str(part), str(part)) for part in (seed, *path)).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
 
 

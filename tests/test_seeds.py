@@ -29,6 +29,8 @@ def test_golden_seeds() -> None:
     assert stream_seed(0, "env", 17) == 1786349276781521452
     assert stream_seed(12345, "policy", "sap-100") == 3738231051768582390
     assert stream_seed(2**62, "bootstrap") == 2952797042003524395
+    assert stream_seed(0, "policy", "noise-control") == 5573491061195612954, "of its first name"
+    assert stream_seed(3, "bootstrap", "change", "4.0", "own") == 7584081964627249237
 
 
 def test_golden_numbers() -> None:

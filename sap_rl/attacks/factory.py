@@ -22,7 +22,7 @@ Part = Literal[
 class Trial:
     """One line of an attack in the audit's suite.
 
-    objective: None where the attack has none; victim: whose gradient, the player's own (`self`) or
+    objective: None where the attack has none; victim: whose gradient, the player's own (`own`) or
     the `original`'s; backward: the defence's backward mode in the attacker's copy, None where that
     means nothing; samples: passes per gradient or query of a random victim, None for the suite's
     own number; options: others of the attack. place: `always` plays in games, `usual` where it is
@@ -31,7 +31,7 @@ class Trial:
     """
 
     objective: str | None = None
-    victim: Literal["self", "original"] = "self"
+    victim: Literal["own", "original"] = "own"
     backward: str | None = None
     samples: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)

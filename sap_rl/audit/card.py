@@ -34,7 +34,7 @@ class AuditFacts:
     """What an audit asked of whom.
 
     settings: as it was played, lambdas, episodes and frames always said; sigma: of the noise on Q
-    that is the matched control, None before it is known.
+    that is the noise control, None before it is known.
     """
 
     settings: AuditSettings
@@ -214,7 +214,7 @@ def _help(
         return f"Lambda {lam:g}: unclear, worst case {worst} ({points}, no interval)."
     if gain.low <= 0:
         return f"Lambda {lam:g}: {defense} does not help, worst case {worst} ({points})."
-    control = between.get("matched")
+    control = between.get("noise-control")
     helps = f"Lambda {lam:g}: {defense} HELPS against this suite, worst case {worst} ({points})."
     if not noisy:
         return helps

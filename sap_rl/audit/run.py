@@ -36,7 +36,7 @@ from sap_rl.evaluation.results import Row
 from sap_rl.evaluation.run import EvaluationRun, versions
 from sap_rl.machine import commit, keep_freed_memory
 from sap_rl.plain import from_plain
-from sap_rl.play.arms import ArmName
+from sap_rl.play.arms import ArmName, in_todays_names
 from sap_rl.play.defended_name import parse_defended_player
 from sap_rl.play.noise_control import add_noise_control
 from sap_rl.play.players import Players
@@ -92,11 +92,11 @@ class Audit:
             defended = Kind(self.players.random("defended"), backwards, undefended=False)
             self.kinds = {"defended": defended, "original": original}
             if defended.random:  # else the control's noise would be none
-                self.kinds["matched"] = original
+                self.kinds["noise-control"] = original
         another = self.settings.defense and parse_defended_player(self.settings.defense)[0]
         self.suite = suite_for(self.kinds.values(), trained=bool(another))
         self.threads = torch.get_num_threads()
-        names: list[ArmName] = [name for name in self.kinds if name != "matched"]
+        names: list[ArmName] = [name for name in self.kinds if name != "noise-control"]
         self.workshop = Workshop(self.players, self.settings, names, apart=self.threads > 1)
         self.order: list[str] = []
         self.count = 0
@@ -122,13 +122,13 @@ class Audit:
             self._frames[made.plan.name] = result
             text = f"flips {result.flip_rate:.0%}, margin lost {result.mean_margin_lost:.4f}"
             yield self._ended(made, text)
-        if "matched" in self.kinds:
+        if "noise-control" in self.kinds:
             for made in self._cells([self._match_plan()]):
                 add_noise_control(self.players, made.cell["sigma"])
                 yield self._ended(made, f"sigma {made.cell['sigma']:.4g}")
         try:
             for made in self._cells(self._game_plans()):
-                plan, row = made.plan, from_plain(Row, made.cell)
+                plan, row = made.plan, from_plain(Row, in_todays_names(made.cell))
                 title = plan.entry.title if plan.entry else "none"
                 self._games[plan.name] = GameCell(plan.player, title, plan.lam, row)
                 yield self._ended(made, f"return {row.mean:.1f}")
@@ -144,7 +144,7 @@ class Audit:
         code = code_version(
             [self.agent, self.players.defended],
             attacks=dict.fromkeys(entry.attack for entry in self.suite),
-            defenses=[NOISE_CONTROL] if "matched" in self.kinds else [],
+            defenses=[NOISE_CONTROL] if "noise-control" in self.kinds else [],
         )
         facts = AuditFacts(played, about, Made(versions(), commit(), code), self._sigma())
         kinds: dict[str, Kind] = {str(name): kind for name, kind in self.kinds.items()}
@@ -157,7 +157,7 @@ class Audit:
     def _frame_plans(self) -> list[_Plan]:
         plans = []
         for lam in (*self.settings.budgets, UNBOUNDED):
-            for player in [name for name in self.kinds if name != "matched"]:
+            for player in [name for name in self.kinds if name != "noise-control"]:
                 kind = self.kinds[player]
                 entries = (
                     [BEST_OWN.against(kind)] if lam == UNBOUNDED else applied(kind, self.suite)
@@ -167,7 +167,7 @@ class Audit:
         return plans
 
     def _match_plan(self) -> _Plan:
-        return self._plan("matched", "defended", None, 0.0)
+        return self._plan("noise-control", "defended", None, 0.0)
 
     def _game_plans(self) -> list[_Plan]:
         players: list[ArmName] = ["random", *self.kinds]
@@ -178,14 +178,14 @@ class Audit:
         return plans
 
     def _plan(self, kind: str, player: ArmName, entry: Entry | None, lam: float) -> _Plan:
-        title = {"matched": "matched noise"}.get(kind) or (
+        title = {"noise-control": "noise of the noise control"}.get(kind) or (
             f"{kind}: {player}, {entry.title if entry else 'none'}"
         )
         work = self.workshop
-        make = {"frames": work.measure, "matched": work.match, "games": work.play}[kind]
+        make = {"frames": work.measure, "noise-control": work.match, "games": work.play}[kind]
         prepare: dict[str, Callable[[], object]] = {
             "frames": lambda: work.exam(player),
-            "matched": work.recorded,
+            "noise-control": work.recorded,
             "games": work.recorded if entry and entry.needs_frames else lambda: None,
         }
         return _Plan(
@@ -208,10 +208,15 @@ class Audit:
         if "defended" not in self.kinds:
             return {"original": opponents(self.kinds["original"], own)}
         picked = self._strongest("defended", lam)
-        more = {"defended": picked, "original": [*picked, own[0]], "matched": [picked[0], own[0]]}
+        more = {
+            "defended": picked,
+            "original": [*picked, own[0]],
+            "noise-control": [picked[0], own[0]],
+        }
         found = {player: opponents(kind, more[player]) for player, kind in self.kinds.items()}
-        if "matched" in found:  # noise on frames says nothing about noise on Q
-            found["matched"] = [entry for entry in found["matched"] if entry.attack != NOISE.attack]
+        if "noise-control" in found:  # noise on frames says nothing about noise on Q
+            kept = [entry for entry in found["noise-control"] if entry.attack != NOISE.attack]
+            found["noise-control"] = kept
         return found
 
     def _strongest(self, player: ArmName, lam: float) -> list[Entry]:
@@ -249,7 +254,7 @@ class Audit:
             known |= self._contender()
         if kind == "games":
             known |= {"episodes": s.episodes_each}
-            if player == "matched":  # noise on the other agent, where one plays as defended
+            if player == "noise-control":  # noise on the other agent, where one plays as defended
                 known |= {"sigma": self._sigma()} | self._contender()
         if kind != "games" or (entry and entry.needs_frames):
             known |= {"frames": s.frames_each, "every": s.every}
@@ -258,11 +263,11 @@ class Audit:
     def _code(self, kind: str, player: ArmName, entry: Entry | None) -> str:
         """The versions of what takes part in a cell."""
         records = kind != "games" or (entry is not None and entry.needs_frames)
-        behind = records or player in ("defended", "matched")
+        behind = records or player in ("defended", "noise-control")
         return code_version(
             [self.agent, self.players.defended if behind else None],
             attacks=[*([PAPER.attack] if records else []), *([entry.attack] if entry else [])],
-            defenses=[NOISE_CONTROL] if player == "matched" else [],
+            defenses=[NOISE_CONTROL] if player == "noise-control" else [],
         )
 
     def _contender(self) -> dict[str, Any]:
@@ -272,8 +277,8 @@ class Audit:
         return {} if own else {"contender": defended.sha256}  # type: ignore[union-attr]
 
     def _sigma(self) -> float | None:
-        matched = self.players.matched
-        return None if matched is None else float(matched.module.sigma)  # type: ignore[arg-type]
+        control = self.players.noise_control
+        return None if control is None else float(control.module.sigma)  # type: ignore[arg-type]
 
     def _ended(self, made: CellMade[_Plan], text: str) -> CellEnded:
         self.count += 1

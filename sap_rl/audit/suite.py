@@ -44,7 +44,7 @@ class Entry:
 
     attack: str
     objective: str | None = None
-    victim: Victim = "self"
+    victim: Victim = "own"
     backward: Backward | None = None
     samples: int | None = None
     options: dict[str, Any] = field(default_factory=dict, hash=False)
@@ -82,7 +82,7 @@ class Entry:
         entry = replace(self, victim="original") if kind.undefended else self
         if entry.backward not in kind.backwards or entry.victim == "original":
             entry = replace(entry, backward=None)
-        asks_player = entry.victim == "self" or kind.undefended
+        asks_player = entry.victim == "own" or kind.undefended
         if entry.samples is not None and not (kind.random and asks_player):
             entry = replace(entry, samples=1)
         return entry
@@ -119,7 +119,7 @@ def _declared() -> Iterator[_Line]:
     for name, factory in ATTACKS.items():
         for trial in factory.trials:
             entry = _entry(name, factory, trial)
-            own = 1 if trial.victim == "self" else 2
+            own = 1 if trial.victim == "own" else 2
             group = {"nothing": 0, "gradient": own, "values": 3}[factory.needs]
             yield _Line(entry, trial.place, trial.part, group)
 
@@ -128,7 +128,7 @@ def _entry(name: str, factory: AttackFactory, trial: Trial) -> Entry:
     samples = trial.samples
     if samples is None and factory.asks:
         own = ONE_STEP_SAMPLES if factory.one_step else ITERATIVE_SAMPLES
-        samples = own if trial.victim == "self" else 1
+        samples = own if trial.victim == "own" else 1
     return Entry(
         name,
         trial.objective,

@@ -111,7 +111,7 @@ def compare(
     for lam in dict.fromkeys(w.lam for w in worst):
         here = {w.player: w for w in worst if w.lam == lam}
         pairs = []
-        for other in ("original", "matched"):
+        for other in ("original", "noise-control"):
             if "defended" in here and other in here:
                 pairs.append(((here["defended"].player, here["defended"].title),
                               (other, here[other].title)))  # fmt: skip

@@ -132,7 +132,7 @@ def _weak(evaluations: Sequence[Evaluation], lam: float) -> tuple[str, ...]:
         unit = (settings.game, _network(evaluation, "defended"), settings.seed)
         rows = [row for row in evaluation.rows if (row.arm, row.lam) == ("defended", lam)]
         attacked.setdefault(unit, set()).update(row.victim for row in rows if row.complete)
-    weak = {game for (game, _, _), victims in attacked.items() if victims and "self" not in victims}
+    weak = {game for (game, _, _), victims in attacked.items() if victims and "own" not in victims}
     return tuple(sorted(weak)) if lam else ()
 
 
@@ -148,7 +148,7 @@ def _row(evaluation: Evaluation, arm: Player, lam: float) -> Row | None:
     if lam == 0:
         return evaluation.row(arm)
     if arm == "original":
-        return evaluation.row(arm, lam, "self")
+        return evaluation.row(arm, lam, "own")
     stronger = [c.victim for c in evaluation.changes if c.lam == lam and c.headline]
     return evaluation.row(arm, lam, stronger[0]) if stronger else None
 

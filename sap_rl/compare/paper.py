@@ -78,7 +78,7 @@ def against_paper(evaluations: Sequence[Evaluation]) -> PaperComparison:
     if not cells:
         raise UsageError(
             "no change follows the paper's protocol: it needs one of its games, defence sap-100, "
-            "attack fgsm, victim self, frames all, observation float, and one of its lambdas"
+            "attack fgsm, victim own, frames all, observation float, and one of its lambdas"
         )
     there = {(cell.game, cell.lam) for cell in cells}
     games = sorted({evaluation.settings.game for evaluation in evaluations})
@@ -127,7 +127,7 @@ def _rules(evaluation: Evaluation, lam: float) -> dict[str, Any]:
     settings = evaluation.settings
     rules = {k: v for k, v in to_plain(settings.protocol).items() if k not in ATTACKS_RULES}
     rules["precision"] = settings.precision
-    attacked = evaluation.row("defended", lam, "self") if lam else None
+    attacked = evaluation.row("defended", lam, "own") if lam else None
     if attacked is not None:
         rules["grad_samples"] = attacked.grad_samples
     return rules | seen_rules(evaluation)

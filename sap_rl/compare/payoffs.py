@@ -55,7 +55,7 @@ class Payoffs:
 def payoffs(evaluations: Sequence[Evaluation]) -> tuple[Payoffs, ...]:
     """The matrix of every game and lambda above 0, from the original and the defended arms.
 
-    An undefended player is its own victim, so its entry serves both `self` and `original`. Where
+    An undefended player is its own victim, so its entry serves both `own` and `original`. Where
     entries are missing the largest complete matrix is taken. UsageError where entries of one matrix
     were played under different protocols, or share no episodes.
     """
@@ -83,7 +83,7 @@ def _defense(name: CellName, several: bool) -> str:
 
 
 def _attacks(name: CellName, cells: Mapping[CellName, object]) -> Iterator[str]:
-    """The columns in which a cell stands: `fgsm/self`."""
+    """The columns in which a cell stands: `fgsm/own`."""
     yield f"{name.attack}/{name.victim}"
     others = {
         other.victim

@@ -10,6 +10,7 @@ from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import Evaluation, Row
 from sap_rl.evaluation.settings import Settings
 from sap_rl.plain import to_plain
+from sap_rl.play.arms import gradient_words
 from sap_rl.play.defended_name import ANOTHER
 
 DIGITS = 8
@@ -23,7 +24,7 @@ class CellName:
     """What a cell is: who plays which game how defended, and who attacks it how strongly.
 
     agent: empty for the random policy; victim, attack, defense: empty where there is none; attack
-    and defense: spelled with their options. The `matched` control is named by the defence whose
+    and defense: spelled with their options. The noise control is named by the defence whose
     flips it matches. Names that several files bear carry the first digits of their hashes; see
     `lookalikes`.
     """
@@ -38,8 +39,8 @@ class CellName:
 
     @property
     def player(self) -> str:
-        """Who plays: random, original, sap-100, or what matches sap-100."""
-        named = {"defended": self.defense, "matched": f"matched to {self.defense}"}
+        """Who plays: random, original, sap-100, or the noise control of sap-100."""
+        named = {"defended": self.defense, "noise-control": f"noise control of {self.defense}"}
         return named.get(self.arm, self.arm)
 
     @property
@@ -48,7 +49,7 @@ class CellName:
         who = " ".join(part for part in (self.game, self.agent, self.player) if part)
         if not self.attack:
             return f"{who}, clean"
-        return f"{who}, {self.attack} at lambda {self.lam:g} on {self.victim} gradient"
+        return f"{who}, {self.attack} at lambda {self.lam:g} on {gradient_words(self.victim)}"
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def _cells(evaluation: Evaluation, alike: Collection[Weights]) -> Iterator[Playe
         if not row.complete:
             continue
         attacked = row.victim is not None
-        defended = row.arm in ("defended", "matched")
+        defended = row.arm in ("defended", "noise-control")
         played = row.arm != "random"
         yield Played(
             CellName(
@@ -206,7 +207,7 @@ def _said(evaluation: Evaluation, row: Row) -> dict[str, str]:
     facts = {"precision": row.precision, "sampler": row.sampler, "num_envs": settings.num_envs}
     if row.arm != "random":
         facts["agent sha256"] = str(agent.sha256)[:12]
-    if row.arm in ("defended", "matched") and _another(settings):
+    if row.arm in ("defended", "noise-control") and _another(settings):
         facts["defended sha256"] = (agent.defended_sha256 or UNSAID)[:12]
     if row.victim == "other":
         facts["other sha256"] = (agent.other_sha256 or UNSAID)[:12]

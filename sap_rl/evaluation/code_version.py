@@ -10,6 +10,7 @@ from sap_rl.agents import Agent
 from sap_rl.attacks import ATTACKS
 from sap_rl.defenses import DEFENSES
 from sap_rl.networks.loaders import LOADERS
+from sap_rl.play.arms import in_first_names
 from sap_rl.versions import CORE_VERSION, Versioned
 
 REGISTRIES: dict[str, Mapping[str, Versioned]] = {
@@ -57,7 +58,8 @@ def told(code: str | None) -> str | None:
 def keyed(facts: Mapping[str, Any], before: str = PLAYED_BEFORE) -> dict[str, Any]:
     """A cell's facts as its key holds them, so that version 1 finds what was made before."""
     first = all(part.endswith(" 1") for part in facts["code"].split(", "))
-    return {**facts, "code": before} if first else dict(facts)
+    found: dict[str, Any] = in_first_names(dict(facts))
+    return found | {"code": before} if first else found
 
 
 def in_versions(

@@ -18,6 +18,7 @@ from sap_rl.evaluation.checks import (
 from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.results import Change, Row
 from sap_rl.evaluation.settings import Settings
+from sap_rl.play.arms import gradient_words
 
 
 def evaluation_findings(
@@ -32,7 +33,7 @@ def evaluation_findings(
     at = {(row.arm, row.lam, row.victim): row for row in done}
     for change in changes:
         defended = at["defended", change.lam, change.victim]
-        original = at["original", change.lam, "self" if change.lam else None]
+        original = at["original", change.lam, "own" if change.lam else None]
         difference = np.subtract(defended.returns, original.returns)
         where = f"change at lambda {change.lam:g}{_gradient(change.victim)}"
         found.append(too_few_episodes(difference, where=where))
@@ -60,8 +61,8 @@ def _between_rows(rows: list[Row]) -> Iterator[Finding | None]:
         curves.setdefault((row.arm, row.victim), []).append(row)
         if floor is not None:
             yield floor_not_reached(row.lam, row.returns, floor.returns, where=_where(row))
-        own = at.get((row.arm, row.lam, "self"))
-        if row.arm == "defended" and row.victim != "self" and own is not None:
+        own = at.get((row.arm, row.lam, "own"))
+        if row.arm == "defended" and row.victim != "own" and own is not None:
             damage = (np.negative(own.returns), np.negative(row.returns))
             yield transfer_stronger(*damage, where=_where(row), unit="return")
     for curve in curves.values():
@@ -74,10 +75,8 @@ def _where(row: Row) -> str:
 
 
 def _player(row: Row) -> str:
-    return row.defense or row.arm
+    return "noise control" if row.arm == "noise-control" else row.defense or row.arm
 
 
 def _gradient(victim: str | None) -> str:
-    return (
-        "" if victim is None else ", own gradient" if victim == "self" else f", {victim}'s gradient"
-    )
+    return "" if victim is None else f", {gradient_words(victim)}"

@@ -1,7 +1,8 @@
 """How an evaluation lies in a JSON file: flat, with a number for the format.
 
 `config` holds the settings and who played, `protocol` the rules, `versions` the packages; `lam` is
-spelled lambda. Format 1 is the same without its number, and with fewer entries.
+spelled lambda. Format 1 is the same without its number, and with fewer entries. Arms and
+victims may have the names that they had first.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from sap_rl.errors import UsageError
 from sap_rl.plain import from_plain
+from sap_rl.play.arms import in_todays_names
 
 FORMAT = 2
 
@@ -76,7 +78,7 @@ def value_layout(plain: object) -> Plain:
     number = plain.get("format", 1) if isinstance(plain, dict) else 1
     if isinstance(number, int) and number > FORMAT:
         raise UsageError(f"it has format {number}, this version of sap_rl reads up to {FORMAT}")
-    file = from_plain(EvaluationFile, plain)
+    file = from_plain(EvaluationFile, in_todays_names(plain))
     settings, protocol = dict(file.config), dict(file.protocol)
     agent: Plain = {"origin": {}}
     made: Plain = {"versions": file.versions}

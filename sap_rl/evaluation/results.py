@@ -12,6 +12,7 @@ from sap_rl.evaluation.facts import AgentFacts, Made
 from sap_rl.evaluation.record import file_layout, value_layout
 from sap_rl.evaluation.settings import Settings
 from sap_rl.plain import from_plain, json_object, read_json, to_plain
+from sap_rl.play.arms import todays_name
 from sap_rl.statistics import LEVEL
 
 
@@ -132,8 +133,9 @@ class Evaluation:
 
     def row(self, arm: str, lam: float = 0.0, victim: str | None = None) -> Row | None:
         """The row of that arm, None if it was not played."""
+        wanted = todays_name(arm), lam, todays_name(victim)
         for row in self.rows:
-            if (row.arm, row.lam, row.victim) == (arm, lam, victim):
+            if (row.arm, row.lam, row.victim) == wanted:
                 return row
         return None
 

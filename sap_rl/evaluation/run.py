@@ -124,12 +124,12 @@ class EvaluationRun:
         """The versions of what takes part in an arm; see `code_version`."""
         if arm.name == "random":
             return code_version()
-        behind = arm.name in ("defended", "matched")
+        behind = arm.name in ("defended", "noise-control")
         agents = [self.agent, self.players.defended if behind else None]
         return code_version(
             [*agents, self.other if arm.victim == "other" else None],
             attacks=[self.settings.attack] if arm.victim is not None else [],
-            defenses=[NOISE_CONTROL] if arm.name == "matched" else [],
+            defenses=[NOISE_CONTROL] if arm.name == "noise-control" else [],
         )
 
     def play(self) -> Iterator[Event]:
@@ -143,14 +143,16 @@ class EvaluationRun:
             fleets = [self.fleet(self.settings.parallel) for _ in range(self.at_once)]
             for fleet in fleets:
                 stack.callback(fleet.close)
-            jobs = [
-                Job(
-                    lambda place, arm=arm: self._play_arm(arm, fleets[place]),  # type: ignore[misc]
-                    lambda arm=arm: arm.name != "matched" or self.players.matched is not None,  # type: ignore[misc]
-                )
-                for arm in self._starting_order()
-            ]
+            jobs = [self._job(arm, fleets) for arm in self._starting_order()]
             yield from side_by_side(jobs, self.at_once)
+
+    def _job(self, arm: Arm, fleets: Sequence[Fleet]) -> Job[Event]:
+        """The games of an arm; the noise control waits until its noise is known."""
+
+        def ready() -> bool:
+            return arm.name != "noise-control" or self.players.noise_control is not None
+
+        return Job(lambda place: self._play_arm(arm, fleets[place]), ready)
 
     def prepare(self, arms: Sequence[Arm]) -> None:
         """Record the frames that these arms' attack is fitted on, where it needs any."""
@@ -189,7 +191,7 @@ class EvaluationRun:
         return assemble(self.settings, about, made, rows, arms=len(self.arms))
 
     def _play_arm(self, arm: Arm, fleet: Fleet) -> Iterator[Event]:
-        calibrates = arm == CALIBRATES and any(other.name == "matched" for other in self.arms)
+        calibrates = arm == CALIBRATES and any(other.name == "noise-control" for other in self.arms)
         every = range(self.settings.episodes)
         games = self.games(arm, fleet, every, calibrates=calibrates)
         self._open[arm] = (games.facts, games.arm_stats)

@@ -17,7 +17,7 @@ from sap_rl.defenses.names import Backward
 from sap_rl.errors import UsageError, unknown
 from sap_rl.networks.lookup import shipped_agents
 from sap_rl.plain import OptionValue
-from sap_rl.play.arms import Victim
+from sap_rl.play.arms import Victim, todays_name
 from sap_rl.play.defended_name import parse_defended_player
 from sap_rl.schema import Option, check, numbers, text
 from sap_rl.statistics import LEVEL
@@ -26,8 +26,8 @@ MAX_ENVS = 32
 """Environments by default: from there on a larger batch hardly costs less per frame."""
 
 
-BOTH: tuple[Victim, ...] = ("self", "original")
-"""The victims by default: the player itself and the original."""
+BOTH: tuple[Victim, ...] = ("own", "original")
+"""The victims by default: the player's own gradient and the original's."""
 
 
 def read_schedule(value: Any) -> Schedule:
@@ -40,7 +40,7 @@ def read_victims(value: Any) -> tuple[str, ...]:
 
     UsageError for a name that is nothing of these.
     """
-    parts = [part.strip() for part in text(value).split(",") if part.strip()]
+    parts = [todays_name(part.strip()) for part in text(value).split(",") if part.strip()]
     named = (*BOTH, "both", *shipped_agents())
     for part in parts:
         if part not in named and not Path(part).exists():
@@ -95,7 +95,7 @@ class Settings:
     victims: Annotated[
         tuple[Victim, ...],
         Option(
-            "gradient used on the defended agent: self, original, both, or another agent's name "
+            "gradient used on the defended agent: own, original, both, or another agent's name "
             "or folder; several with commas",
             name="victim",
             read=read_victims,
@@ -124,7 +124,7 @@ class Settings:
     ] = None
     seed: Seed = 0
     controls: Annotated[
-        bool, Option("play the random and matched controls, without which no claim is made")
+        bool, Option("play random and the noise control, without which no claim is made")
     ] = True
     precision: Precision = "float32"
     protocol: Annotated[Protocol, Option("the rules of play, a `Protocol`", hidden=True)] = field(

@@ -79,7 +79,7 @@ def make_changes(settings: Settings, rows: Sequence[Row]) -> tuple[Change, ...]:
         against = {
             victim: row for (arm, at, victim), row in done.items() if (arm, at) == ("defended", lam)
         }
-        original = done.get(("original", lam, "self" if lam else None))
+        original = done.get(("original", lam, "own" if lam else None))
         planned = len(settings.victims) if lam else 1
         if original is None or not against:
             continue
@@ -141,7 +141,7 @@ def _as_in_paper(settings: Settings, lam: float, victim: str | None) -> bool:
     whole = (protocol.frames, protocol.observation) == ("all", "float")
     plain = settings.attack == DEFAULT_ATTACK and not settings.attack_options
     plain = plain and settings.attack_backward in (None, "mask") and settings.schedule == EVERY
-    return lam == 0 or (plain and victim == "self" and whole)
+    return lam == 0 or (plain and victim == "own" and whole)
 
 
 def _claim_flags(
@@ -150,21 +150,21 @@ def _claim_flags(
     """What stands in the way of "the defence helps here"."""
     flags = []
     floor = done.get(("random", 0.0, None))
-    matched = done.get(("matched", defended.lam, defended.victim))
+    noise = done.get(("noise-control", defended.lam, defended.victim))
     if floor is not None and all(
         reaches(_interval(r), _interval(floor)) for r in (original, defended)
     ):
         flags.append("at_floor")
-    if matched is not None:
-        rng = _bootstrap(settings, "matched", defended.lam, defended.victim or "clean")
+    if noise is not None:
+        rng = _bootstrap(settings, "noise-control", defended.lam, defended.victim or "clean")
         level = settings.look_level
-        gain = difference_interval(defended.returns, matched.returns, rng=rng, level=level)
+        gain = difference_interval(defended.returns, noise.returns, rng=rng, level=level)
         if (gain.mean if gain.low is None else gain.low) <= 0:
             flags.append("no_better_than_noise")
     # Noise that never flips is no noise: a deterministic player's control is the original itself.
-    if floor is None or (matched is None and defended.self_flip_rate != 0.0):
+    if floor is None or (noise is None and defended.self_flip_rate != 0.0):
         flags.append("no_controls")
-    if defended.victim not in (None, "self") and "self" not in settings.victims:
+    if defended.victim not in (None, "own") and "own" not in settings.victims:
         flags.append("weak_attack_only")
     return tuple(flags)
 
@@ -182,7 +182,7 @@ def _mean_interval(settings: Settings, arm: Arm, returns: tuple[float, ...]) -> 
     """BCa; where results are looked at repeatedly, the interval whose coverage was measured so."""
     if settings.look_level > LEVEL:
         return skewed_interval(returns, level=settings.look_level)
-    rng = _bootstrap(settings, arm.title, arm.lam)
+    rng = _bootstrap(settings, arm.stream, arm.lam)
     return mean_interval(returns, rng=rng, level=settings.look_level)
 
 

@@ -103,7 +103,7 @@ class FilmedGames:
             raise UsageError(f"a film shows one victim, got {', '.join(s.victims)}")
         self.run = EvaluationRun(self.agent, s, self.other)
         self.players = self.run.players
-        self.arms = [Arm("original", s.lams[0], "self")]
+        self.arms = [Arm("original", s.lams[0], "own")]
         if s.defense is not None:
             self.arms.append(Arm("defended", s.lams[0], s.victims[0]))
         preprocess = self.agent.preprocess

@@ -49,7 +49,7 @@ def title_lines(facts: FilmFacts) -> tuple[str, str]:
 
 def gradient_words(victim: str) -> str:
     """Names the agent whose gradient the attacker uses, for a film and its caption."""
-    return {"self": "its own gradient", "original": "the original's gradient"}.get(
+    return {"own": "its own gradient", "original": "the original's gradient"}.get(
         victim, "another agent's gradient"
     )
 

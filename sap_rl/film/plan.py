@@ -49,7 +49,7 @@ def film_of(evaluation: Evaluation, agent: Agent, steps: int) -> FilmedGames:
         raise UsageError("nobody attacked in this evaluation")
     lam = lams[(len(lams) - 1) // 2]
     headline = [c.victim for c in evaluation.changes if c.lam == lam and c.headline]
-    victim = (*headline, *settings.victims)[0] if settings.defense else "self"
+    victim = (*headline, *settings.victims)[0] if settings.defense else "own"
     other = lender_of(evaluation) if victim == "other" else None
     chosen = replace(settings, lams=(lam,), victims=(victim,), controls=False)  # type: ignore[arg-type]
     filmed = FilmedGames(agent, chosen, steps, other=other)

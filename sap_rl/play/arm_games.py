@@ -27,7 +27,7 @@ class ArmGames:
 
     players: its agents, nobody else's while it plays; fleet: the emulators, of which each plays one
     game of a block; episodes: which ones of the players' seed, one after the other; calibrates:
-    its play sets the noise of the matched control. arm_stats: everything so far, at the start that
+    its play sets the noise of the noise control. arm_stats: everything so far, at the start that
     of whole blocks which were played before; sigma: the noise that is found by then.
     """
 

@@ -10,7 +10,7 @@ from sap_rl.play.players import Players
 from sap_rl.seeds import numpy_stream
 
 MATCH_EVERY = 8
-"""Steps of the defended agent's clean play between those whose values set the matched noise."""
+"""Steps of the defended agent's clean play between those whose values set its noise."""
 
 
 def matching_sigma(values: np.ndarray, rate: float, *, rng: np.random.Generator) -> float:
@@ -39,5 +39,5 @@ def matched_sigma(players: Players, values: np.ndarray, rate: float) -> float:
 
 
 def add_noise_control(players: Players, sigma: float) -> None:
-    """Let the plain agent with that noise on its action values play as `matched`."""
-    players.matched = players.plain.defend(f"{NOISE_CONTROL}-{sigma:.4g}", seed=players.seed)
+    """Let the plain agent with that noise on its action values play as the noise control."""
+    players.noise_control = players.plain.defend(f"{NOISE_CONTROL}-{sigma:.4g}", seed=players.seed)

@@ -143,7 +143,7 @@ class Players:
     options: dict[str, Any] = field(default_factory=dict)
     defended: Agent | None = None
     bare: Agent | None = None
-    matched: Agent | None = None
+    noise_control: Agent | None = None
     other: Agent | None = None
     backward: Backward | None = None
     schedule: Schedule = EVERY
@@ -152,7 +152,7 @@ class Players:
     @property
     def plain(self) -> Agent:
         """The defended agent without its defence: it lends its gradient as victim `original`, and
-        is the matched control without its noise."""
+        is the noise control without its noise."""
         return self.bare or self.original
 
     def apart(self) -> Players:
@@ -160,14 +160,18 @@ class Players:
         between its layers is then safe from passes in other threads."""
         copies = {
             name: replace(agent, module=shared_copy(agent.module))
-            for name in ("original", "defended", "bare", "matched", "other")
+            for name in ("original", "defended", "bare", "noise_control", "other")
             if (agent := getattr(self, name)) is not None
         }
         return replace(self, **copies)
 
     def agent(self, name: ArmName) -> Agent:
         """The agent that plays in the arms of that name."""
-        agent = {"original": self.original, "defended": self.defended, "matched": self.matched}
+        agent = {
+            "original": self.original,
+            "defended": self.defended,
+            "noise-control": self.noise_control,
+        }
         found = agent.get(name)
         assert found is not None, f"no agent plays in arm {name}"
         return found
@@ -182,7 +186,7 @@ class Players:
             assert self.other is not None, f"no other agent lends its gradient to {arm.title}"
             source = self.other
         else:
-            own = arm.victim == "self" or arm.name == "original"
+            own = arm.victim == "own" or arm.name == "original"
             source = self.agent(arm.name) if own else self.plain
         victim = source.reseeded(stream_seed(self.seed, "victim", arm.name))
         return victim if self.backward is None else with_backward(victim, self.backward)

@@ -74,7 +74,7 @@ def film_request(options: Mapping[str, Any]) -> EvalRequest:
     itself by default, and what says how many games are played is ignored."""
     for name in options:
         require_option(name, eval_options())
-    return eval_request({"victim": "self"} | dict(options) | {"episodes": 1, "controls": False})
+    return eval_request({"victim": "own"} | dict(options) | {"episodes": 1, "controls": False})
 
 
 MAX_SECONDS = 600.0

@@ -28,8 +28,8 @@ COLUMNS = (
 """What differs between two rows stands in one of them; options and other mappings as JSON.
 
 attack_options, attack_backward, schedule, frames, observation: of attacked rows; defense: as it
-played, noise of the matched control too; experiment_defense, defense_options, defended_sha256: of
-the one that plays as `defended`, in matched rows the one whose flips are matched; other,
+played, that of the noise control too; experiment_defense, defense_options, defended_sha256: of
+the one that plays as `defended`, of the noise control the one that it flips as often as; other,
 other_sha256: who lends the gradient of victim `other`; num_envs, first_episode: of the cell, a
 block of episodes that are played together; until: when the play was to end, empty for a fixed
 number of episodes.
@@ -80,7 +80,7 @@ def _asked(asked: Asked, arm: Arm) -> dict[str, Any]:
     """What an experiment asked of an arm; None for what does not concern it."""
     s, agent, protocol = asked.settings, asked.agent, asked.settings.protocol
     attacked, other = arm.victim is not None, arm.victim == "other"
-    behind, played = arm.name in ("defended", "matched"), arm.name != "random"
+    behind, played = arm.name in ("defended", "noise-control"), arm.name != "random"
     return {
         "attack_options": _json(s.attack_options) if attacked else None,
         "attack_backward": s.attack_backward if attacked else None,

@@ -14,7 +14,7 @@ from sap_rl.evaluation.facts import AgentFacts, Made
 from sap_rl.evaluation.settings import Settings
 from sap_rl.plain import from_plain, json_line, read_json, to_plain
 from sap_rl.play.arm_stats import ArmFacts, ArmStats
-from sap_rl.play.arms import Arm
+from sap_rl.play.arms import Arm, in_first_names, in_todays_names, todays_name
 from sap_rl.play.rollout import Episode
 from sap_rl.statistics.sequential import StoppingRule
 from sap_rl.store.cells import cell_key
@@ -28,7 +28,7 @@ class CellRecord:
     """What is known of one cell: one arm, or a block of its episodes.
 
     manifest: what determines it, and what it was made with; arm_stats: its episodes and what was
-    counted on the way; sigma: the noise that it calibrated for the matched control.
+    counted on the way; sigma: the noise that it calibrated for the noise control.
     """
 
     key: str
@@ -111,7 +111,7 @@ def question(manifest: Mapping[str, Any]) -> dict[str, Any]:
     if who.get("defended_sha256") == who.get("sha256"):
         who.pop("defended_sha256", None)  # its own, as it always was before this was written down
     return {
-        "settings": _without(settings, _defaults(Settings)),
+        "settings": in_first_names(_without(settings, _defaults(Settings))),
         "agent": who,
         "preprocess": _without(agent["preprocess"], _defaults(Preprocess)),
         "until": None if until is None else _without(until, _defaults(StoppingRule)),
@@ -181,7 +181,10 @@ def episode_from_row(row: Iterable[Any]) -> Episode:
 def experiment_from_row(key: str, manifest: str) -> ExperimentRecord:
     """The experiment that a row of the table `experiment` holds, without its time."""
     plain = read_json(manifest)
-    arms = [(Arm(a["name"], a["lam"], a["victim"]), a["cells"]) for a in plain.pop("arms")]
+    arms = [
+        (Arm(todays_name(a["name"]), a["lam"], todays_name(a["victim"])), a["cells"])
+        for a in plain.pop("arms")
+    ]
     asked = plain.get("settings", {})
-    made = in_versions(plain, asked.get("attack"), asked.get("defense"))
+    made = in_versions(in_todays_names(plain), asked.get("attack"), asked.get("defense"))
     return ExperimentRecord(key, made, arms)

@@ -21,7 +21,7 @@ LOOK_SECONDS = 2.0
 LENGTH_SECONDS = 5.0
 """Seconds for which an agent's clean play is watched to learn the length of its episodes."""
 SOME_NOISE = 0.01
-"""Noise that the matched control is timed with; its cost does not depend on it."""
+"""Noise that the noise control is timed with; its cost does not depend on it."""
 
 
 @dataclass(frozen=True)

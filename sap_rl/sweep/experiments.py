@@ -16,7 +16,7 @@ from sap_rl.evaluation.run import EvaluationRun, versions
 from sap_rl.evaluation.settings import Settings
 from sap_rl.machine import commit
 from sap_rl.plain import to_plain
-from sap_rl.play.arms import CALIBRATES, Arm
+from sap_rl.play.arms import CALIBRATES, Arm, gradient_words, in_first_names
 from sap_rl.statistics.sequential import StoppingRule
 from sap_rl.store.cells import cell_key
 from sap_rl.store.records import ExperimentRecord
@@ -87,7 +87,7 @@ def _check_same(ref: str, before: str | None, now: str | None) -> None:
 class CellTask:
     """One cell to be played, as plain data.
 
-    first, end: it plays the episodes first..end-1; sigma: of the matched control, None for other
+    first, end: it plays the episodes first..end-1; sigma: of the noise control, None for other
     arms; manifest: what determines it and what it is made with.
     """
 
@@ -101,20 +101,21 @@ class CellTask:
 
     @property
     def calibrates(self) -> bool:
-        """Whether it sets the noise of the matched control."""
+        """Whether it sets the noise of the noise control."""
         return self.arm == CALIBRATES and self.first == 0
 
     @property
     def title(self) -> str:
         """A name for people, in a few words."""
         s, arm = self.experiment.settings, self.arm
-        player = {"defended": s.defense, "matched": f"noise like {s.defense}"}.get(arm.name)
+        player = {"defended": s.defense, "noise-control": f"noise control of {s.defense}"}.get(
+            arm.name
+        )
         parts = [f"{s.game} {player or arm.name}"]
         if arm.victim is not None:
             parts.append(f"{s.attack} at lambda {arm.lam:g}")
             if arm.name != "original":
-                whose = "own" if arm.victim == "self" else f"{arm.victim}'s"
-                parts.append(f"{whose} gradient")
+                parts.append(gradient_words(arm.victim))
         if self.first:
             parts.append(f"episodes {self.first} to {self.end - 1}")
         return ", ".join(parts)
@@ -147,7 +148,7 @@ class PlannedExperiment:
         for task in self.tasks:
             keys.setdefault(task.arm, []).append(task.key)
         first = [blocks[0] for blocks in keys.values()]
-        key = cell_key(asked | {"cells": first})
+        key = cell_key(in_first_names(asked) | {"cells": first})
         return ExperimentRecord(key, now | made, list(keys.items()))
 
     @property
@@ -206,7 +207,7 @@ def plan_experiment(experiment: Experiment) -> PlannedExperiment:
     tasks: dict[Arm, CellTask] = {}
     for arm in run.arms:
         facts = _deciding(experiment, run, arm)
-        if arm.name == "matched":
+        if arm.name == "noise-control":
             facts["matched_to"] = tasks[CALIBRATES].key
         key = cell_key(keyed(facts))
         end = experiment.settings.episodes

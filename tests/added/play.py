@@ -28,10 +28,10 @@ FOLDER = Path(tempfile.mkdtemp())
 SHORT = Protocol(max_frames=200, grad_samples=1)
 COMMAND = [
     "eval", "--game", "BankHeist", "--lambda", "60", "--episodes", "2", "--max-frames", "200",
-    "--grad-samples", "1", "--no-controls", "--quiet", "--victim", "self",
+    "--grad-samples", "1", "--no-controls", "--quiet", "--victim", "own",
 ]  # fmt: skip
 ASKED: dict[str, Any] = {
-    "lam": 60.0, "episodes": 2, "protocol": SHORT, "controls": False, "victims": ("self",)
+    "lam": 60.0, "episodes": 2, "protocol": SHORT, "controls": False, "victims": ("own",)
 }  # fmt: skip
 
 

@@ -229,4 +229,4 @@ def test_its_lines_of_the_audits_suite_can_be_played(name: str) -> None:
         make_attack(name, **objective, **trial.options)
         assert (trial.objective is not None) == ("objective" in attack_options(name))
         assert trial.backward in (None, *BACKWARDS)
-        assert trial.victim == "self" or trial.backward is None
+        assert trial.victim == "own" or trial.backward is None

@@ -23,7 +23,7 @@ from sap_rl.play.rollout import Episode
 
 SETTINGS = Settings("BankHeist", (0.25, 1.0), defense="sap-100", episodes=30)
 SPREAD = np.random.default_rng(0).normal(0, 5, 30)
-KINDS = {"defended": Kind(True, BACKWARDS, False), "original": ORIGINAL, "matched": ORIGINAL}
+KINDS = {"defended": Kind(True, BACKWARDS, False), "original": ORIGINAL, "noise-control": ORIGINAL}
 FACTS = AuditFacts(
     AuditSettings("BankHeist", (0.25, 1.0), episodes=30, frames=8),
     AgentFacts("BankHeist", None, Preprocess(), "cpu", 1), Made({}), sigma=0.03,
@@ -35,7 +35,7 @@ def cell(player: str, title: str, lam: float, mean: float) -> GameCell:
     order = {"original": SPREAD, "defended": SPREAD[::-1]}.get(player, np.roll(SPREAD, 3))
     order = np.roll(order, len(title))  # every attack has good and bad episodes of its own
     arm_stats = ArmStats([Episode(i, float(mean + s), 10, False) for i, s in enumerate(order)])
-    row = make_row(SETTINGS, Arm(player, lam, "self" if lam else None), ArmFacts(), arm_stats)  # type: ignore[arg-type]
+    row = make_row(SETTINGS, Arm(player, lam, "own" if lam else None), ArmFacts(), arm_stats)  # type: ignore[arg-type]
     return GameCell(player, title, lam, row)
 
 
@@ -49,7 +49,7 @@ def card(*, own: float = 500, strong: float = 300, original: float = 400, noise:
         cell("defended", "pgd margin identity x2", 0.25, strong),
         cell("original", TRANSFER, 0.25, original),
         cell("original", "apgd margin original", 0.25, original + 50),
-        cell("matched", TRANSFER, 0.25, noise),
+        cell("noise-control", TRANSFER, 0.25, noise),
     ]
     return make_card(FACTS, [], games, KINDS, complete=complete)
 

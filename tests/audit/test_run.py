@@ -73,7 +73,7 @@ def test_games_are_those_that_always_play_and_the_strongest(card: AuditCard) -> 
     ]  # fmt: skip
     assert len(titles["defended"]) == 5
     assert titles["original"][:2] == ["fgsm cross-entropy original", "noise"]
-    assert "noise" not in titles["matched"]
+    assert "noise" not in titles["noise-control"]
     lost = {
         r.title: r.mean_value_lost for r in card.frames if (r.player, r.lam) == ("defended", 1.0)
     }
@@ -81,7 +81,7 @@ def test_games_are_those_that_always_play_and_the_strongest(card: AuditCard) -> 
     rest = sorted((lost[t] for t in able if t not in titles["defended"][:3]), reverse=True)
     assert sorted((lost[t] for t in titles["defended"][3:]), reverse=True) == rest[:2]
     clean = [cell.player for cell in card.games if cell.lam == 0]
-    assert clean == ["random", "defended", "original", "matched"]
+    assert clean == ["random", "defended", "original", "noise-control"]
     assert all(cell.row.complete and cell.row.episodes == 2 for cell in card.games)
 
 
@@ -158,11 +158,11 @@ def test_a_raised_entry_makes_only_its_own_cells_stale(
     monkeypatch.setitem(vars(ATTACKS["square"]), "version", 1)
     monkeypatch.setitem(vars(DEFENSES["sap"]), "version", 2)
     assert "games: defended, none, lambda 0" in stale()
-    assert all(name.startswith(("frames", "matched", "games: defended")) for name in stale())
+    assert all(name.startswith(("frames", "noise-control", "games: defended")) for name in stale())
     monkeypatch.setitem(vars(DEFENSES["sap"]), "version", 1)
     monkeypatch.setitem(vars(ATTACKS["fgsm"]), "version", 2)
     assert not any(name.startswith("games") for name in stale())
-    assert len(stale()) == len([*audit(folder)._frame_plans(), "matched"])
+    assert len(stale()) == len([*audit(folder)._frame_plans(), "noise-control"])
 
 
 def test_cells_that_were_made_before_there_were_versions_are_read(
@@ -178,8 +178,8 @@ def test_the_noise_control_of_another_agent_is_another_cell() -> None:
     facts = []
     for name in ("BankHeist-hardened", "BankHeist-hardened-4", "BankHeist"):
         found = audit_of(f"agent:{name}+sap-100")
-        found.players.matched = found.players.plain.defend("q-noise-0.05", seed=0)
-        facts.append(found._facts("games", "matched", None, 0.0))
+        found.players.noise_control = found.players.plain.defend("q-noise-0.05", seed=0)
+        facts.append(found._facts("games", "noise-control", None, 0.0))
         assert "contender" not in found._facts("games", "original", None, 0.0)
     assert facts[0] != facts[1]
     assert {fact["sigma"] for fact in facts} == {0.05}

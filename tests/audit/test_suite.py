@@ -37,7 +37,7 @@ def test_the_suite_covers_attacks_objectives_backward_modes_and_victims() -> Non
     assert {entry.attack for entry in SUITE} == set(ATTACKS) - {"none"}
     assert {entry.objective for entry in SUITE} == {None, *OBJECTIVES}
     assert {entry.backward for entry in SUITE} == {None, "mask", "full", "identity"}
-    assert {entry.victim for entry in SUITE} == {"self", "original"}
+    assert {entry.victim for entry in SUITE} == {"own", "original"}
 
 
 def test_every_entry_applies_to_a_pruned_player_as_it_stands() -> None:

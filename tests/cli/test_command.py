@@ -60,7 +60,7 @@ def test_json_and_tensorboard(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         "eval/BankHeist/original/lambda_0/return",
         "eval/BankHeist/defended/lambda_0/return",
         "eval/BankHeist/original/lambda_4/return",
-        "eval/BankHeist/defended-self/lambda_4/return",
+        "eval/BankHeist/defended-own/lambda_4/return",
         "eval/BankHeist/defended-original/lambda_4/return",
     }
     scalars = events.Scalars("eval/BankHeist/original/lambda_4/return")

@@ -20,8 +20,8 @@ def cells(own: float = 80) -> Given:
         ("random", 0.0, None): 10 + LUCK[::-1],
         ("original", 0.0, None): 500 + LUCK,
         ("defended", 0.0, None): 400 + LUCK[::-1],
-        ("original", 1.0, "self"): 50 + LUCK,
-        ("defended", 1.0, "self"): own + LUCK[::-1],
+        ("original", 1.0, "own"): 50 + LUCK,
+        ("defended", 1.0, "own"): own + LUCK[::-1],
         ("defended", 1.0, "original"): 70 + LUCK[::-1],
     }
 
@@ -72,7 +72,7 @@ def test_against_the_paper(files: dict[str, str], capsys: pytest.CaptureFixture[
 def test_game(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["game", files["a"], files["pgd"], "--json", files["out.json"]]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "MISSING, not guessed: sap-100 against pgd/original, sap-100 against pgd/self" in out
+    assert "MISSING, not guessed: sap-100 against pgd/original, sap-100 against pgd/own" in out
     assert "neither side sees the other's draw" in out
     plain = json.loads(Path(files["out.json"]).read_text())["contests"][0]
     assert plain["left_out"] == ["sap-100", "sap-50"]

@@ -67,7 +67,7 @@ def test_scores_are_those_of_the_rows() -> None:
 
 def test_one_game_alone_says_nothing_together() -> None:
     assert summarise_games([evaluation(), evaluation(defense="sap-50")]) == []
-    unfinished = incomplete(evaluation((1.0,), **ASSAULT, controls=False, victims=("self",)))
+    unfinished = incomplete(evaluation((1.0,), **ASSAULT, controls=False, victims=("own",)))
     assert [part.lam for part in summarise_games([evaluation((1.0,)), unfinished])] == [0.0]
 
 
@@ -118,18 +118,18 @@ def test_networks_are_told_apart_by_their_weights_and_seeds_put_together() -> No
 @pytest.mark.parametrize("first", [0, 1])
 def test_attacks_of_evaluations_of_their_own_count_by_the_stronger(first: int) -> None:
     """Under its own gradient the defended player keeps 200 at lambda 1, under the other 160."""
-    own, other = (evaluation((1.0,), victims=(victim,)) for victim in ("self", "original"))
+    own, other = (evaluation((1.0,), victims=(victim,)) for victim in ("own", "original"))
     found = [(own, other), (other, own)][first]
     (((scores,),),) = [scores_of(found, "defended", 1.0).values()]
     assert scores.mean() == pytest.approx(normalised("BankHeist", 160.0))
-    longer = evaluation((1.0,), victims=("self",), episodes=6)
+    longer = evaluation((1.0,), victims=("own",), episodes=6)
     (((scores,),),) = [scores_of([*found, longer], "defended", 1.0).values()]
     assert len(scores) == 6, "more episodes come first"
     parts = summarise_games([*found, two()[1]])
     assert [part.weak for part in parts] == [(), ()], "both were played"
     alone = summarise_games([other, two()[1]])
     assert [part.weak for part in alone] == [(), ("BankHeist",)]
-    again = evaluation((1.0,), victims=("self",), seed=1)
+    again = evaluation((1.0,), victims=("own",), seed=1)
     assert summarise_games([other, again, two()[1]])[1].weak == ("BankHeist",), "of another seed"
 
 

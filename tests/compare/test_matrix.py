@@ -28,8 +28,8 @@ def against(
         {
             ("original", 0.0, None): 500 + LUCK,
             ("defended", 0.0, None): 400 + LUCK,
-            ("original", 1.0, "self"): original + LUCK,
-            ("defended", 1.0, "self"): own + LUCK,
+            ("original", 1.0, "own"): original + LUCK,
+            ("defended", 1.0, "own"): own + LUCK,
             ("defended", 1.0, "original"): other + LUCK,
         },
         attack=attack, defense=defense, **options,
@@ -49,7 +49,7 @@ def test_the_matrix_by_hand() -> None:
     """The original's entry stands in both columns of an attack: it is its own victim."""
     (found,) = payoffs(store())
     assert found.defenses == ("none", "sap-100", "sap-50")
-    assert found.attacks == ("fgsm/original", "fgsm/self", "pgd/original", "pgd/self")
+    assert found.attacks == ("fgsm/original", "fgsm/own", "pgd/original", "pgd/own")
     expected = np.array([[50, 50, 10, 10], [70, 80, 90, 40], [75, 60, 30, 55]]) + LUCK.mean()
     assert found.means == pytest.approx(expected)
     assert (found.game, found.lam, found.episodes) == ("BankHeist", 1.0, 12)
@@ -75,7 +75,7 @@ def test_the_contest_by_hand() -> None:
 
 def test_missing_entries_are_not_guessed() -> None:
     (found,) = payoffs(store()[:3])  # sap-50 was never attacked with pgd
-    assert found.missing == (("sap-50", "pgd/original"), ("sap-50", "pgd/self"))
+    assert found.missing == (("sap-50", "pgd/original"), ("sap-50", "pgd/own"))
     assert found.left_out == ("sap-50",)
     assert found.defenses == ("none", "sap-100")
     assert len(found.attacks) == 4
@@ -83,27 +83,27 @@ def test_missing_entries_are_not_guessed() -> None:
 
 def test_more_attacks_go_before_more_defences() -> None:
     """2 x 2 with either: of equal parts the one that does not flatter the defender."""
-    extra = made_up({("original", 1.0, "self"): 5 + LUCK}, attack="noise", defense=None)
-    own = {("original", 1.0, "self"): 50 + LUCK, ("defended", 1.0, "self"): 80 + LUCK}
+    extra = made_up({("original", 1.0, "own"): 5 + LUCK}, attack="noise", defense=None)
+    own = {("original", 1.0, "own"): 50 + LUCK, ("defended", 1.0, "own"): 80 + LUCK}
     (found,) = payoffs([made_up(own), extra])
     assert found.defenses == ("none",)
-    assert found.attacks == ("fgsm/self", "noise/self")
+    assert found.attacks == ("fgsm/own", "noise/own")
     assert found.left_out == ("sap-100",)
 
 
 def test_several_agents_are_named() -> None:
-    hard = made_up({("original", 1.0, "self"): 300 + LUCK}, agent="Hard", defense=None)
-    plain = made_up({("original", 1.0, "self"): 50 + LUCK}, defense=None)
+    hard = made_up({("original", 1.0, "own"): 300 + LUCK}, agent="Hard", defense=None)
+    plain = made_up({("original", 1.0, "own"): 50 + LUCK}, defense=None)
     (found,) = payoffs([plain, hard])
     assert sorted(found.defenses) == ["BankHeist: none", "Hard: none"]
     assert sorted(found.means[:, 0]) == pytest.approx([50 + LUCK.mean(), 300 + LUCK.mean()])
 
 
 def test_entries_are_paired_over_their_common_episodes() -> None:
-    short = made_up({("original", 1.0, "self"): np.arange(5.0)}, attack="noise", defense=None)
+    short = made_up({("original", 1.0, "own"): np.arange(5.0)}, attack="noise", defense=None)
     (found,) = payoffs([against("fgsm", "sap-100", 50, 80, 70), short])
     assert found.defenses == ("none", "sap-100"), "2 x 2 is more than 1 x 3"
-    (found,) = payoffs([made_up({("original", 1.0, "self"): LUCK}, defense=None), short])
+    (found,) = payoffs([made_up({("original", 1.0, "own"): LUCK}, defense=None), short])
     assert found.episodes == 5
     assert found.returns[0].tolist() == [LUCK[:5].tolist(), [0, 1, 2, 3, 4]]
 
@@ -113,7 +113,7 @@ def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
         matrix_games([made_up({("original", 0.0, None): LUCK}, defense=None)])
     with pytest.raises(UsageError, match="share no seed"):
         payoffs([store()[0], against("pgd", "sap-100", 1, 2, 3, seed=1)])
-    own = {("defended", 1.0, "self"): LUCK}
+    own = {("defended", 1.0, "own"): LUCK}
     rules = Protocol(max_frames=3000)
     with pytest.raises(UsageError, match="different protocols: max_frames 18000 against 3000"):
         payoffs([made_up(own), made_up(own, attack="pgd", protocol=rules)])

@@ -26,8 +26,8 @@ def cells(original: float = 400, defended: float = 300, own: float = 100) -> Giv
         ("random", 0.0, None): 10 + FLAT,
         ("original", 0.0, None): original + LUCK,
         ("defended", 0.0, None): defended + LUCK,
-        ("original", 1.0, "self"): 50 + LUCK,
-        ("defended", 1.0, "self"): own + FLAT,
+        ("original", 1.0, "own"): 50 + LUCK,
+        ("defended", 1.0, "own"): own + FLAT,
     }
 
 
@@ -52,12 +52,12 @@ def test_the_same_side_twice() -> None:
 def test_one_cell_moved() -> None:
     """Paired by episode with luck of its own: scipy's paired test, times five cells."""
     moved = cells()
-    moved = {**moved, ("defended", 1.0, "self"): 130 + LUCK}
+    moved = {**moved, ("defended", 1.0, "own"): 130 + LUCK}
     found = compare([made_up(cells())], [made_up(moved)])
     (cell,) = (cell for cell in found.cells if not cell.identical)
     expected = stats.ttest_rel(130 + LUCK, 100 + FLAT)
     bounds = expected.confidence_interval(0.95)
-    assert cell.name.victim == "self"
+    assert cell.name.victim == "own"
     assert cell.difference == pytest.approx(30 + LUCK.mean() - FLAT.mean())
     assert (cell.low, cell.high) == pytest.approx((bounds.low, bounds.high))
     assert cell.p_holm == pytest.approx(5 * expected.pvalue)
@@ -71,7 +71,7 @@ def test_one_cell_moved() -> None:
 def test_one_of_five_cells_at_two_percent_is_no_difference() -> None:
     spread = LUCK.std(ddof=1) / 12**0.5
     shift = stats.t.isf(0.01, 11) * spread - LUCK.mean()
-    moved = {**cells(), ("defended", 1.0, "self"): 100 + FLAT + shift + LUCK}
+    moved = {**cells(), ("defended", 1.0, "own"): 100 + FLAT + shift + LUCK}
     found = compare([made_up(cells())], [made_up(moved)])
     (cell,) = (cell for cell in found.cells if not cell.identical)
     assert (cell.p, cell.p_holm) == pytest.approx((0.02, 0.1))
@@ -89,7 +89,7 @@ def test_other_seeds_are_not_paired() -> None:
 def test_seeds_that_both_have_are_paired_and_the_rest_is_left() -> None:
     ours = [made_up(cells(), seed=1), made_up(cells(), seed=2)]
     theirs = [made_up(cells(own=160), seed=2), made_up(cells(), seed=3)]
-    own = next(c for c in compare(ours, theirs).cells if c.name.victim == "self")
+    own = next(c for c in compare(ours, theirs).cells if c.name.victim == "own")
     assert (own.paired, own.episodes_a) == (True, 12)
     attacked = [c for c in compare(ours, theirs).cells if c.name.player == "sap-100"]
     assert attacked[1].difference == pytest.approx(60.0)
@@ -107,7 +107,7 @@ def test_longer_cells_are_paired_over_the_common_episodes() -> None:
 def test_cells_of_one_side_are_listed() -> None:
     other = made_up(
         {("random", 0.0, None): FLAT, ("original", 0.0, None): LUCK,
-         ("original", 1.0, "self"): LUCK, ("original", 2.0, "self"): LUCK},
+         ("original", 1.0, "own"): LUCK, ("original", 2.0, "own"): LUCK},
         attack="pgd", attack_options={"steps": 4}, defense=None,
     )  # fmt: skip
     found = compare([made_up(cells())], [other])

@@ -22,8 +22,8 @@ def cells(clean: float, attacked: float) -> Given:
         ("random", 0.0, None): 10 + LUCK[::-1],
         ("original", 0.0, None): 500 + LUCK,
         ("defended", 0.0, None): clean + LUCK[::-1],
-        ("original", 1.0, "self"): 100 + LUCK,
-        ("defended", 1.0, "self"): attacked + LUCK[::-1],
+        ("original", 1.0, "own"): 100 + LUCK,
+        ("defended", 1.0, "own"): attacked + LUCK[::-1],
         ("defended", 1.0, "original"): attacked + LUCK[::-1],
     }
 
@@ -58,7 +58,7 @@ def test_what_is_missing_and_passed_over_is_said() -> None:
 
 def test_a_change_without_a_percentage_is_neither_inside_nor_outside() -> None:
     """An original that keeps nothing: 0 to 2 points of 490."""
-    given = {**cells(400, 5), ("original", 1.0, "self"): np.arange(30) % 3}
+    given = {**cells(400, 5), ("original", 1.0, "own"): np.arange(30) % 3}
     cell = against_paper([made_up(given)]).cells[1]
     assert (cell.percent, cell.inside, cell.low) == (None, None, None)
     assert "unstable_denominator" in cell.flags

@@ -61,7 +61,7 @@ def play(game: str) -> dict[str, Any]:
     spies = Spies()
     with spies.watching():
         found = sap_rl.evaluate(
-            game, game, lam=1, defense="sap-100", victims=("self",), episodes=2, num_envs=2,
+            game, game, lam=1, defense="sap-100", victims=("own",), episodes=2, num_envs=2,
             seed=0, controls=False, protocol=Protocol(max_frames=1200, grad_samples=2),
         )  # fmt: skip
     return {

@@ -21,8 +21,8 @@ def test_returns_and_frames_are_what_they_were(game: str) -> None:
     golden, found = whole[game], play(game)
     arms = [(row["arm"], row["lam"], row["victim"], len(row["returns"])) for row in found["rows"]]
     assert arms == [
-        ("original", 0.0, None, 2), ("defended", 0.0, None, 2), ("original", 1.0, "self", 2),
-        ("defended", 1.0, "self", 2),
+        ("original", 0.0, None, 2), ("defended", 0.0, None, 2), ("original", 1.0, "own", 2),
+        ("defended", 1.0, "own", 2),
     ]  # fmt: skip
     assert all(length <= 300 for row in found["rows"] for length in row["lengths"])
     assert all(row["linf_max"] < 1 + 1e-5 for row in found["rows"][2:])

@@ -16,6 +16,13 @@ from tests.compat.kept import FILES, assert_holds, read_json
 from tests.compat.machine import must_repeat
 
 KEPT = FILES / "main_job.json"
+TABLE = FILES / "main_job.txt"
+WORDS = {
+    "noise 0.0312": "noise control",
+    "noise: the original with Gaussian noise on Q": "noise control: the original with Gaussian "
+    "noise of 0.0312 on Q",
+}
+"""Words of the kept table, and those that stand there today."""
 CLOCKED = ("seconds", "steps_per_second")
 MADE = ("commit", "code")
 
@@ -29,12 +36,20 @@ def masked(table: str) -> list[str]:
     return [*lines[:first], *cut, *lines[last:]]
 
 
+def in_todays_words(table: str) -> str:
+    """The kept table as it would be printed today, but for where lines break."""
+    for words, today in WORDS.items():
+        assert words in table
+        table = table.replace(words, today)
+    return table
+
+
 def test_the_object_is_read_whole_and_gives_its_table() -> None:
     found = read_evaluation(KEPT)
     assert_holds(json.loads(found.to_json()), read_json("main_job.json"))
     with (screen := console(force_terminal=False)).capture() as capture:
         screen.print(evaluation_report(found))
-    assert capture.get() == (FILES / "main_job.txt").read_text(encoding="utf-8")
+    assert capture.get().split() == in_todays_words(TABLE.read_text(encoding="utf-8")).split()
 
 
 def test_it_can_be_compared_with_itself(capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,8 +69,12 @@ def test_the_main_job_is_what_it_was(tmp_path: Path, capsys: pytest.CaptureFixtu
     ]
     if must_repeat(read_json("main_job_machine.json")):
         assert rows_of(now) == rows_of(before)
-        assert masked(table) == masked((FILES / "main_job.txt").read_text(encoding="utf-8"))
+        kept = in_todays_words(TABLE.read_text(encoding="utf-8"))
+        kept = kept.replace("q-noise-0.03118", "noise control")
+        assert " ".join(masked(table)) == " ".join(masked(kept))
         plain = read_json("main_job.json")
+        for finding in plain["checks"]:
+            finding["where"] = finding["where"].replace("q-noise-0.03118", "noise control")
         for row in plain["rows"]:
             row |= dict.fromkeys(CLOCKED)
         found = json.loads(made.read_text(encoding="utf-8"))

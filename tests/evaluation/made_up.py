@@ -37,7 +37,7 @@ def made_up(
         facts = ArmFacts(
             attack=settings.attack if victim else None,
             defense=settings.defense if arm == "defended" else None,
-            grad_samples=(10 if arm == "defended" and victim == "self" else 1) if victim else None,
+            grad_samples=(10 if arm == "defended" and victim == "own" else 1) if victim else None,
         )
         rows.append(make_row(settings, Arm(arm, lam, victim), facts, ArmStats(played, seconds=1.0)))  # type: ignore[arg-type]
     about = AgentFacts(agent, "0" * 64, Preprocess(), "cpu", 1)

@@ -88,9 +88,9 @@ def test_an_addition_makes_nothing_stale(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 CLEAN = {"random fgsm 0", "original fgsm 0"}
-DEFENDED = {"defended fgsm 0", "matched fgsm 0", "defended-original fgsm 4",
-            "matched-original fgsm 4"}  # fmt: skip
-ATTACKED = {"original fgsm 4", "defended-original fgsm 4", "matched-original fgsm 4"}
+DEFENDED = {"defended fgsm 0", "noise-control fgsm 0", "defended-original fgsm 4",
+            "noise-control-original fgsm 4"}  # fmt: skip
+ATTACKED = {"original fgsm 4", "defended-original fgsm 4", "noise-control-original fgsm 4"}
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ ATTACKED = {"original fgsm 4", "defended-original fgsm 4", "matched-original fgs
         (LOADERS["native"], (CLEAN | DEFENDED | ATTACKED) - {"random fgsm 0"}),
         (ATTACKS["fgsm"], ATTACKED),
         (DEFENSES["sap"], DEFENDED),
-        (DEFENSES["q-noise"], {name for name in DEFENDED if name.startswith("matched")}),
+        (DEFENSES["q-noise"], {name for name in DEFENDED if name.startswith("noise-control")}),
         ("CORE_VERSION", CLEAN | DEFENDED | ATTACKED),
     ],
 )
@@ -121,8 +121,11 @@ def test_the_versions_of_whoever_plays_instead_count(raised: Callable[[object], 
 
 
 def before(task: CellTask) -> dict[str, object]:
-    """A cell's facts as they were before there were versions."""
+    """A cell's facts as they were before there were versions, in the names of that time."""
+    first = {"noise-control": "matched", "own": "self"}
     facts = {name: fact for name, fact in task.manifest.items() if name not in MADE}
+    for name in ("arm", "victim"):
+        facts |= {name: first.get(facts[name], facts[name])} if name in facts else {}
     return facts | {"code": "2fe68044e73eec53"}
 
 
@@ -145,7 +148,7 @@ def restate(store: Store, code: str) -> None:
 
 def test_a_key_of_version_one_is_the_key_of_before() -> None:
     plan = plan_experiment(BANK_HEIST)
-    matched = next(task for task in plan.tasks if task.arm.name == "matched")
+    matched = next(task for task in plan.tasks if task.arm.name == "noise-control")
     for task in plan.tasks:
         assert task.key == cell_key(before(task))
     assert matched.manifest["matched_to"] in {cell_key(before(task)) for task in plan.tasks}

@@ -45,16 +45,16 @@ def test_every_arm_is_there(evaluation: Evaluation) -> None:
         ("random", 0.0, None),
         ("original", 0.0, None),
         ("defended", 0.0, None),
-        ("matched", 0.0, None),
-        ("original", 4.0, "self"),
-        ("defended", 4.0, "self"),
+        ("noise-control", 0.0, None),
+        ("original", 4.0, "own"),
+        ("defended", 4.0, "own"),
         ("defended", 4.0, "original"),
-        ("matched", 4.0, "self"),
-        ("matched", 4.0, "original"),
+        ("noise-control", 4.0, "own"),
+        ("noise-control", 4.0, "original"),
     ]
     assert [(c.lam, c.victim) for c in evaluation.changes] == [
         (0.0, None),
-        (4.0, "self"),
+        (4.0, "own"),
         (4.0, "original"),
     ]
     assert evaluation.complete
@@ -68,6 +68,8 @@ def test_same_seed_same_bits_other_seed_other(evaluation: Evaluation) -> None:
 def test_arms_play_the_same_episodes() -> None:
     """Without an attack or a defence two arms of one agent are the same games."""
     found = run(attack="none", defense="q-noise-0", controls=False, victims=("self",))
+    assert found.settings.victims == ("own",)
+    assert found.row("original", 4.0, "self") is found.row("original", 4.0, "own") is not None
     returns = {(r.returns, r.lengths) for r in found.rows}
     assert len(found.rows) == 4
     assert len(returns) == 1
@@ -75,10 +77,10 @@ def test_arms_play_the_same_episodes() -> None:
 
 def test_what_the_rows_state(evaluation: Evaluation) -> None:
     own, transfer = (
-        evaluation.row("defended", 4.0, "self"),
+        evaluation.row("defended", 4.0, "own"),
         evaluation.row("defended", 4.0, "original"),
     )
-    original, random = evaluation.row("original", 4.0, "self"), evaluation.row("random")
+    original, random = evaluation.row("original", 4.0, "own"), evaluation.row("random")
     assert own is not None and transfer is not None and original is not None and random is not None  # noqa: PT018
     assert (own.defense, own.backward, own.sampler) == ("sap-100", "mask", "exact/2")
     assert (own.grad_samples, original.backward, original.sampler) == (2, None, None)
@@ -96,7 +98,7 @@ def test_the_matched_control_flips_as_often_in_clean_play() -> None:
     """Both see their own games, here the first 60 steps: they agree to 0.15, unmatched noise
     (sigma off by a factor of 3) does not."""
     found = run(lam=0, episodes=8, num_envs=8)
-    defended, matched = found.row("defended"), found.row("matched")
+    defended, matched = found.row("defended"), found.row("noise-control")
     assert defended is not None
     assert matched is not None
     assert defended.self_flip_rate == pytest.approx(matched.self_flip_rate, abs=0.15)
@@ -114,7 +116,7 @@ def test_the_matched_noise_is_set_for_the_mean_over_passes(passes: int) -> None:
     pixels = np.concatenate([pixels] * 16)
     values = run.players.original.q_values(pixels).numpy()
     add_noise_control(run.players, matched_sigma(run.players, values, 0.4))
-    looks = [run.players.agent("matched").act(pixels) for _ in range(2)]
+    looks = [run.players.agent("noise-control").act(pixels) for _ in range(2)]
     # 1,024 frames: a standard error of 0.015; without the correction 4 passes flip 0.3
     assert (looks[0] != looks[1]).mean() == pytest.approx(0.4, abs=0.06)
 
@@ -126,7 +128,7 @@ def test_an_evaluation_abandoned_at_the_start_of_an_attacked_arm_can_be_shown() 
         if isinstance(event, ArmStarted) and event.arm.victim:
             break
     found = run.result()
-    assert (found.rows[-1].victim, found.rows[-1].mean) == ("self", None)
+    assert (found.rows[-1].victim, found.rows[-1].mean) == ("own", None)
     screen = console(force_terminal=False)
     with screen.capture() as shown:
         screen.print(evaluation_report(found))
@@ -224,7 +226,7 @@ def test_an_agent_that_is_random_already_is_played_as_it_is() -> None:
     found = evaluate(
         agent, "BankHeist", lam=4, episodes=1, protocol=replace(SHORT, grad_samples=None)
     )
-    attacked = found.row("original", 4.0, "self")
+    attacked = found.row("original", 4.0, "own")
     assert attacked is not None
     assert (attacked.grad_samples, attacked.defense, attacked.sampler) == (10, "sap-100", "exact/2")
     assert attacked.self_flip_rate
@@ -332,11 +334,11 @@ def test_a_network_that_remembers_is_safe_from_the_arm_beside_it() -> None:
 def test_another_agents_gradient_a_backward_mode_and_a_schedule_from_python() -> None:
     lender = load_agent(nature_network(18))
     found = evaluate(
-        "BankHeist", "BankHeist", lam=4, defense="sap-100", victims=("self", "other"),
+        "BankHeist", "BankHeist", lam=4, defense="sap-100", victims=("own", "other"),
         other=lender, attack_backward="identity", schedule="rate-0.25",
         episodes=1, controls=False, protocol=SHORT,
     )  # fmt: skip
-    own, other = found.row("defended", 4.0, "self"), found.row("defended", 4.0, "other")
+    own, other = found.row("defended", 4.0, "own"), found.row("defended", 4.0, "other")
     assert own is not None
     assert other is not None
     assert own.backward == "identity"

@@ -39,11 +39,11 @@ def healthy() -> list[Row]:
         row("random", 10, 0.0, None),
         row("original", 900, 0.0, None),
         row("defended", 600, 0.0, None),
-        row("original", 400, 1.0, "self", linf_mean=1.0, **GOOD),
-        row("defended", 200, 1.0, "self", linf_mean=1.0, **GOOD),
+        row("original", 400, 1.0, "own", linf_mean=1.0, **GOOD),
+        row("defended", 200, 1.0, "own", linf_mean=1.0, **GOOD),
         row("defended", 300, 1.0, "original", linf_mean=1.0, **GOOD),
-        row("original", 40, 4.0, "self", linf_mean=4.0, **GOOD),
-        row("defended", 20, 4.0, "self", linf_mean=4.0, **GOOD),
+        row("original", 40, 4.0, "own", linf_mean=4.0, **GOOD),
+        row("defended", 20, 4.0, "own", linf_mean=4.0, **GOOD),
         row("defended", 30, 4.0, "original", linf_mean=4.0, **GOOD),
     ]
 
@@ -60,9 +60,9 @@ PLANTED: list[tuple[str, int, Row, str]] = [
     ("zero_gradients", 4, replace(healthy()[4], idle=0.5), "sap-100 at lambda 1, own gradient"),
     ("transfer_stronger", 5, row("defended", 100, 1.0, "original", **GOOD),
      "sap-100 at lambda 1, original's gradient"),
-    ("return_rises", 7, row("defended", 250, 4.0, "self", **GOOD), "sap-100, own gradient"),
+    ("return_rises", 7, row("defended", 250, 4.0, "own", **GOOD), "sap-100, own gradient"),
     ("no_variance", 1, replace(healthy()[1], returns=(900.0,) * 30), "original at lambda 0"),
-    ("too_few_episodes", 4, row("defended", 399.9, 1.0, "self", **GOOD),
+    ("too_few_episodes", 4, row("defended", 399.9, 1.0, "own", **GOOD),
      "change at lambda 1, own gradient"),
 ]  # fmt: skip
 
@@ -92,9 +92,9 @@ def test_rounding_is_checked_on_uint8_only_and_only_where_it_struck() -> None:
 
 def test_an_unbounded_attack_must_reach_the_floor() -> None:
     settings = replace(SETTINGS, lams=(255.0,))
-    rows = [*healthy()[:3], row("original", 300, 255.0, "self", **GOOD)]
+    rows = [*healthy()[:3], row("original", 300, 255.0, "own", **GOOD)]
     assert "floor_not_reached" in [found.check for found in findings(rows, settings)]
-    rows[-1] = row("original", 9, 255.0, "self", **GOOD)
+    rows[-1] = row("original", 9, 255.0, "own", **GOOD)
     assert "floor_not_reached" not in [found.check for found in findings(rows, settings)]
 
 

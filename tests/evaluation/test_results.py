@@ -65,7 +65,7 @@ def test_nan_never_reaches_a_file() -> None:
 
 def test_json_gives_back_what_it_was_made_of(tmp_path: Path) -> None:
     numbers = (-40.5, -60.0, None, -300.0, -400.0, -200.0)
-    change = Change("BankHeist", 0.25, "self", True, *numbers, ("at_floor",), 3.1)
+    change = Change("BankHeist", 0.25, "own", True, *numbers, ("at_floor",), 3.1)
     finding = Finding("weak_attack", "lambda 0.25", "what", "advice")
     written = replace(evaluation(), changes=(change,), checks=(finding,))
     path = tmp_path / "x.json"
@@ -160,5 +160,5 @@ def test_another_layout_is_one_line_that_names_the_file(
 def test_a_verdict_needs_a_difference_and_nothing_against_it(
     low: float | None, high: float | None, flags: tuple[str, ...], verdict: str
 ) -> None:
-    change = Change("Pong", 1.0, "self", True, None, None, None, 7.0, low, high, flags, None)
+    change = Change("Pong", 1.0, "own", True, None, None, None, 7.0, low, high, flags, None)
     assert change.verdict == verdict

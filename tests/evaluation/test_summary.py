@@ -19,7 +19,7 @@ RNG = np.random.default_rng(0)
 SPREAD = RNG.normal(0, 1, 30)
 
 
-def row(arm: str, returns: np.ndarray, *, lam: float = 1.0, victim: str | None = "self") -> Row:
+def row(arm: str, returns: np.ndarray, *, lam: float = 1.0, victim: str | None = "own") -> Row:
     arm_stats = ArmStats(
         [Episode(i, float(r), 10, False) for i, r in enumerate(returns)], seconds=1.0
     )
@@ -36,10 +36,10 @@ def table(
         row("random", random + SPREAD, lam=0.0, victim=None),
         row("original", 800 + 50 * SPREAD, lam=0.0, victim=None),
         row("original", original + 5 * SPREAD),
-        row("defended", own + 5 * SPREAD[::-1], victim="self"),
+        row("defended", own + 5 * SPREAD[::-1], victim="own"),
         row("defended", transfer + 5 * SPREAD[::-1], victim="original"),
-        row("matched", matched + 5 * np.roll(SPREAD, 3), victim="self"),
-        row("matched", matched + 5 * np.roll(SPREAD, 3), victim="original"),
+        row("noise-control", matched + 5 * np.roll(SPREAD, 3), victim="own"),
+        row("noise-control", matched + 5 * np.roll(SPREAD, 3), victim="original"),
     ]
 
 
@@ -49,15 +49,15 @@ def by_victim(rows: list[Row], settings: Settings = SETTINGS) -> dict[str | None
 
 def test_the_headline_is_the_stronger_attack() -> None:
     changes = by_victim(table(original=200, own=500, transfer=300))
-    assert (changes["original"].headline, changes["self"].headline) == (True, False)
+    assert (changes["original"].headline, changes["own"].headline) == (True, False)
     changes = by_victim(table(original=200, own=250, transfer=300))
-    assert (changes["original"].headline, changes["self"].headline) == (False, True)
+    assert (changes["original"].headline, changes["own"].headline) == (False, True)
 
 
 def test_percent_by_hand() -> None:
     rows = table(original=200, own=500, transfer=300)
     original, defended = np.mean(rows[2].returns), np.mean(rows[3].returns)
-    change = by_victim(rows)["self"]
+    change = by_victim(rows)["own"]
     assert change.percent == pytest.approx(100 * (defended - original) / original)
     assert change.ci_low is not None
     assert change.ci_high is not None
@@ -68,37 +68,37 @@ def test_percent_by_hand() -> None:
 
 def test_no_better_than_noise() -> None:
     changes = by_victim(table(original=200, own=500, transfer=500, matched=501))
-    assert changes["self"].flags == ("no_better_than_noise",)
-    assert changes["self"].verdict == "unclear"
-    assert by_victim(table(original=200, own=500, transfer=500, matched=900))["self"].flags == (
+    assert changes["own"].flags == ("no_better_than_noise",)
+    assert changes["own"].verdict == "unclear"
+    assert by_victim(table(original=200, own=500, transfer=500, matched=900))["own"].flags == (
         "no_better_than_noise",
     ), "below the noise is no better either"
 
 
 def test_at_floor_needs_both_players_there() -> None:
-    assert "at_floor" in by_victim(table(original=10, own=10, transfer=300))["self"].flags
-    assert "at_floor" not in by_victim(table(original=10, own=300, transfer=300))["self"].flags
-    assert "at_floor" not in by_victim(table(original=200, own=10, transfer=300))["self"].flags
+    assert "at_floor" in by_victim(table(original=10, own=10, transfer=300))["own"].flags
+    assert "at_floor" not in by_victim(table(original=10, own=300, transfer=300))["own"].flags
+    assert "at_floor" not in by_victim(table(original=200, own=10, transfer=300))["own"].flags
 
 
 def test_a_small_denominator_gives_no_percentage() -> None:
     """5% of 800 - 10 is 39.5."""
-    change = by_victim(table(original=30, own=100, transfer=100))["self"]
+    change = by_victim(table(original=30, own=100, transfer=100))["own"]
     assert (change.percent, change.ci_low, change.ci_high) == (None, None, None)
     assert change.flags[0] == "unstable_denominator"
     assert change.difference == pytest.approx(70.0, abs=1.0)
-    worse = by_victim(table(original=30, own=12, transfer=12, random=-50))["self"]
+    worse = by_victim(table(original=30, own=12, transfer=12, random=-50))["own"]
     assert (worse.percent, worse.verdict) == (None, "harms"), "no percentage hides a loss"
-    assert by_victim(table(original=60, own=100, transfer=100))["self"].percent is not None
+    assert by_victim(table(original=60, own=100, transfer=100))["own"].percent is not None
 
 
 def test_harm_is_called_harm() -> None:
-    assert by_victim(table(original=500, own=300, transfer=300))["self"].verdict == "harms"
+    assert by_victim(table(original=500, own=300, transfer=300))["own"].verdict == "harms"
 
 
 def test_no_controls_is_flagged_and_never_helps() -> None:
-    rows = [r for r in table(original=200, own=500, transfer=500) if r.arm != "matched"]
-    change = by_victim(rows)["self"]
+    rows = [r for r in table(original=200, own=500, transfer=500) if r.arm != "noise-control"]
+    change = by_victim(rows)["own"]
     assert change.flags == ("no_controls",)
     assert change.verdict == "unclear"
 
@@ -107,7 +107,7 @@ def test_without_its_own_gradient_the_defended_player_cannot_be_helped() -> None
     rows = [
         r
         for r in table(original=200, own=500, transfer=500)
-        if r.victim != "self" or r.arm == "original"
+        if r.victim != "own" or r.arm == "original"
     ]
     change = by_victim(rows, replace(SETTINGS, victims=("original",)))["original"]
     assert change.flags == ("weak_attack_only",)
@@ -118,8 +118,8 @@ def test_incomplete_arms_enter_no_change() -> None:
     rows = table(original=200, own=500, transfer=300)
     rows[4] = replace(rows[4], complete=False)
     changes = by_victim(rows)
-    assert set(changes) == {"self"}
-    assert not changes["self"].headline, "the other victim's attack may be the stronger one"
+    assert set(changes) == {"own"}
+    assert not changes["own"].headline, "the other victim's attack may be the stronger one"
     rows[2] = replace(rows[2], complete=False)
     assert by_victim(rows) == {}
 
@@ -134,19 +134,19 @@ def test_pairing_is_by_episode_index() -> None:
 def test_papers_number_stands_only_beside_its_own_setting() -> None:
     rows = table(original=200, own=500, transfer=300)
     changes = by_victim(rows)
-    assert (changes["self"].paper_percent, changes["original"].paper_percent) == (131.7, None)
+    assert (changes["own"].paper_percent, changes["original"].paper_percent) == (131.7, None)
     same = replace(SETTINGS, defense="sap")
-    assert by_victim(rows, same)["self"].paper_percent == 131.7
+    assert by_victim(rows, same)["own"].paper_percent == 131.7
     for other in (
         replace(SETTINGS, attack_options={"objective": "margin"}),
         replace(SETTINGS, defense_options={"backward": "full"}),
         replace(SETTINGS, protocol=Protocol(frames="newest")),
     ):
-        assert by_victim(rows, other)["self"].paper_percent is None
+        assert by_victim(rows, other)["own"].paper_percent is None
     other = replace(SETTINGS, defense="sap-50")
-    assert by_victim(rows, other)["self"].paper_percent is None
+    assert by_victim(rows, other)["own"].paper_percent is None
     other = replace(SETTINGS, attack="pgd")
-    assert by_victim(rows, other)["self"].paper_percent is None
+    assert by_victim(rows, other)["own"].paper_percent is None
 
 
 def test_row_of_equal_returns_has_no_interval_and_says_why() -> None:
@@ -181,7 +181,7 @@ def test_tally_counts_shares_of_steps() -> None:
         Step(pixels, Decision(actions, no, no, np.array([2.0, 3.0]), np.array([1.0, 1.0])))
     )
     made = make_row(
-        replace(SETTINGS, episodes=1), Arm("original", 4.0, "self"), ArmFacts(), arm_stats
+        replace(SETTINGS, episodes=1), Arm("original", 4.0, "own"), ArmFacts(), arm_stats
     )
     assert (made.flip_rate, made.self_flip_rate) == (0.75, 0.5)
     assert (made.linf_max, made.linf_mean, made.change_mean) == (4.0, 2.5, 1.0)
@@ -194,7 +194,7 @@ def test_steps_without_a_measurement_are_no_part_of_the_share() -> None:
     both = np.array([True, True])
     for flipped in (both, None, None, None, ~both):
         arm_stats.add(Step(pixels, Decision(actions, flipped, flipped)))
-    made = make_row(SETTINGS, Arm("defended", 4.0, "self"), ArmFacts(), arm_stats)
+    made = make_row(SETTINGS, Arm("defended", 4.0, "own"), ArmFacts(), arm_stats)
     assert (made.flip_rate, made.self_flip_rate) == (0.5, 0.5)
 
 

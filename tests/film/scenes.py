@@ -9,7 +9,7 @@ from sap_rl.film.games import FilmFacts, Scene, View
 ACTIONS = ("NOOP", "FIRE", "UP", "DOWNLEFTFIRE")
 FACTS = FilmFacts(
     game="BankHeist", agent="BankHeist", players=("original", "sap-100"),
-    victims=("self", "original"), lam=2.0, attack="fgsm", seed=7, episode=3, emulator_seed=123,
+    victims=("own", "original"), lam=2.0, attack="fgsm", seed=7, episode=3, emulator_seed=123,
     actions=ACTIONS, step_seconds=1 / 15,
 )  # fmt: skip
 

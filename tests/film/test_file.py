@@ -160,7 +160,7 @@ def test_the_caption_says_what_is_filmed() -> None:
     ):
         assert words in caption
     assert caption.count("game over") == 1
-    alone = replace(FACTS, players=("original",), victims=("self",))
+    alone = replace(FACTS, players=("original",), victims=("own",))
     one = [replace(scene, views=scene.views[:1]) for scene in scenes(2)]
     assert "sap-100" not in film_caption(one, alone)
     assert film_bytes(one, alone, ".mp4")

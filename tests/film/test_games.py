@@ -18,7 +18,7 @@ from sap_rl.play.arms import Arm
 
 SHORT = Protocol(max_frames=100, grad_samples=2)
 SETTINGS = Settings(
-    "BankHeist", (1.0,), defense="sap-100", victims=("self",), episodes=2, num_envs=1,
+    "BankHeist", (1.0,), defense="sap-100", victims=("own",), episodes=2, num_envs=1,
     controls=False, protocol=SHORT,
 )  # fmt: skip
 
@@ -41,7 +41,7 @@ def test_the_filmed_games_are_the_evaluations(filmed: tuple[FilmedGames, list[Sc
     one = FilmedGames(run.agent, SETTINGS, 1000, episode=0)
     first = list(one.play())
     for place, arm in enumerate(("original", "defended")):
-        row = evaluation.result().row(arm, 1.0, "self")
+        row = evaluation.result().row(arm, 1.0, "own")
         assert row is not None
         views = [found[-1].views[place] for found in (first, scenes)]
         assert row.lengths == tuple(view.steps for view in views)
@@ -152,7 +152,7 @@ def test_without_a_defence_one_game_is_filmed(agent: Agent) -> None:
     [
         ({"lams": (1.0, 2.0)}, "one lambda above 0, got 1, 2"),
         ({"lams": (0.0,)}, "one lambda above 0, got 0"),
-        ({"victims": ("self", "original")}, "one victim, got self, original"),
+        ({"victims": ("own", "original")}, "one victim, got self, original"),
     ],
 )
 def test_what_cannot_be_filmed_is_refused(

@@ -37,9 +37,9 @@ def test_settings_come_back_whole() -> None:
 def test_the_middle_lambda_and_the_stronger_attack_are_filmed(agent: Agent) -> None:
     run = film_of(evaluation((0.25, 1.0, 4.0, 8.0)), agent, 10)
     assert run.facts.lam == 1.0
-    assert run.facts.victims == ("self", "original"), "a fifth less is left there"
+    assert run.facts.victims == ("own", "original"), "a fifth less is left there"
     assert run.steps == 10
-    assert film_of(evaluation((2.0,), victims=("self",)), agent, 10).facts.victims[1] == "self"
+    assert film_of(evaluation((2.0,), victims=("own",)), agent, 10).facts.victims[1] == "own"
     assert film_of(evaluation((2.0,), defense=None), agent, 10).facts.players == ("original",)
 
 
@@ -60,7 +60,7 @@ def test_another_agents_gradient_is_filmed(agent: Agent) -> None:
     lender = load_agent("BankHeist")
     named = {"victims": ["other"], "other": "BankHeist", "other_sha256": lender.sha256}
     run = film_of(rewritten(replace(whole, changes=()), **named), agent, 10)
-    assert run.facts.victims == ("self", "other")
+    assert run.facts.victims == ("own", "other")
     assert run.other is not None
     assert run.other.sha256 == lender.sha256
 

@@ -57,9 +57,9 @@ def heard(games: ArmGames) -> list[list[Any]]:
 CASES: list[tuple[Arm, dict[str, Any]]] = [
     (Arm("random"), {}),
     (CLEAN, {}),
-    (Arm("original", 4.0, "self"), {"attack": "noise"}),
-    (Arm("defended", 4.0, "self"), {"attack": "pgd", "attack_options": {"steps": 1}}),
-    (Arm("matched", 4.0, "original"), {"protocol": replace(SHORT, frames="newest")}),
+    (Arm("original", 4.0, "own"), {"attack": "noise"}),
+    (Arm("defended", 4.0, "own"), {"attack": "pgd", "attack_options": {"steps": 1}}),
+    (Arm("noise-control", 4.0, "original"), {"protocol": replace(SHORT, frames="newest")}),
     (Arm("defended", 4.0, "original"), {"schedule": Schedule("rate", 0.5)}),
 ]
 
@@ -89,7 +89,7 @@ def test_resumed_after_a_block_is_uninterrupted(
 
 
 def test_the_first_block_is_what_is_played_where_there_is_no_other(fleet: Fleet) -> None:
-    arm = Arm("defended", 4.0, "self")
+    arm = Arm("defended", 4.0, "own")
     assert heard(new_games(arm, fleet, range(2))) == heard(new_games(arm, fleet))[:1]
 
 
@@ -110,7 +110,7 @@ def test_a_later_block_has_draws_of_its_own_and_the_same_games(fleet: Fleet) -> 
 def test_a_deterministic_arm_does_not_know_of_blocks(fleet: Fleet) -> None:
     """The same returns, lengths and flips whatever is played together."""
     one = new_run().fleet(1)
-    for arm in (Arm("original"), Arm("original", 1.0, "self")):
+    for arm in (Arm("original"), Arm("original", 1.0, "own")):
         played = [new_games(arm, envs, range(4)) for envs in (fleet, one)]
         for games in played:
             heard(games)
@@ -142,7 +142,7 @@ def test_a_pattern_is_fitted_once_whichever_block_is_played(
     monkeypatch.setattr(frames, "FITTING", 4)
     options = {"attack": "universal", "attack_options": {"steps": 2}}
     run = new_run(**options)
-    arm = Arm("original", 4.0, "self")
+    arm = Arm("original", 4.0, "own")
     run.players.recorded = frames.fitting_frames(run.players, "BankHeist", 4)
     everything = heard(run.games(arm, fleet, range(4)))
     assert len(fits) == 1

@@ -12,7 +12,7 @@ from torch import nn
 
 from sap_rl.agents import Agent
 from sap_rl.atari.protocol import Preprocess, Protocol
-from sap_rl.play.arms import Arm, plan
+from sap_rl.play.arms import Arm, in_first_names, in_todays_names, plan
 from sap_rl.play.noise_control import matching_sigma
 from sap_rl.play.players import AttackedPlayer, Players
 
@@ -44,14 +44,14 @@ def decide(attacked_player: AttackedPlayer, steps: int = 4) -> list[np.ndarray]:
 
 
 def test_plan_lists_clean_arms_then_each_lambda() -> None:
-    arms = plan((4.0, 0.0, 1.0), defended=True, victims=("self", "original"), controls=True)
-    clean = ["random", "original", "defended", "matched"]
+    arms = plan((4.0, 0.0, 1.0), defended=True, victims=("own", "original"), controls=True)
+    clean = ["random", "original", "defended", "noise-control"]
     attacked = [
         "original",
-        "defended-self",
+        "defended-own",
         "defended-original",
-        "matched-self",
-        "matched-original",
+        "noise-control-own",
+        "noise-control-original",
     ]
     assert [(arm.lam, arm.title) for arm in arms] == (
         [(0.0, name) for name in clean]
@@ -61,22 +61,22 @@ def test_plan_lists_clean_arms_then_each_lambda() -> None:
 
 
 def test_plan_without_defence_or_controls() -> None:
-    arms = plan((4.0,), defended=False, victims=("self",), controls=False)
-    assert arms == [Arm("original"), Arm("original", 4.0, "self")]
-    assert plan((0.0,), defended=False, victims=("self",), controls=True) == [
+    arms = plan((4.0,), defended=False, victims=("own",), controls=False)
+    assert arms == [Arm("original"), Arm("original", 4.0, "own")]
+    assert plan((0.0,), defended=False, victims=("own",), controls=True) == [
         Arm("random"),
         Arm("original"),
     ]
 
 
 def test_an_arm_repeats_bit_for_bit() -> None:
-    arm = Arm("defended", 8.0, "self")
+    arm = Arm("defended", 8.0, "own")
     assert np.array_equal(
         decide(players().attacked_player(arm)), decide(players().attacked_player(arm))
     )
 
 
-@pytest.mark.parametrize("victim", ["self", "original"])
+@pytest.mark.parametrize("victim", ["own", "original"])
 def test_the_attacker_never_moves_the_players_draws(victim: str) -> None:
     """Frames are left as they are, so only the player's own stream decides the actions."""
     arm = Arm("defended", 0.0, victim)  # type: ignore[arg-type]
@@ -98,7 +98,7 @@ def test_measuring_never_moves_the_players_draws() -> None:
 
 
 def test_player_flip_probe_and_victim_draw_from_three_streams() -> None:
-    attacked_player = players().attacked_player(Arm("defended", 4.0, "self"))
+    attacked_player = players().attacked_player(Arm("defended", 4.0, "own"))
     assert attacked_player.flip_probe is not None
     assert attacked_player.adversary is not None
     modules = (
@@ -112,25 +112,25 @@ def test_player_flip_probe_and_victim_draw_from_three_streams() -> None:
 def test_the_original_gradient_is_the_undefended_networks() -> None:
     here = players()
     assert here.victim(Arm("defended", 4.0, "original")).module is here.original.module
-    assert here.victim(Arm("defended", 4.0, "self")).module is not here.defended.module  # type: ignore[union-attr]
+    assert here.victim(Arm("defended", 4.0, "own")).module is not here.defended.module  # type: ignore[union-attr]
     shared = dict(here.original.module.named_parameters())
-    for name, parameter in here.victim(Arm("defended", 4.0, "self")).module.named_parameters():
+    for name, parameter in here.victim(Arm("defended", 4.0, "own")).module.named_parameters():
         assert parameter is shared[name.removeprefix("module.")]
 
 
 def test_grad_samples_are_ten_for_a_random_victim_only() -> None:
     here = players()
-    assert here.grad_samples(Arm("defended", 4.0, "self")) == 10
+    assert here.grad_samples(Arm("defended", 4.0, "own")) == 10
     assert here.grad_samples(Arm("defended", 4.0, "original")) == 1
-    assert here.grad_samples(Arm("original", 4.0, "self")) == 1
+    assert here.grad_samples(Arm("original", 4.0, "own")) == 1
     here.protocol = Protocol(grad_samples=3)
-    assert here.grad_samples(Arm("original", 4.0, "self")) == 3
-    assert players(attack="noise").grad_samples(Arm("defended", 4.0, "self")) == 1
+    assert here.grad_samples(Arm("original", 4.0, "own")) == 3
+    assert players(attack="noise").grad_samples(Arm("defended", 4.0, "own")) == 1
 
 
 def test_flips_of_a_deterministic_agent_are_counted_against_the_clean_frame() -> None:
     here = players()
-    attacked_player = here.attacked_player(Arm("original", 40.0, "self"))
+    attacked_player = here.attacked_player(Arm("original", 40.0, "own"))
     pixels = frames(0)
     decision = attacked_player.decide(pixels, np.zeros(5, dtype=np.bool_), np.arange(5))
     assert decision.flipped is not None
@@ -145,7 +145,7 @@ def test_flips_of_a_deterministic_agent_are_counted_against_the_clean_frame() ->
 def test_newest_frame_flips_are_against_the_clean_stack_too() -> None:
     here = players()
     here.protocol = Protocol(frames="newest")
-    attacked_player = here.attacked_player(Arm("original", 60.0, "self"))
+    attacked_player = here.attacked_player(Arm("original", 60.0, "own"))
     for step in range(6):
         pixels = frames(step)
         decision = attacked_player.decide(pixels, np.zeros(5, dtype=np.bool_), np.arange(5))
@@ -173,6 +173,16 @@ def test_flips_of_a_random_agent_are_measured_on_every_eighth_step() -> None:
     assert measured == [step in (0, 8) for step in range(10)]
     assert measured == [decision.self_flipped is not None for decision in found]
     assert all(decision.linf is not None for decision in found), "the referee looks at every step"
+
+
+def test_names_of_earlier_versions_are_read_and_keys_keep_them() -> None:
+    today = {"arm": "noise-control", "victims": ("own", "other"), "agent": "own"}
+    first = {"arm": "matched", "victims": ("self", "other"), "agent": "own"}
+    assert in_first_names({"rows": [today]}) == {"rows": [first]}
+    assert in_todays_names({"rows": [first]}) == {"rows": [today]}
+    assert in_todays_names(today) == today
+    assert Arm("noise-control", 1.0, "own").stream == "matched-self"
+    assert Arm("original", 1.0, "own").stream == "original"
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.2, 0.45])

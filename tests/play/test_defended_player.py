@@ -92,10 +92,13 @@ def test_victim_original_is_the_network_under_the_defence(other: str, defense: s
         assert lender.q_values(pixels).equal(original.q_values(pixels))
     add_noise_control(players, 1e-7)
     torch.testing.assert_close(
-        players.agent("matched").q_values(pixels), expected.q_values(pixels), atol=1e-5, rtol=0
+        players.agent("noise-control").q_values(pixels),
+        expected.q_values(pixels),
+        atol=1e-5,
+        rtol=0,
     )
     assert (
-        players.victim(Arm("matched", 1.0, "original"))
+        players.victim(Arm("noise-control", 1.0, "original"))
         .q_values(pixels)
         .equal(expected.q_values(pixels))
     )
@@ -108,7 +111,7 @@ def test_an_evaluation_compares_the_two_agents(other: str) -> None:
     arms = [(row.arm, row.lam, row.victim) for row in found.rows]
     assert arms == [
         ("random", 0.0, None), ("original", 0.0, None), ("defended", 0.0, None),
-        ("original", 1.0, "self"), ("defended", 1.0, "self"), ("defended", 1.0, "original"),
+        ("original", 1.0, "own"), ("defended", 1.0, "own"), ("defended", 1.0, "original"),
     ]  # fmt: skip  # no noisy control: nobody is noisy
     assert all("no_controls" not in change.flags for change in found.changes)
     assert found.changes[0].paper_percent is None

@@ -59,7 +59,7 @@ def test_a_cast_gives_the_mode_to_the_attacker_alone() -> None:
     players = Players(
         agent, Protocol(), 0, defended=agent.defend("sap-100", seed=1), backward="full"
     )
-    attacked_player = players.attacked_player(Arm("defended", 4.0, "self"))
+    attacked_player = players.attacked_player(Arm("defended", 4.0, "own"))
     assert attacked_player.agent.module.backward == "mask"
     assert attacked_player.adversary is not None
     assert attacked_player.adversary.victim.backward == "full"  # type: ignore[attr-defined]
@@ -77,7 +77,7 @@ def test_another_agents_gradient() -> None:
 
 def test_schedule_and_cost_are_measured() -> None:
     players = Players(small_agent(), Protocol(), 0, schedule=Schedule("random", 0.0))
-    decision = players.attacked_player(Arm("original", 4.0, "self")).decide(
+    decision = players.attacked_player(Arm("original", 4.0, "own")).decide(
         PIXELS, FIRST, np.arange(5)
     )
     assert decision.struck is not None
@@ -87,7 +87,7 @@ def test_schedule_and_cost_are_measured() -> None:
     assert not decision.linf.any()
     assert decision.forward.tolist() == [1.0] * 5, "the look that decides is paid for"
     every = Players(small_agent(), Protocol(), 0)
-    decision = every.attacked_player(Arm("original", 4.0, "self")).decide(
+    decision = every.attacked_player(Arm("original", 4.0, "own")).decide(
         PIXELS, FIRST, np.arange(5)
     )
     assert decision.struck is not None
@@ -99,7 +99,7 @@ def test_schedule_and_cost_are_measured() -> None:
 def test_a_universal_pattern_is_fitted_once_on_recorded_frames() -> None:
     agent = small_agent()
     players = Players(agent, Protocol(), 0, "universal", recorded=PIXELS)
-    adversary = players.attacked_player(Arm("original", 8.0, "self")).adversary
+    adversary = players.attacked_player(Arm("original", 8.0, "own")).adversary
     assert adversary is not None
     seen = [
         adversary.perturb(torch.full((2, 2, 6, 6), v, dtype=torch.uint8), torch.ones(2).bool())

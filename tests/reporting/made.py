@@ -19,9 +19,9 @@ from sap_rl.play.arms import Arm, plan
 from sap_rl.play.rollout import Decision, Episode, Step
 
 VERSIONS = {"python": "3.11.7", "sap-rl": "0.1.0"}
-BASE = {"random": 10.0, "original": 500.0, "defended": 400.0, "matched": 380.0}
+BASE = {"random": 10.0, "original": 500.0, "defended": 400.0, "noise-control": 380.0}
 """Mean clean returns; at lambda l they are divided by 1 + l, a fifth less under `original`."""
-SPREAD = {"random": 1.0, "original": 2.0, "defended": 3.0, "matched": 2.5}
+SPREAD = {"random": 1.0, "original": 2.0, "defended": 3.0, "noise-control": 2.5}
 """Between one episode's return and the next one's."""
 
 
@@ -54,7 +54,7 @@ def incomplete(whole: Evaluation) -> Evaluation:
 
 
 def _facts(s: Settings, arm: Arm) -> ArmFacts:
-    defense = {"defended": s.defense, "matched": "q-noise-0.04"}.get(arm.name)
+    defense = {"defended": s.defense, "noise-control": "q-noise-0.04"}.get(arm.name)
     return ArmFacts(attack=s.attack if arm.victim else None, defense=defense)
 
 

@@ -21,7 +21,8 @@ def test_the_main_job_takes_the_protocols_defaults() -> None:
     assert (request.agent, request.device) == ("BankHeist", "cpu")
     assert (settings.game, settings.lams, settings.defense) == ("BankHeist", (4.0,), "sap-100")
     assert (settings.episodes, settings.seed, settings.controls) == (30, 0, True)
-    assert settings.victims == ("self", "original")
+    assert settings.victims == ("own", "original")
+    assert eval_request(MAIN_JOB | {"victim": "self,original"}).settings == settings
     protocol = settings.protocol
     assert (protocol.epsilon, protocol.max_frames, protocol.sticky_actions) == (0.01, 18_000, 0.0)
     assert (protocol.observation, protocol.frames, protocol.noop_max) == ("float", "all", 30)
@@ -99,7 +100,7 @@ def test_no_defence() -> None:
         ({"max_frames": 10**12}, "max_frames must be at most"),
         ({"attack": "FGMS"}, "choose from fgsm"),
         ({"controls": "yes"}, "controls: cannot use 'yes'"),
-        ({"victim": "slef"}, "unknown victim 'slef'; choose from self"),
+        ({"victim": "onw"}, "unknown victim 'onw'; choose from own"),
         ({"game": "BankHiest"}, "unknown game 'BankHiest'; choose from BankHeist"),
         ({"attack": "pdg"}, "unknown attack 'pdg'; choose from pgd"),
         ({"defense": "sap-x"}, "'x' is not a number"),
@@ -116,7 +117,7 @@ def test_bad_options_are_refused_in_one_line(options: dict[str, Any], message: s
 
 def test_a_film_takes_an_evaluations_options_and_no_others() -> None:
     request = film_request(MAIN_JOB | {"episodes": 30, "threads": 2})
-    assert (request.settings.episodes, request.settings.victims) == (1, ("self",))
+    assert (request.settings.episodes, request.settings.victims) == (1, ("own",))
     with pytest.raises(UsageError, match="unknown option 'atack'; choose from attack"):
         film_request(MAIN_JOB | {"atack": "pgd"})
 

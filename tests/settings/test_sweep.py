@@ -25,7 +25,7 @@ def test_the_papers_table_is_six_games_with_a_line_for_each_that_has_no_agent() 
     settings = request.experiments[0].settings
     assert (settings.lams, settings.episodes, settings.controls) == ((1.0, 2.0, 4.0, 8.0), 30, True)
     assert (settings.attack, settings.defense) == ("fgsm", "sap-100")
-    assert settings.victims == ("self", "original")
+    assert settings.victims == ("own", "original")
 
 
 def test_lists_are_every_combination() -> None:

@@ -38,7 +38,7 @@ from sap_rl.store.store import Store, load_evaluations
 
 SETTINGS = Settings(
     "BankHeist", (0.5,), attack="pgd", attack_options={"steps": 3}, defense="sap-100",
-    defense_options={"skip": ("2",)}, episodes=4, controls=False, victims=("self",),
+    defense_options={"skip": ("2",)}, episodes=4, controls=False, victims=("own",),
     protocol=Protocol(frames="newest"),
 )  # fmt: skip
 PLAYERS: tuple[ArmName, ...] = ("original", "defended")
@@ -46,8 +46,8 @@ ABOUT = AgentFacts("a", "5" * 64, Preprocess(crop=(1, 2, 150, 140)), "cpu", 1)
 ARMS = [
     Arm("original"),
     Arm("defended"),
-    Arm("original", 0.5, "self"),
-    Arm("defended", 0.5, "self"),
+    Arm("original", 0.5, "own"),
+    Arm("defended", 0.5, "own"),
 ]
 FACTS = ArmFacts("pgd", "sap-100", "mask", 10, 1, 0.01, "float32", "exact/2")
 
@@ -598,8 +598,8 @@ def test_export_to_csv_and_parquet(filled: Store, tmp_path: Path) -> None:
     table = parquet.read_table(tmp_path / "x.parquet").to_pylist()
     assert [row["return"] for row in table] == returns
     assert [(row["arm"], row["lambda"], row["victim"]) for row in table[::4]] == [
-        ("original", 0.0, None), ("defended", 0.0, None), ("original", 0.5, "self"),
-        ("defended", 0.5, "self"),
+        ("original", 0.0, None), ("defended", 0.0, None), ("original", 0.5, "own"),
+        ("defended", 0.5, "own"),
     ]  # fmt: skip
     assert table[0]["sampler"] == "exact/2"
 

@@ -40,7 +40,7 @@ def test_an_attack_that_is_fitted_is_looked_at_with_its_frames(
     monkeypatch.setattr(frames, "FITTING", 4)
     universal = replace(SETTINGS, attack="universal", attack_options={"steps": 2})
     clean, attacked = found(universal)
-    assert attacked.task.arm.victim == "self"
+    assert attacked.task.arm.victim == "own"
     assert clean.seconds is not None
     assert attacked.seconds is not None
 

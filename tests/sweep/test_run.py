@@ -89,7 +89,7 @@ def test_a_sweep_in_three_sessions_is_the_evaluation(done: Path, staged: Evaluat
     (found,) = load_evaluations(done)
     assert untimed(found) == staged
     assert found.complete
-    matched = found.row("matched")
+    matched = found.row("noise-control")
     assert matched is not None
     assert matched.defense is not None
     assert matched.defense.startswith("q-noise-0.")
@@ -148,13 +148,13 @@ def test_every_episode_is_told_while_a_cell_is_played(
         ({"episodes": 4}, []),
         ({"num_envs": 3}, []),
         ({"precision": "bfloat16"}, ["random"]),
-        ({"attack": "pgd"}, ["random", "original", "defended", "matched"]),
+        ({"attack": "pgd"}, ["random", "original", "defended", "noise-control"]),
         ({"defense_options": {"sampler": "bernoulli"}}, ["random", "original", "original 4"]),
-        ({"attack_backward": "identity"}, ["random", "original", "defended", "matched"]),
+        ({"attack_backward": "identity"}, ["random", "original", "defended", "noise-control"]),
         ({"protocol": Protocol(max_frames=120, grad_samples=2)}, ["random", "original", "defended",
-                                                                "matched"]),
+                                                                "noise-control"]),
         ({"protocol": Protocol(max_frames=121, grad_samples=1)}, []),
-        ({"lams": (2.0, 4.0)}, ["random", "original", "defended", "matched", "original 4",
+        ({"lams": (2.0, 4.0)}, ["random", "original", "defended", "noise-control", "original 4",
                                 "defended 4", "matched 4"]),
     ],
 )  # fmt: skip

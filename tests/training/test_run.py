@@ -58,7 +58,7 @@ def agents() -> Iterator[list[Agent]]:
             yield None
             mean = 100 + 100 * float(sum(p.detach().mean() for p in agent.module.parameters()))
             games = ArmStats([Episode(0, mean - lam, 10, truncated=False)])
-            yield make_row(plan, Arm("original", lam, "self" if lam else None), ArmFacts(), games)
+            yield make_row(plan, Arm("original", lam, "own" if lam else None), ArmFacts(), games)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(driver, "play_evaluation", play)
@@ -221,7 +221,7 @@ def test_a_checkpoint_of_a_later_version_is_refused(tmp_path: Path) -> None:
 def test_arms_are_told_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clean play first, whichever of two threads is done first."""
     plan = Settings(game="Pong", lams=(2.0,), episodes=1, controls=False)
-    arms = [Arm("original"), Arm("original", 2.0, "self")]
+    arms = [Arm("original"), Arm("original", 2.0, "own")]
     games = ArmStats([Episode(0, 1.0, 10, truncated=False)])
     ends = [ArmEnded(arm, make_row(plan, arm, ArmFacts(), games)) for arm in arms]
     both = SimpleNamespace(arms=arms, play=lambda: reversed(ends))

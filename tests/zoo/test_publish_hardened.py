@@ -86,7 +86,7 @@ def test_an_export_measures_clean_and_attacked_play(run: Path, tmp_path: Path) -
         load_agent(tmp_path / "Hard"), "BankHeist", lam=2.0, episodes=2, controls=False,
         seed=fgsm["seed"], num_envs=2, protocol=Protocol(max_frames=200),
     )  # fmt: skip
-    row = again.row("original", 2.0, "self")
+    row = again.row("original", 2.0, "own")
     assert row is not None
     assert row.mean == pytest.approx(fgsm["mean"], abs=0.01)
     with pytest.raises(UsageError, match="is there already"):

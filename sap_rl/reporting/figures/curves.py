@@ -10,10 +10,8 @@ from typing import Any
 from sap_rl.evaluation.results import Change, Evaluation, Row
 from sap_rl.evaluation.rules import rules_apart, rules_of
 from sap_rl.evaluation.settings import Settings
+from sap_rl.play.arms import gradient_words
 from sap_rl.reporting.tables.text import player_name
-
-GRADIENTS = {"self": "own gradient", "original": "original's gradient", None: ""}
-OTHER = "another's gradient"
 
 
 @dataclass(frozen=True)
@@ -131,9 +129,9 @@ def change_curves(panel: Panel) -> tuple[ChangeCurve, ...]:
 def _curves(evaluation: Evaluation, panel: Panel) -> Iterable[Curve]:
     rows = [row for row in evaluation.rows if row.complete and row.mean is not None]
     place = panel.place(evaluation)
-    for arm in ("random", "original", "defended", "matched"):
+    for arm in ("random", "original", "defended", "noise-control"):
         here = [row for row in rows if row.arm == arm]
-        if not here or (panel.several and arm == "matched"):
+        if not here or (panel.several and arm == "noise-control"):
             continue
         clean = tuple(row for row in here if row.lam == 0)
         attacked = sorted((row for row in here if row.lam > 0), key=lambda row: row.lam)
@@ -151,17 +149,17 @@ def _curves(evaluation: Evaluation, panel: Panel) -> Iterable[Curve]:
 def _label(row: Row, victim: str | None, panel: Panel, evaluation: Evaluation) -> str:
     if row.arm == "random":
         return "random policy"
-    name = "noise" if row.arm == "matched" else player_name(row)
+    name = player_name(row)
     if row.arm == "original":
         return evaluation.agent.name if len(panel.agents) > 1 else name
-    return ", ".join(filter(None, (name, GRADIENTS.get(victim, OTHER))))
+    return f"{name}, {gradient_words(victim)}" if victim else name
 
 
 def _defended_label(evaluation: Evaluation, victim: str, panel: Panel) -> str:
     name = str(evaluation.settings.defense)
     if len(panel.agents) > 1:
         name = f"{evaluation.agent.name} + {name}"
-    return name if victim == "headline" else f"{name}, {GRADIENTS.get(victim, OTHER)}"
+    return name if victim == "headline" else f"{name}, {gradient_words(victim)}"
 
 
 def _told_apart(found: Sequence[Any]) -> list[Any]:

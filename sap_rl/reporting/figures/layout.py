@@ -83,7 +83,7 @@ def look(arm: str, victim: str | None, agent: int, panel: Panel) -> dict[str, An
     """How a line is drawn: colour tells the players, or the agents where there are several."""
     if len(panel.agents) == 1:
         colour, marker = ARM_COLOURS[arm], ARM_MARKERS[arm]
-        hollow = victim not in (None, "self")
+        hollow = victim not in (None, "own")
     else:
         colour = AGENT_COLOURS[agent % len(AGENT_COLOURS)]
         marker = AGENT_MARKERS[agent % len(AGENT_MARKERS)]

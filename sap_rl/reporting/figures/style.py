@@ -14,11 +14,11 @@ BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00",
 )  # fmt: skip
 """Okabe and Ito's colours: they keep apart for every kind of colour vision."""
-ARM_COLOURS = {"original": BLUE, "defended": VERMILLION, "matched": GREEN, "random": FAINT}
+ARM_COLOURS = {"original": BLUE, "defended": VERMILLION, "noise-control": GREEN, "random": FAINT}
 AGENT_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE)
-ARM_MARKERS = {"original": "o", "defended": "s", "matched": "^", "random": ""}
+ARM_MARKERS = {"original": "o", "defended": "s", "noise-control": "^", "random": ""}
 AGENT_MARKERS = "osD^vP"
-VICTIM_LINES = {"self": "-", "original": "--", "other": ":", "headline": "--", None: "-"}
+VICTIM_LINES = {"own": "-", "original": "--", "other": ":", "headline": "--", None: "-"}
 
 COLUMN, PAGE = 3.4, 7.0
 """Widths in inches of a column and of a page of two."""

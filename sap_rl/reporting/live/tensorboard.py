@@ -22,7 +22,7 @@ class TensorBoardWriter:
     """Listens to an evaluation's events.
 
     Scalars `eval/<game>/<arm>/lambda_<x>/return` with the episode's index as step (arms that differ
-    by victim are `defended-self`, `defended-original`); at the end the figure
+    by victim are `defended-own`, `defended-original`); at the end the figure
     `eval/<game>/return_lambda`. Raises UsageError where the package is missing.
     """
 

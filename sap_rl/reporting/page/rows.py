@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from sap_rl.evaluation.code_version import in_versions, told
 from sap_rl.evaluation.results import Evaluation, Row
 from sap_rl.plain import json_line, to_plain
+from sap_rl.play.arms import gradient_words
 from sap_rl.reporting.page.command import repetition
 from sap_rl.reporting.tables.text import (
     DASH,
     Cell,
     flags_text,
     mean_cell,
+    noise_text,
     paper_text,
     percent_cell,
     points_cell,
 )
-
-GRADIENTS = {None: "-", "self": "own", "original": "original's", "other": "another's"}
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,20 @@ def headline(evaluation: Evaluation, attack: str) -> HeadlineGroup:
 def _headline_row(evaluation: Evaluation, lam: float) -> dict[str, Cell]:
     found = {
         "lam": (f"{lam:g}", ""),
-        "original": _whole(evaluation.row("original", lam, "self" if lam else None)),
+        "original": _whole(evaluation.row("original", lam, "own" if lam else None)),
         "random": _whole(evaluation.row("random")),
     }
     change = next((c for c in evaluation.changes if c.headline and c.lam == lam), None)
     if change is None:
-        names = ("defended", "points", "change", "paper", "verdict", "flags", "matched")
+        names = ("defended", "points", "change", "paper", "verdict", "flags", "noise-control")
         return found | dict.fromkeys(names, DASH)
-    gradient = f"{GRADIENTS.get(change.victim, str(change.victim))} gradient"
     return found | {
         "defended": _whole(evaluation.row("defended", lam, change.victim)),
-        "matched": _whole(evaluation.row("matched", lam, change.victim)),
+        "noise-control": _whole(evaluation.row("noise-control", lam, change.victim)),
         "points": points_cell(change),
         "change": percent_cell(change),
         "paper": (paper_text(change), ""),
-        "verdict": (change.verdict, gradient if change.victim else ""),
+        "verdict": (change.verdict, gradient_words(change.victim) if change.victim else ""),
         "flags": (flags_text(change.flags), ""),
     }
 
@@ -147,6 +146,8 @@ def _settings_pairs(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
     if settings.attack_backward:
         yield "attack backward", settings.attack_backward
     yield "schedule", _plain(to_plain(settings.schedule))
+    if sigma := noise_text(evaluation.rows):
+        yield "noise of the noise control", sigma
 
 
 def _whole(row: Row | None) -> Cell:

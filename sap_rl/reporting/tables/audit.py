@@ -26,7 +26,7 @@ SHOWN = 6
 SHORTER = {"cross-entropy": "ce", "worst-action": "worst"}
 """Objectives as the card's narrow columns call them."""
 
-PLAYERS = ("original", "defended", "matched")
+PLAYERS = ("original", "defended", "noise-control")
 
 
 def audit_report(card: AuditCard) -> RenderableType:
@@ -168,7 +168,7 @@ def _notes(card: AuditCard) -> Iterator[str]:
         "original's clean action values. xN: passes per gradient. original: its gradient. CVaR: "
         "mean of the worst fifth of the episodes. paper: under FGSM as in the paper."
     )
-    if "matched" in card.kinds:
+    if "noise-control" in card.kinds:
         yield (
             "noise: the original with Gaussian noise on Q that flips as often on clean frames; it "
             "meets what the original meets, by the original's gradient."
@@ -184,7 +184,7 @@ def short_title(title: str) -> str:
 
 
 def _player(card: AuditCard, player: str) -> str:
-    if player == "matched":
+    if player == "noise-control":
         sigma = card.facts.sigma
         return "noise" if sigma is None else f"noise {sigma:.3g}"
     if player != "defended":

@@ -66,7 +66,7 @@ def _cells(cells: Sequence[ComparedCell]) -> RenderableType:
         table.add_row(
             *([name.game] if games else []),
             f"{name.lam:g}",
-            name.player.replace("matched to", "noise for"),
+            name.player,
             _attack(name),
             number_text(cell.a),
             number_text(cell.b),
@@ -79,11 +79,7 @@ def _cells(cells: Sequence[ComparedCell]) -> RenderableType:
 
 
 def _attack(name: CellName) -> str:
-    return f"{name.attack}/{_short(name.victim)}" if name.attack else "-"
-
-
-def _short(victim: str) -> str:
-    return {"self": "own", "original": "orig"}.get(victim, victim)
+    return f"{name.attack}/{name.victim.replace('original', 'orig')}" if name.attack else "-"
 
 
 def _comparison_notes(found: Comparison) -> Iterator[str]:

@@ -26,7 +26,7 @@ from sap_rl.reporting.tables.flags import (
     SEVERAL_LOOKS,
     flag_marks,
 )
-from sap_rl.reporting.tables.text import number_text, signed_text
+from sap_rl.reporting.tables.text import noise_text, number_text, signed_text
 from sap_rl.zoo.score import Check, likely_causes
 
 WIDTH = 80
@@ -171,8 +171,11 @@ def _notes(evaluation: Evaluation) -> Iterable[str]:
                 f"Perturbation as the referee measured it: at most {largest:.4g} pixels, "
                 f"{min(change):.2f} to {max(change):.2f} per pixel on average."
             )
-    if any(row.arm == "matched" for row in rows):
-        yield "noise: the original with Gaussian noise on Q that flips as often in clean play."
+    if sigma := noise_text(rows):
+        yield (
+            f"noise control: the original with Gaussian noise of {sigma} on Q that flips as often "
+            "in clean play."
+        )
     samples = {row.grad_samples for row in rows if row.grad_samples}
     if samples:
         yield f"Gradients average {' or '.join(map(str, sorted(samples)))} pass(es) per step."

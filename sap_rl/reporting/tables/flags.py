@@ -17,7 +17,7 @@ FLAGS = {
     "no_variance": "all returns are equal, so there is no interval",
     "degenerate_bootstrap": "the bootstrap has no interval here; compare the returns",
     "too_few_episodes": "one episode has no interval",
-    "no_controls": "the random and matched controls were not played: no claim can be made",
+    "no_controls": "random and the noise control were not played: no claim can be made",
 }
 """Flag -> its meaning; a verdict `helps` needs a change without any but `unstable_denominator`."""
 

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sap_rl.compare.matrix import MatrixGame
+from sap_rl.play.arms import gradient_words
 from sap_rl.reporting.tables.evaluation import plain_table
 from sap_rl.reporting.tables.flags import LOOKED, ONE_NETWORK
 from sap_rl.reporting.tables.text import interval_text, number_text, percent_text
@@ -35,8 +36,7 @@ def _matrix_game(matrix_game: MatrixGame) -> Iterator[RenderableType]:
         yield _matrix(matrix_game, first)
     for number, attack in enumerate(played.attacks):
         kind, _, victim = attack.rpartition("/")
-        whose = {"self": "the player's own", "original": "the undefended network's"}
-        yield Text(f"{_letter(number)}: {kind} on {whose.get(victim, victim)} gradient")
+        yield Text(f"{_letter(number)}: {kind} on {gradient_words(victim)}")
     yield from (Text(line) for line in _findings(matrix_game))
 
 

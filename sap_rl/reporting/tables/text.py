@@ -47,14 +47,21 @@ def change_text(change: Change) -> str:
 
 def player_name(row: Row) -> str:
     """How a table calls the player of a row."""
-    if row.arm == "matched":
-        return f"noise {float((row.defense or '').removeprefix(f'{NOISE_CONTROL}-')):.3g}"
+    if row.arm == "noise-control":
+        return "noise control"
     return defended_name(row.defense, row.game) if row.defense else row.arm
+
+
+def noise_text(rows: Sequence[Row]) -> str:
+    """The standard deviation of the noise control's noise on Q; empty where it did not play."""
+    control = next((row for row in rows if row.arm == "noise-control"), None)
+    spelled = control.defense if control is not None else None
+    return f"{float(spelled.removeprefix(f'{NOISE_CONTROL}-')):.3g}" if spelled else ""
 
 
 def victim_text(victim: str | None) -> str:
     """Whose gradient the attacker uses; a dash in clean play."""
-    return {None: "-", "self": "own"}.get(victim, str(victim))
+    return victim or "-"
 
 
 def mean_cell(row: Row | None) -> Cell:

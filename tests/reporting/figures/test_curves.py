@@ -18,13 +18,13 @@ def test_a_single_evaluation_has_a_line_per_arm_and_victim() -> None:
     found = {curve.label: curve for curve in curves(panel)}
     assert list(found) == [
         "random policy", "original", "sap-100, own gradient", "sap-100, original's gradient",
-        "noise, own gradient", "noise, original's gradient",
+        "noise control, own gradient", "noise control, original's gradient",
     ]  # fmt: skip
     assert [row.lam for row in found["random policy"].rows] == [0.0]
     for label, name, victim in (
-        ("original", "original", "self"),
+        ("original", "original", "own"),
         ("sap-100, original's gradient", "defended", "original"),
-        ("noise, own gradient", "matched", "self"),
+        ("noise control, own gradient", "noise-control", "own"),
     ):
         rows = found[label].rows
         assert [row.lam for row in rows] == [0.0, 0.25, 1.0, 4.0]
@@ -82,15 +82,15 @@ def test_lines_of_one_name_get_numbers() -> None:
 
 def test_rows_without_a_mean_are_no_points() -> None:
     whole = evaluation((1.0,))
-    rows = [replace(row, mean=None) if row.arm == "matched" else row for row in whole.rows]
+    rows = [replace(row, mean=None) if row.arm == "noise-control" else row for row in whole.rows]
     (panel,) = panels([replace(whole, rows=tuple(rows))])
-    assert not any(curve.arm == "matched" for curve in curves(panel))
+    assert not any(curve.arm == "noise-control" for curve in curves(panel))
 
 
 def test_incomplete_arms_are_no_points() -> None:
     """Ctrl-C in the middle of an arm leaves a mean of the episodes that ended first."""
     whole = evaluation((1.0,))
-    unfinished = [("matched", 1.0, "self"), ("original", 1.0, "self"), ("random", 0.0, None)]
+    unfinished = [("noise-control", 1.0, "own"), ("original", 1.0, "own"), ("random", 0.0, None)]
     rows = [
         replace(row, complete=(row.arm, row.lam, row.victim) not in unfinished)
         for row in whole.rows

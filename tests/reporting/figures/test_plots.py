@@ -53,7 +53,7 @@ def test_every_attacked_mean_is_a_point_of_its_line() -> None:
             wanted = [[math.log2(row.lam), row.mean] for row in curve.rows if row.lam]
             np.testing.assert_allclose(lines.pop(curve.label), wanted)
     assert not lines
-    for arm in ("original", "defended", "matched"):
+    for arm in ("original", "defended", "noise-control"):
         row = whole.row(arm)
         assert row is not None
         assert [[-3.0, row.mean]] in unnamed(axes), f"the clean point of {arm}"
@@ -63,7 +63,7 @@ def test_every_attacked_mean_is_a_point_of_its_line() -> None:
 def test_bands_are_the_intervals() -> None:
     whole = evaluation()
     axes = return_figure(panels([whole])).axes[0]
-    row = whole.row("original", 1.0, "self")
+    row = whole.row("original", 1.0, "own")
     assert row is not None
     corners = [path.vertices.tolist() for band in axes.collections for path in band.get_paths()]
     assert any([0.0, row.ci_low] in band and [0.0, row.ci_high] in band for band in corners)
@@ -71,7 +71,7 @@ def test_bands_are_the_intervals() -> None:
 
 def test_a_point_without_neighbours_has_a_bar_instead_of_a_band() -> None:
     whole = evaluation((1.0,))
-    row = whole.row("original", 1.0, "self")
+    row = whole.row("original", 1.0, "own")
     assert row is not None
     axes = return_figure(panels([whole])).axes[0]
     assert [[0.0, row.ci_low], [0.0, row.ci_high]] in unnamed(axes)
@@ -79,11 +79,11 @@ def test_a_point_without_neighbours_has_a_bar_instead_of_a_band() -> None:
 
 def test_an_interval_that_is_missing_breaks_the_band() -> None:
     """All returns equal at lambda 1: no interval there, the others stand alone."""
-    arm = Arm("original", 1.0, "self")
+    arm = Arm("original", 1.0, "own")
     whole = evaluation(brought={arm: [7.0] * 4}, defense=None)
     axes = return_figure(panels([whole])).axes[0]
     for lam in (0.25, 4.0):
-        row = whole.row("original", lam, "self")
+        row = whole.row("original", lam, "own")
         assert row is not None
         x = math.log2(lam)
         assert [[x, row.ci_low], [x, row.ci_high]] in unnamed(axes)
@@ -124,7 +124,7 @@ def test_published_percentages_off_the_axis_are_arrows_with_their_number() -> No
 
 
 def test_where_nothing_is_left_a_cross_stands_instead_of_a_percentage() -> None:
-    gone = {Arm("original", 4.0, "self"): [0.0, 1.0, 0.0, 1.0]}
+    gone = {Arm("original", 4.0, "own"): [0.0, 1.0, 0.0, 1.0]}
     whole = evaluation(brought=gone)
     assert all(change.percent is None for change in whole.changes if change.lam == 4)
     axes = change_figure(panels([whole])).axes[0]

@@ -13,7 +13,7 @@ from sap_rl.play.arms import Arm
 from sap_rl.play.rollout import Episode
 from sap_rl.reporting.live.bars import ProgressBar
 
-ARM = Arm("defended", 4.0, "self")
+ARM = Arm("defended", 4.0, "own")
 SETTINGS = Settings("BankHeist", (4.0,), defense="sap-100", episodes=2)
 
 
@@ -35,12 +35,12 @@ def listen(*, terminal: bool) -> str:
 
 def test_a_line_per_finished_arm_where_nobody_watches() -> None:
     assert listen(terminal=False) == (
-        "[1/1] defended-self at lambda 4: return 5.0 over 2 episodes, 2 s\n"
+        "[1/1] defended-own at lambda 4: return 5.0 over 2 episodes, 2 s\n"
     )
 
 
 def test_a_live_bar_with_the_arm_and_its_speed_on_a_terminal() -> None:
     shown = listen(terminal=True)
-    assert "defended-self at lambda 4" in shown
+    assert "defended-own at lambda 4" in shown
     assert "250 steps/s" in shown
     assert "[1/1]" not in shown

@@ -25,7 +25,7 @@ from sap_rl.sweep.worker import CellProgress
 SETTINGS = Settings("BankHeist", (4.0,), defense="sap-100", episodes=2, seed=5)
 EXPERIMENT = Experiment("BankHeist", SETTINGS)
 CLEAN = CellTask(EXPERIMENT, Arm("original"), "key-clean", 0, 2, {})
-ATTACKED = CellTask(EXPERIMENT, Arm("defended", 4.0, "self"), "key-attacked", 0, 2, {})
+ATTACKED = CellTask(EXPERIMENT, Arm("defended", 4.0, "own"), "key-attacked", 0, 2, {})
 EPISODES = [Episode(0, 10.0, 5, False), Episode(1, 30.0, 5, False)]
 
 
@@ -111,8 +111,8 @@ def test_tensorboard_shows_returns_as_they_come_and_hparams(tmp_path: Path) -> N
     )
     from sap_rl.reporting.live.tensorboard import SweepWriter
 
-    silent = CellTask(EXPERIMENT, Arm("defended", 2.0, "self"), "key-silent", 0, 2, {})
-    later = CellTask(EXPERIMENT, Arm("original", 2.0, "self"), "key-block", 2, 4, {})
+    silent = CellTask(EXPERIMENT, Arm("defended", 2.0, "own"), "key-silent", 0, 2, {})
+    later = CellTask(EXPERIMENT, Arm("original", 2.0, "own"), "key-block", 2, 4, {})
     told = CellProgress(later, 1, 9, 2.0, (Episode(3, 30.0, 5, False),))
     writer = SweepWriter(tmp_path)
     for event in (*events(), ended(silent), told, told, ended(later)):
@@ -127,10 +127,10 @@ def test_tensorboard_shows_returns_as_they_come_and_hparams(tmp_path: Path) -> N
         return found
 
     returns = read(tmp_path / "BankHeist_sap-100_fgsm_seed_5")
-    for arm in ("original/lambda_0", "defended-self/lambda_4"):
+    for arm in ("original/lambda_0", "defended-own/lambda_4"):
         scalars = returns.Scalars(f"eval/BankHeist/{arm}/return")
         assert [(s.step, s.value) for s in scalars] == [(0, 10.0), (1, 30.0)]
-    late = returns.Scalars("eval/BankHeist/defended-self/lambda_2/return")
+    late = returns.Scalars("eval/BankHeist/defended-own/lambda_2/return")
     assert [(s.step, s.value) for s in late] == [(0, 10.0), (1, 30.0)], "none was told while played"
     block = returns.Scalars("eval/BankHeist/original/lambda_2/return")
     assert sorted((s.step, s.value) for s in block) == [(2, 10.0), (3, 30.0)], "each once"
@@ -138,7 +138,7 @@ def test_tensorboard_shows_returns_as_they_come_and_hparams(tmp_path: Path) -> N
     assert [s.value for s in cell.Scalars("cell/return")] == [20.0]
     plugin = cell.summary_metadata["_hparams_/session_start_info"].plugin_data
     assert plugin.plugin_name == "hparams"
-    for text in (b"defended-self", b"sap-100", b"fgsm", b"lambda"):
+    for text in (b"defended-own", b"sap-100", b"fgsm", b"lambda"):
         assert text in plugin.content
     assert read(tmp_path / "cells" / "key-clean").Tags()["scalars"] == [
         "cell/return", "cell/normalised"

@@ -70,14 +70,14 @@ def test_it_gives_the_same_settings(settings: dict[str, Any]) -> None:
 
 def test_an_agent_whose_name_is_not_recorded_is_left_to_the_reader() -> None:
     whole = evaluation((1.0,))
-    other = rewritten(whole, victims=["self", "other"])
-    assert "--victim self,OTHER" in eval_command(other)
+    other = rewritten(whole, victims=["own", "other"])
+    assert "--victim own,OTHER" in eval_command(other)
     named = rewritten(other, other="Assault")
-    assert "--victim self,Assault" in eval_command(named)
+    assert "--victim own,Assault" in eval_command(named)
 
 
 def test_the_agents_file_and_how_it_was_read_are_in_the_command() -> None:
-    whole = evaluation((1.0,), victims=("self", "other"))
+    whole = evaluation((1.0,), victims=("own", "other"))
     entries = {"scale": "pixels", "crop": [34, 0, 160, 160], "full_action_space": True,
                "sticky_actions": 0.1234567}  # fmt: skip
     loading = {"format": "sb3", "preprocess": entries}
@@ -87,10 +87,10 @@ def test_the_agents_file_and_how_it_was_read_are_in_the_command() -> None:
     said, command = repetition(evaluation_from_json(whole.to_json()))
     assert said == "Repeat it with"
     assert command is not None
-    request = eval_request(parsed(command) | {"victim": "self"})
+    request = eval_request(parsed(command) | {"victim": "own"})
     assert (request.agent, request.loading["format"]) == ("/x/BankHeist.pt", "sb3")
     assert request.loading["preprocess"] == entries | {"crop": (34, 0, 160, 160)}
-    assert "--victim self,/y/BankHeist" in command
+    assert "--victim own,/y/BankHeist" in command
 
 
 def test_an_agent_of_unknown_origin_is_not_passed_off_as_the_shipped_one() -> None:

@@ -124,7 +124,7 @@ def test_two_games_are_put_together_after_the_headline(plain: Reader) -> None:
 
 def test_flags_are_words_and_explained() -> None:
     floor = [9.0, 11.0, 10.0, 12.0]
-    arms = [Arm("original", 4.0, "self"), Arm("defended", 4.0, "self")]
+    arms = [Arm("original", 4.0, "own"), Arm("defended", 4.0, "own")]
     arms += [Arm("defended", 4.0, "original")]
     found = page(evaluation(brought=dict.fromkeys(arms, floor)))
     last = found.tables[0][-1]
@@ -277,9 +277,7 @@ def test_a_page_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         page(evaluation((1.0,)))
 
 
-@pytest.mark.parametrize(
-    "options", [{"defense": None}, {"controls": False}, {"victims": ("self",)}]
-)
+@pytest.mark.parametrize("options", [{"defense": None}, {"controls": False}, {"victims": ("own",)}])
 def test_other_evaluations_make_pages_too(options: dict[str, Any]) -> None:
     found = page(evaluation((1.0,), **options))
     assert not re.search(r"\bNone\b(?! of the checks)|\bnan\b", found.text.split("Provenance")[0])

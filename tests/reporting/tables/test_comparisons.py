@@ -16,8 +16,8 @@ LUCK = np.random.default_rng(0).normal(0, 10, 12)
 
 def played_by(agent: str) -> Evaluation:
     cells = {
-        ("original", 1.0, "self"): 50 + LUCK,
-        ("defended", 1.0, "self"): 80 + LUCK[::-1],
+        ("original", 1.0, "own"): 50 + LUCK,
+        ("defended", 1.0, "own"): 80 + LUCK[::-1],
     }
     return made_up(cells, agent=agent)
 

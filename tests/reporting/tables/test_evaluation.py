@@ -136,7 +136,10 @@ def test_the_share_of_truncated_episodes_is_printed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("defense", "name"), [("q-noise-0.0396", "noise 0.0396"), ("q-noise-5e-05", "noise 5e-05")]
+    ("defense", "sigma"), [("q-noise-0.0396", "0.0396"), ("q-noise-5e-05", "5e-05")]
 )
-def test_the_noise_of_the_matched_control_is_named(defense: str, name: str) -> None:
-    assert player_name(replace(ROW, arm="matched", defense=defense)) == name
+def test_the_noise_of_the_noise_control_is_said(defense: str, sigma: str) -> None:
+    row = replace(ROW, arm="noise-control", defense=defense)
+    assert player_name(row) == "noise control"
+    text = " ".join(show(of(row)).split())
+    assert f"noise control: the original with Gaussian noise of {sigma} on Q" in text
