@@ -18,7 +18,6 @@ from sap_rl.evaluation.facts import Origin
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.evaluation.settings import Settings
-from sap_rl.networks import Precision
 from sap_rl.play.arms import Victim, todays_name
 from sap_rl.schema import documented, options_of
 from sap_rl.training.harden.run import Hardening
@@ -49,7 +48,7 @@ def evaluate(
     num_envs: int | None = Settings.num_envs,
     seed: int = Settings.seed,
     controls: bool = Settings.controls,
-    precision: Precision = Settings.precision,
+    precision: str = Settings.precision,
     protocol: Protocol | None = None,
 ) -> Evaluation:
     """Play every arm and report returns, intervals, changes and flags.

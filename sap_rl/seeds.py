@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-RENAMED = {"noise-control": "matched", "own": "self"}
-"""Arms and victims that had another name first: their streams, and keys of cells, are of that."""
+from sap_rl.versions import RENAMED
 
 
 def stream_seed(seed: int, *path: str | int) -> int:

@@ -14,3 +14,7 @@ class Versioned(Protocol):
 
     @property
     def version(self) -> int: ...
+
+
+RENAMED = {"noise-control": "matched", "own": "self"}
+"""Arms and victims that had another name first: their streams, and keys of cells, are of that."""

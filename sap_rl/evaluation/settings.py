@@ -62,7 +62,9 @@ Defence = Annotated[
     Option("sap-100 (any sap-K), q-noise-S, agent:NAME for another agent in its place, or none"),
 ]
 Seed = Annotated[int, Option("everything random follows from it")]
-Precision = Annotated[networks.Precision, Option("in which networks compute")]
+Precision = Annotated[
+    str, Option("in which networks compute", choices=get_args(networks.Precision))
+]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sap_rl.seeds import RENAMED
+from sap_rl.versions import RENAMED
 
 ArmName = Literal["original", "defended", "random", "noise-control"]
 Victim = Literal["own", "original", "other"]
