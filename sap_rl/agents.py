@@ -36,7 +36,7 @@ Transform = Callable[[Tensor], Tensor]
 __all__ = ["Agent", "find_agent", "load_agent", "shipped_agents"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Agent:
     """A Q-network that plays pixels.
 
@@ -63,6 +63,12 @@ class Agent:
     explorer: np.random.Generator = field(
         default_factory=lambda: _explorer(), repr=False, compare=False
     )
+
+    def __repr__(self) -> str:
+        said = [self.name, *([f"plays {self.game}"] if self.game else [])]
+        said += [self.kind or type(self.module).__name__, f"{self.num_actions} actions"]
+        said += [f"behind {self.defense}"] if self.defense else []
+        return f"Agent({', '.join(said)})"
 
     def q_values(self, pixels: np.ndarray | Tensor) -> QValues:
         """Action values [B, A] of frames [B, K, H, W] in 0..255, uint8 or float32.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,16 @@ from torch import nn
 
 from sap_rl.agents import Agent, load_agent
 from sap_rl.atari.games import canonical_game
-from sap_rl.atari.protocol import Protocol
+from sap_rl.atari.protocol import Frames, Observation, Protocol
 from sap_rl.attacks.schedule import Schedule, parse_schedule
 from sap_rl.defenses.names import Backward
 from sap_rl.evaluation.facts import Origin
 from sap_rl.evaluation.results import Evaluation
-from sap_rl.evaluation.run import EvaluationRun
+from sap_rl.evaluation.run import EvaluationRun, Event
 from sap_rl.evaluation.settings import Settings
 from sap_rl.play.arms import Victim, todays_name
+from sap_rl.reporting.live.bars import ProgressBar
+from sap_rl.reporting.tables.evaluation import console
 from sap_rl.schema import documented, options_of
 from sap_rl.training.harden.run import Hardening
 from sap_rl.training.harden.settings import HardenSettings, asked
@@ -30,9 +33,11 @@ from sap_rl.training.harden.settings import HardenSettings, asked
     lam=f"{options_of(Settings)['lams'].line}",
     victims="whose gradient is used on the defended agent, of own, original, other [both]",
     other="the agent behind victim `other`, an Agent or what `load_agent` takes",
+    progress="true for a bar and the means so far, or a function that is given every event [false]",
+    **{name: option.line for name, option in options_of(Protocol).items()},
 )
 def evaluate(
-    agent: Agent | str,
+    agent: Agent | str | Path | nn.Module,
     game: str,
     *,
     lam: float | Sequence[float],
@@ -41,7 +46,7 @@ def evaluate(
     defense: str | None = Settings.defense,
     defense_options: dict[str, Any] | None = None,
     victims: tuple[Victim, ...] = Settings.victims,
-    other: Agent | str | None = None,
+    other: Agent | str | Path | nn.Module | None = None,
     attack_backward: Backward | None = Settings.attack_backward,
     schedule: Schedule | str = Settings.schedule,
     episodes: int = Settings.episodes,
@@ -49,12 +54,25 @@ def evaluate(
     seed: int = Settings.seed,
     controls: bool = Settings.controls,
     precision: str = Settings.precision,
+    max_frames: int | None = None,
+    epsilon: float | None = None,
+    observation: Observation | None = None,
+    frames: Frames | None = None,
+    grad_samples: int | None = None,
+    policy_samples: int | None = None,
     protocol: Protocol | None = None,
+    progress: bool | Callable[[Event], object] = False,
 ) -> Evaluation:
     """Play every arm and report returns, intervals, changes and flags.
 
-    Raises UsageError in one line for anything unusable.
+    The rules of play (max_frames to policy_samples) win over those of `protocol`. Raises UsageError
+    in one line for anything unusable.
     """
+    said = {
+        "max_frames": max_frames, "epsilon": epsilon, "observation": observation, "frames": frames,
+        "grad_samples": grad_samples, "policy_samples": policy_samples,
+    }  # fmt: skip
+    rules: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
     settings = Settings(
         game=canonical_game(game),
         lams=(float(lam),) if isinstance(lam, int | float) else tuple(float(v) for v in lam),
@@ -70,15 +88,29 @@ def evaluate(
         seed=seed,
         controls=controls,
         precision=precision,
-        protocol=protocol or Protocol(),
+        protocol=replace(protocol or Protocol(), **rules),
     )
     origin = Origin(_ref(agent), other=_ref(other))
     game = settings.game
     lender = None if other is None else _agent(other, game)
     run = EvaluationRun(_agent(agent, game), settings, lender, origin=origin)
-    for _ in run.play():
-        pass
+    with _watched(run, progress) as watch:
+        for event in run.play():
+            watch(event)
     return run.result()
+
+
+@contextmanager
+def _watched(
+    run: EvaluationRun, progress: bool | Callable[[Event], object]
+) -> Iterator[Callable[[Event], object]]:
+    """What is told of every event while the block lasts."""
+    if progress is True:
+        bar = ProgressBar(run.arms, run.settings.episodes, console(stderr=True))
+        with bar:
+            yield bar
+    else:
+        yield progress or (lambda _: None)
 
 
 def harden(
@@ -109,9 +141,9 @@ def harden(
     return hardening.agent()
 
 
-def _ref(given: Agent | str | None) -> str | None:
-    return given if isinstance(given, str) else None
+def _ref(given: Agent | str | Path | nn.Module | None) -> str | None:
+    return str(given) if isinstance(given, str | Path) else None
 
 
-def _agent(given: Agent | str, game: str) -> Agent:
-    return load_agent(given, game=game) if isinstance(given, str) else given
+def _agent(given: Agent | str | Path | nn.Module, game: str) -> Agent:
+    return given if isinstance(given, Agent) else load_agent(given, game=game)

@@ -6,6 +6,7 @@ from importlib import import_module
 
 from sap_rl.errors import UsageError
 
+DATAFRAMES = ("pandas",)
 FIGURES = ("matplotlib.figure",)
 FILMS = ("av", "matplotlib", "PIL.Image")
 PAGES = ("jinja2", *FIGURES)

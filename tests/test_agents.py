@@ -186,3 +186,8 @@ def test_a_module_is_an_agent(network: nn.Module, pixels: np.ndarray) -> None:
     torch.testing.assert_close(small.q_values(obs), expected, rtol=0, atol=1e-6)
     assert small.predict(np.moveaxis(obs, 1, -1))[0].tolist() == [1, 2]
     assert small.predict(obs, deterministic=False)[0].shape == (2,)
+
+
+def test_an_agents_repr_is_one_line(agent: Agent) -> None:
+    assert repr(agent) == "Agent(BankHeist, plays BankHeist, nature, 18 actions)"
+    assert repr(agent.defend("sap-100")).endswith(", behind sap-100)")

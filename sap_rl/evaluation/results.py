@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.facts import AgentFacts, Made
 from sap_rl.evaluation.record import file_layout, value_layout
 from sap_rl.evaluation.settings import Settings
+from sap_rl.files import write_atomically
 from sap_rl.plain import from_plain, json_object, read_json, to_plain
 from sap_rl.play.arms import todays_name
 from sap_rl.statistics import LEVEL
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -104,12 +110,12 @@ class Change:
         return "harms" if below else "unclear"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """Everything about one evaluation, enough to repeat it.
 
     settings: as it was played, `num_envs` always said; arms: how many were planned; checks: why not
-    to trust it.
+    to trust it. `print` shows the table of the command line, a notebook a styled one.
     """
 
     settings: Settings
@@ -139,6 +145,48 @@ class Evaluation:
                 return row
         return None
 
+    def __repr__(self) -> str:
+        state = "" if self.complete else ", incomplete"
+        lams = ", ".join(f"{lam:g}" for lam in self.settings.lams)
+        return (
+            f"Evaluation({self.settings.game}, lambda {lams}, {self.arms} arms of "
+            f"{self.settings.episodes} episodes{state})"
+        )
+
+    def __str__(self) -> str:
+        return str(_shown("as_text", self))
+
+    def _repr_html_(self) -> str:
+        return str(_shown("as_html", self))
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """A row per arm: who played under which attack, means, intervals, rates, flags.
+
+        Needs pandas, which the extra `report` brings; UsageError where it is missing.
+        """
+        return _shown("as_dataframe", self)
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write the rows of `to_dataframe` to a file; UsageError where it cannot be written."""
+        write_atomically(Path(path), _shown("as_csv", self))
+
+    def plot(self) -> Figure:
+        """Mean return with its interval against lambda, a matplotlib figure of its own.
+
+        UsageError where matplotlib is missing, which the extra `report` brings.
+        """
+        figure: Figure = _shown("as_figure", self)
+        return figure
+
+    def save(self, path: str | Path) -> None:
+        """Write everything as JSON, as `sap-rl eval --json` does; `load` reads it."""
+        write_atomically(Path(path), self.to_json())
+
+    @staticmethod
+    def load(path: str | Path) -> Evaluation:
+        """What `save` or `sap-rl eval --json` wrote; UsageError in one line for all else."""
+        return read_evaluation(Path(path))
+
     def to_json(self) -> str:
         """One JSON object as `record` lays it out; never NaN or Infinity."""
         verdicts = [change.verdict for change in self.changes]
@@ -160,3 +208,8 @@ def read_evaluation(path: Path) -> Evaluation:
         raise UsageError(
             f"'{path}' is no evaluation as `sap-rl eval --json` writes it: {error}"
         ) from error
+
+
+def _shown(form: str, evaluation: Evaluation) -> Any:
+    """A form of an evaluation, from the room of what people see: looked up when it is called."""
+    return getattr(import_module("sap_rl.reporting.forms"), form)(evaluation)

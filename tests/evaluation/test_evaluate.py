@@ -65,6 +65,17 @@ def test_same_seed_same_bits_other_seed_other(evaluation: Evaluation) -> None:
     assert played(run(seed=1)) != played(evaluation)
 
 
+def test_rules_of_play_are_keywords_and_progress_is_told() -> None:
+    heard: list[object] = []
+    rules = {"max_frames": 80, "epsilon": 0.5}
+    found = run(lam=0, defense=None, controls=False, progress=heard.append, **rules)
+    assert found.settings.protocol == replace(SHORT, **rules)
+    assert [type(event) for event in heard if not isinstance(event, ArmPlayed)] == [
+        ArmStarted,
+        ArmEnded,
+    ]
+
+
 def test_arms_play_the_same_episodes() -> None:
     """Without an attack or a defence two arms of one agent are the same games."""
     found = run(attack="none", defense="q-noise-0", controls=False, victims=("self",))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import sap_rl
+from sap_rl import Protocol
 from sap_rl.attacks import ATTACKS, attack_options
 from sap_rl.audit.settings import AuditSettings
 from sap_rl.cli import _parser, main
@@ -31,6 +32,8 @@ from sap_rl.settings.requests import eval_request
 from sap_rl.training.dqn.settings import TrainSettings
 from sap_rl.training.harden.settings import HardenSettings
 
+RULES = ("max_frames", "epsilon", "observation", "frames", "grad_samples", "policy_samples")
+"""What `evaluate` takes of a Protocol by name."""
 MAIN_JOB = {"game": "BankHeist", "lambda": 4}
 
 
@@ -81,7 +84,10 @@ def test_help_ends_with_an_example(command: str, capsys: pytest.CaptureFixture[s
 
 
 def test_every_parameter_of_evaluate_is_documented_with_the_settings_default() -> None:
-    options = options_of(Settings)
+    options = {
+        **options_of(Settings),
+        **{n: o for n, o in options_of(Protocol).items() if n in RULES},
+    }
     lines = dict(
         line.strip().split(": ", 1)
         for line in (inspect.getdoc(sap_rl.evaluate) or "").splitlines()
@@ -89,12 +95,14 @@ def test_every_parameter_of_evaluate_is_documented_with_the_settings_default() -
     )
     parameters = inspect.signature(sap_rl.evaluate).parameters
     assert set(parameters) <= set(lines)
-    assert set(parameters) - {"agent", "lam", "other"} <= set(options)
+    assert set(parameters) - {"agent", "lam", "other", "progress"} <= set(options)
     assert set(options) - set(parameters) == {"lams", "look_level"}
-    for name in set(parameters) & set(options) - {"attack_options", "defense_options", "protocol"}:
+    computed = {"attack_options", "defense_options", "protocol", *RULES}
+    for name in set(parameters) & set(options) - computed:
         assert parameters[name].default == options[name].default, name
     assert "(pixels 0..255)" in lines["lam"]
     assert lines["episodes"] == "per arm [30]"
+    assert lines["max_frames"].endswith("[18000]")
 
 
 @pytest.mark.parametrize("settings", [Settings, AuditSettings, TrainSettings, HardenSettings])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
+from statistics import fmean
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from sap_rl.audit.run import CellEnded
 from sap_rl.evaluation.run import ArmEnded, ArmPlayed, ArmStarted, Event
@@ -21,6 +25,22 @@ from sap_rl.training.events import (
 )
 from sap_rl.zoo.publish import CandidatePlayed, ExportEvent, GamePlayed, Scored
 
+SECONDS_BETWEEN_LINES = 30.0
+"""Between lines about an arm under way, where nobody watches a terminal."""
+SECONDS_BEFORE_ESTIMATE = 10.0
+
+
+class Bar(Progress):
+    """A progress bar; above: what stands above it."""
+
+    above: RenderableType | None = None
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """What is drawn."""
+        if self.above is not None:
+            yield self.above
+        yield from super().get_renderables()
+
 
 class LiveBar:
     """A bar on a terminal while the block lasts, nothing elsewhere.
@@ -32,7 +52,7 @@ class LiveBar:
         self, console: Console, description: str, *, width: int, total: float | None
     ) -> None:
         self.console = console
-        self.bar = Progress(
+        self.bar = Bar(
             TextColumn(f"{{task.description:<{width}}}"),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[note]}"),
@@ -61,39 +81,89 @@ class LiveBar:
 
 
 class ProgressBar(LiveBar):
-    """Listens to an evaluation's events: a live bar on a terminal, else a line per finished arm.
+    """Listens to an evaluation's events: on a terminal a table of the means so far over a live bar,
+    elsewhere a line per finished arm and, now and then, one of an arm under way.
 
-    Arms weigh what they are expected to cost, so that the time left is of the right order.
+    Arms weigh what they are expected to cost, so that the time left is of the right order. An
+    evaluation that will take minutes says so once, and how to have a shorter one.
     """
 
     def __init__(self, arms: list[Arm], episodes: int, console: Console) -> None:
         self.weights = {(arm.title, arm.lam): arm.cost for arm in arms}
-        self.arms, self.ended = len(arms), 0
-        total = episodes * sum(self.weights.values())
-        super().__init__(console, "starting", width=26, total=total)
+        self.episodes, self.arms, self.ended = episodes, len(arms), 0
+        self.returns: dict[Arm, list[float]] = {arm: [] for arm in arms}
+        self.total = episodes * sum(self.weights.values())
+        self.began = self.said = time.monotonic()
+        self.estimated = False
+        super().__init__(console, "starting", width=26, total=self.total)
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
         arm = event.arm
         if isinstance(event, ArmStarted):
-            at = f" at lambda {arm.lam:g}" if arm.victim else ""
-            self.bar.update(self.task, description=f"{arm.title}{at}")
+            self.bar.update(self.task, description=_arm_name(arm))
         elif isinstance(event, ArmPlayed):
             seconds = event.arm_stats.seconds
             note = f"{event.arm_stats.steps / seconds:5.0f} steps/s" if seconds else ""
-            ended = self.weights[arm.title, arm.lam] if isinstance(event.what, Episode) else 0
+            ended = 0.0
+            if isinstance(event.what, Episode):
+                ended = self.weights[arm.title, arm.lam]
+                self._episode_ended(arm, event.what)
             self.bar.update(self.task, advance=ended, note=note)
         elif isinstance(event, ArmEnded):
             self._arm_ended(event)
+
+    def _episode_ended(self, arm: Arm, episode: Episode) -> None:
+        self.returns.setdefault(arm, []).append(episode.ret)
+        self.bar.above = self._table()
+        self._estimate()
+        if not self.console.is_terminal and time.monotonic() - self.said > SECONDS_BETWEEN_LINES:
+            found = self.returns[arm]
+            self._line(
+                f"{_arm_name(arm)}: {len(found)} of {self.episodes} episodes, mean so far "
+                f"{fmean(found):.1f}"
+            )
+
+    def _table(self) -> Table:
+        """The mean of every arm that has finished an episode: short games end first."""
+        table = Table("player, lambda, gradient", "episodes", "mean so far", box=None)
+        for arm, found in self.returns.items():
+            if found:
+                count = f"{len(found)} of {self.episodes}"
+                table.add_row(_arm_name(arm), count, f"{fmean(found):.1f}")
+        return table
+
+    def _estimate(self) -> None:
+        """Say once how long it takes, from the first games' share of all."""
+        spent = time.monotonic() - self.began
+        share = sum(self.weights[a.title, a.lam] * len(r) for a, r in self.returns.items())
+        if self.estimated or spent < SECONDS_BEFORE_ESTIMATE or not share:
+            return
+        self.estimated = True
+        minutes = spent * self.total / share / 60
+        if minutes >= 2:
+            shorter = max(2, round(2 * self.episodes / minutes))
+            self._line(
+                f"about {minutes:.0f} minutes in all; --episodes {shorter} takes about 2, with "
+                "wider intervals"
+            )
 
     def _arm_ended(self, event: ArmEnded) -> None:
         self.ended += 1
         if not self.console.is_terminal:
             row = event.row
-            self._say(
-                f"[{self.ended}/{self.arms}] {event.arm.title} at lambda {row.lam:g}: return "
+            self._line(
+                f"[{self.ended}/{self.arms}] {_arm_name(event.arm)}: return "
                 f"{row.mean:.1f} over {row.episodes} episodes, {row.seconds:.0f} s"
             )
+
+    def _line(self, line: str) -> None:
+        self.said = time.monotonic()
+        self._say(line)
+
+
+def _arm_name(arm: Arm) -> str:
+    return f"{arm.title} at lambda {arm.lam:g}"
 
 
 class CellLines:

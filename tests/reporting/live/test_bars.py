@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from sap_rl.evaluation.run import ArmEnded, ArmPlayed, ArmStarted
@@ -44,3 +45,25 @@ def test_a_live_bar_with_the_arm_and_its_speed_on_a_terminal() -> None:
     assert "defended-own at lambda 4" in shown
     assert "250 steps/s" in shown
     assert "[1/1]" not in shown
+
+
+def test_means_so_far_stand_above_the_bar() -> None:
+    shown = listen(terminal=True)
+    assert "mean so far" in shown
+    assert "2 of 2" in shown
+    assert "5.0" in shown
+
+
+def test_lines_of_an_arm_under_way_and_the_minutes_it_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A game of 40 seconds, 30 games: 20 minutes, so 3 games take 2."""
+    clock = iter(40.0 * count for count in range(99))
+    monkeypatch.setattr("sap_rl.reporting.live.bars.time.monotonic", lambda: next(clock))
+    screen = Console(file=io.StringIO(), force_terminal=False, width=120)
+    with ProgressBar([ARM], 30, screen) as bar:
+        bar.said = bar.began = 0.0
+        bar(ArmPlayed(ARM, Episode(0, 10.0, 7, False), ArmStats(seconds=2.0, steps=500)))
+    lines = screen.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert lines[0] == ("about 20 minutes in all; --episodes 3 takes about 2, with wider intervals")
+    assert lines[1] == "defended-own at lambda 4: 1 of 30 episodes, mean so far 10.0"
