@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -154,6 +155,15 @@ class Run(ABC):
         finally:
             self.trainee.batch_threads.close()
             self.envs.close()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What is done within the block, between two events, takes none of the run's seconds."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._began += time.perf_counter() - began
 
     @property
     def now(self) -> tuple[int, int, float]:

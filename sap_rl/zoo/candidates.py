@@ -60,15 +60,18 @@ def of_run(run: Path, newest: int) -> list[Candidate]:
 
 def trained(run: Path, newest: int) -> list[Candidate]:
     """The latest checkpoints and snapshots of a training, the last first."""
-    last = _last(run)
-    found = {last.progress.steps: last.path / WEIGHTS}
-    for path in (run / "snapshots").glob("[0-9]*.safetensors"):
-        found[int(path.stem)] = path
-    for folder in complete_checkpoints(run / CHECKPOINTS):
-        found.setdefault(read_saved(folder).progress.steps, folder / WEIGHTS)
+    last, found = _last(run), weights_by_steps(run)
     newest_first = sorted(found, reverse=True)[:newest]
     # Read now: a run that goes on meanwhile may clear its checkpoints away.
     return [_trained(run, last, steps, _read_weights(found[steps])) for steps in newest_first]
+
+
+def weights_by_steps(run: Path) -> dict[int, Path]:
+    """The files of weights that a training keeps, by agent steps."""
+    found = {int(path.stem): path for path in (run / "snapshots").glob("[0-9]*.safetensors")}
+    for folder in complete_checkpoints(run / CHECKPOINTS):
+        found.setdefault(read_saved(folder).progress.steps, folder / WEIGHTS)
+    return found
 
 
 def _trained(run: Path, last: Saved, steps: int, weights: dict[str, Tensor]) -> Candidate:

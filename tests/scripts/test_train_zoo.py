@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -30,10 +31,13 @@ from sap_rl.training.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
+from sap_rl.training.curve import COLUMNS
 from sap_rl.training.dqn.settings import TrainSettings
-from sap_rl.training.events import Moment
+from sap_rl.training.events import CheckpointWritten, Finished, Moment
 from sap_rl.training.trainee import Diverged
+from sap_rl.zoo import place
 from sap_rl.zoo import publish as export
+from sap_rl.zoo import standing as standings
 from sap_rl.zoo.publish import ExportEvent, GamePlayed, Games
 from sap_rl.zoo.score import RIVAL_SEED, score_settings
 
@@ -71,30 +75,28 @@ def write_agent(folder: Path, score: float, steps: int) -> None:
     )  # fmt: skip
 
 
-def test_the_furthest_below_its_bar_is_chosen(zoo: ModuleType) -> None:
-    """Shares of the way from random play: 0.5 of 100, 0.2 of 10 with a negative start, 1.1."""
-    half = zoo.Standing("Half", 50, 0, 100)
-    fifth = zoo.Standing("Fifth", -6, -8, 2)
-    above = zoo.Standing("Above", 22, 0, 20)
-    assert [s.way for s in (half, fifth, above)] == pytest.approx([0.5, 0.2, 1.1])
-    assert zoo.choose([half, above, fifth], steps=10) is fifth
-    assert zoo.choose([above, half], steps=10) is half
-    assert zoo.choose([above], steps=10) is above, "where all are above, the lowest goes on"
+def at(zoo: ModuleType, game: str, score: float, spent: int) -> Any:
+    return zoo.Standing(game, score, 0.0, 100.0, steps=spent, spent=spent)
 
 
-def test_no_agent_is_random_play_and_the_first_of_equals_goes_first(zoo: ModuleType) -> None:
-    none = [zoo.Standing(game, f.random, f.random, f.dqn_2_5m) for game, f in FACTS.items()]
-    assert [s.way for s in none] == [0.0] * len(FACTS)
-    assert zoo.choose(none, steps=10).game == "Assault"
-    worse = zoo.Standing("Worse", -21, -20.7, 6.3)
-    assert zoo.choose([*none, worse], steps=10) is worse
+def test_one_game_is_trained_until_it_passes_or_has_used_its_share(zoo: ModuleType) -> None:
+    """By hand, with shares of 10: the order is the recipes', not how much is left to the bar."""
+    first, second = at(zoo, "First", 90, 9), at(zoo, "Second", 1, 0)
+
+    def order(*standings: Any) -> list[str]:
+        return [standing.game for standing in zoo.ranked(standings, share=10)]
+
+    assert order(first, second) == ["First", "Second"]
+    assert order(at(zoo, "First", 90, 10), second) == ["Second", "First"]
+    assert order(at(zoo, "First", 90, 10), at(zoo, "Second", 1, 19)) == ["First", "Second"]
+    assert order(at(zoo, "First", 100, 0), second) == ["Second", "First"], "at the bar is passed"
+    assert order(at(zoo, "First", 100, 20), at(zoo, "Second", 120, 10)) == ["Second", "First"]
+    assert order(at(zoo, "First", 100, 0), at(zoo, "Second", 99, 990)) == ["Second", "First"]
 
 
-def test_games_that_are_trained_out_are_left(zoo: ModuleType) -> None:
-    done = zoo.Standing("Done", 0, 0, 100, steps=10)
-    going = zoo.Standing("Going", 90, 0, 100, steps=9)
-    assert zoo.choose([done, going], steps=10) is going
-    assert zoo.choose([done], steps=10) is None
+def test_the_way_from_random_play_to_the_bar(zoo: ModuleType) -> None:
+    half, fifth = zoo.Standing("Half", 50, 0, 100), zoo.Standing("Fifth", -6, -8, 2)
+    assert [s.way for s in (half, fifth)] == pytest.approx([0.5, 0.2])
 
 
 def test_every_bar_lies_above_random_play() -> None:
@@ -104,12 +106,33 @@ def test_every_bar_lies_above_random_play() -> None:
 
 def test_a_standing_is_read_from_the_card(zoo: ModuleType, tmp_path: Path) -> None:
     write_agent(tmp_path / "BankHeist", 317.6, 800)
-    found = zoo.standing("BankHeist", tmp_path, tmp_path / "runs")
+    runs, recipe = tmp_path / "runs", zoo.Recipe()
+    found = zoo.standing("BankHeist", tmp_path, runs, recipe)
     assert (found.score, found.random, found.bar, found.steps) == (317.6, 14.2, 621.0, 800)
     assert found.way == pytest.approx(0.5)
-    assert zoo.standing("Pong", tmp_path, tmp_path / "runs").score == -20.7
+    assert not found.passes
+    assert zoo.standing("Pong", tmp_path, runs, recipe).score == -20.7
     with pytest.raises(zoo.UsageError, match="no bar is known for Tetris"):
-        zoo.standing("Tetris", tmp_path, tmp_path / "runs")
+        zoo.standing("Tetris", tmp_path, runs, recipe)
+
+
+def test_what_was_set_aside_counts_as_spent_and_an_agent_only_where_a_run_begins_from_it(
+    zoo: ModuleType, tmp_path: Path
+) -> None:
+    write_agent(tmp_path / "BankHeist", 317.6, 800)
+    for name, steps in {"BankHeist": 7, "BankHeist.aside-1": 50, "BankHeist.aside-2": 5}.items():
+        write_run(tmp_path / "runs" / name, steps)
+    for recipe, steps in ((zoo.Recipe(), 800), (quantile(zoo), 7), (looked_at(zoo, 5), 7)):
+        found = zoo.standing("BankHeist", tmp_path, tmp_path / "runs", recipe)
+        assert (found.steps, found.spent) == (steps, steps + 55)
+
+
+def quantile(zoo: ModuleType) -> Any:
+    return zoo.read_recipes({"BankHeist": {"network": "quantile"}}, {})["BankHeist"]
+
+
+def looked_at(zoo: ModuleType, steps: int) -> Any:
+    return zoo.read_recipes({"BankHeist": {"look_at": steps}}, {})["BankHeist"]
 
 
 @pytest.fixture
@@ -122,7 +145,10 @@ def signals() -> Iterator[None]:
 
 def run(zoo: ModuleType, folder: Path, *more: str) -> int:
     (folder / "tiny.yaml").write_text(TINY)
-    argv = ["--games", "BankHeist", "--runs", str(folder / "runs"), "--threads", "1"]
+    recipes = folder / "recipes.yaml"
+    if not recipes.exists():
+        recipes.write_text("BankHeist: {}")
+    argv = ["--recipes", str(recipes), "--runs", str(folder / "runs"), "--threads", "1"]
     argv += ["--agents", str(folder / "agents"), "--config", str(folder / "tiny.yaml")]
     status: int = zoo.main([*argv, "--episodes", "2", "--steps", "320", *more])
     return status
@@ -135,7 +161,8 @@ def test_a_run_is_exported_from_end_to_end(
 ) -> None:  # fmt: skip
     monkeypatch.setattr(export, "CAPS", CAPS)
     monkeypatch.setattr(zoo, "CAP", 600)
-    monkeypatch.setattr(zoo, "game_facts", lambda game: replace(FACTS[game], random=-1.0))
+    monkeypatch.setattr(standings, "CAP", 600)
+    monkeypatch.setattr(place, "game_facts", lambda game: replace(FACTS[game], random=-1.0))
     assert run(zoo, tmp_path) == 0
     err = capsys.readouterr().err
     assert "against random play's -1.0; the new agent takes the place" in err
@@ -153,14 +180,14 @@ class SlightTraining:
     def __init__(self, settings: TrainSettings, folder: Path, **options: Any) -> None:
         self.folder = folder
         type(self).begun.append(options)
-        parent = options["init_from"]
+        parent, self.seed = options["init_from"], options["seed"]
         self.steps = parent.facts["training"]["agent_steps"] if parent else steps_of(folder)
 
     def request_stop(self) -> None:
         pass
 
     def run(self) -> Iterator[Moment]:
-        write_run(self.folder, self.steps + self.made)
+        write_run(self.folder, self.steps + self.made, self.seed)
         return iter(())
 
 
@@ -169,8 +196,11 @@ class SlightExport:
 
     total, score = 0, 100.0
     exported: ClassVar[list[int]] = []
+    games: ClassVar[list[str]] = []
+    newest: ClassVar[list[int]] = []
 
-    def __init__(self, run: Path, out: Path, **_: Any) -> None:
+    def __init__(self, run: Path, out: Path, *, newest: int, **_: Any) -> None:
+        self.newest.append(newest)
         self.game, self.folder, self.source = run.name, out / run.name, run
         last = latest_checkpoint(run / "checkpoints")
         assert last is not None
@@ -179,6 +209,7 @@ class SlightExport:
     def run(self) -> Iterator[ExportEvent]:
         steps = self.saved.progress.steps
         self.exported.append(steps)
+        self.games.append(self.game)
         write_agent(self.folder, self.score, steps)
         yield GamePlayed(1, 1)
 
@@ -188,9 +219,10 @@ def steps_of(folder: Path) -> int:
     return 0 if last is None else read_checkpoint(last).progress.steps
 
 
-def write_run(folder: Path, steps: int) -> None:
+def write_run(folder: Path, steps: int, seed: int = 0) -> None:
     progress = Progress(steps=steps, number=steps)
-    write_checkpoint(folder / "checkpoints", progress, {"game": "BankHeist"}, {}, None)
+    known = {"game": folder.name, "seed": seed}
+    write_checkpoint(folder / "checkpoints", progress, known, {}, None)
 
 
 @pytest.fixture
@@ -199,7 +231,8 @@ def slight(zoo: ModuleType, monkeypatch: pytest.MonkeyPatch, signals: None) -> t
     monkeypatch.setattr(zoo, "Training", SlightTraining)
     monkeypatch.setattr(zoo, "Export", SlightExport)
     monkeypatch.setattr(SlightTraining, "begun", [])
-    monkeypatch.setattr(SlightExport, "exported", [])
+    for name in ("exported", "games", "newest"):
+        monkeypatch.setattr(SlightExport, name, [])
     let_play(monkeypatch, {})
     return SlightExport
 
@@ -347,33 +380,180 @@ def test_a_run_that_is_as_far_as_the_agent_is_resumed(
     assert slight.exported == [made, made + 160]
 
 
-def test_exports_come_on_top_of_the_hours(
-    zoo: ModuleType, slight: type[SlightExport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    """2.5 hours are three slices of an hour, the last one cut, though every export takes three."""
-    clock, export_run = SimpleNamespace(now=0.0, limits=[]), SlightExport.run
+class TimedTraining(SlightTraining):
+    """A checkpoint of `made` steps takes `hours` of the clock; evaluations and pauses are told."""
 
-    def train(self: SlightTraining) -> Iterator[Moment]:
-        clock.now += clock.limits[-1]
-        write_run(self.folder, self.steps + 160)
-        return iter(())
+    now, hours = 0.0, 1.0
+    told: ClassVar[list[str]] = []
 
-    def timer(seconds: float, _: Callable[[], None]) -> SimpleNamespace:
-        clock.limits.append(seconds)
-        return SimpleNamespace(start=lambda: None, cancel=lambda: None)
+    def __init__(self, settings: TrainSettings, folder: Path, **options: Any) -> None:
+        super().__init__(settings, folder, **options)
+        self.total, self.stopping = settings.steps, False
+        self.told.append("begun")
+
+    def request_stop(self) -> None:
+        self.stopping = True
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        self.told.append("paused")
+        yield
+        self.told.append("goes on")
+
+    def run(self) -> Iterator[Moment]:
+        while self.steps < self.total and not self.stopping:
+            type(self).now += 3600 * self.hours
+            self.steps += self.made
+            write_run(self.folder, self.steps)
+            yield CheckpointWritten(self.steps, 0, 0.0, self.steps, self.folder)
+        yield Finished(self.steps, 0, 0.0, complete=self.steps >= self.total)
+
+
+@pytest.fixture
+def timed(
+    zoo: ModuleType, slight: type[SlightExport], monkeypatch: pytest.MonkeyPatch
+) -> type[TimedTraining]:
+    """Training by the clock; an export takes three hours of it."""
+    export_run = SlightExport.run
 
     def three_hours(self: SlightExport) -> Iterator[ExportEvent]:
-        clock.now += 3 * 3600
+        TimedTraining.now += 3 * 3600
         return export_run(self)
 
-    monkeypatch.setattr(SlightTraining, "run", train)
-    monkeypatch.setattr(zoo, "time", SimpleNamespace(monotonic=lambda: clock.now))
-    monkeypatch.setattr(zoo, "threading", SimpleNamespace(Timer=timer))
+    monkeypatch.setattr(zoo, "Training", TimedTraining)
+    monkeypatch.setattr(TimedTraining, "now", 0.0)
+    monkeypatch.setattr(TimedTraining, "told", [])
+    monkeypatch.setattr(zoo, "time", SimpleNamespace(monotonic=lambda: TimedTraining.now))
     monkeypatch.setattr(SlightExport, "run", three_hours)
-    assert run(zoo, tmp_path, "--steps", "9999", "--hours", "2.5") == 0
-    assert clock.limits == [3600, 3600, 1800]
-    assert slight.exported == [160, 320, 480], "the last slice's too"
+    return TimedTraining
+
+
+@pytest.mark.parametrize(
+    ("hours", "slice_", "exported"),
+    [
+        ("4", "1", [160, 320, 480, 640]),
+        ("4", "1.5", [320, 640]),
+        ("2.5", "1", [160, 320, 480]),  # a checkpoint goes over the hours, and it ends
+        ("1", "9", [160]),
+    ],
+)
+def test_a_run_waits_for_its_exports_which_come_on_top_of_the_hours(
+    zoo: ModuleType, timed: type[TimedTraining], tmp_path: Path, hours: str, slice_: str,
+    exported: list[int],
+) -> None:  # fmt: skip
+    """Checkpoints are an hour apart; one training is begun, and goes on after every export."""
+    assert run(zoo, tmp_path, "--steps", "9999", "--hours", hours, "--slice", slice_) == 0
+    assert SlightExport.exported == exported
+    pauses = len(exported) - 1  # the last export is made when training is over
+    assert timed.told == ["begun", *["paused", "goes on"] * pauses]
     assert "exports come on top" in " ".join(zoo.parser().format_help().split())
+
+
+def test_a_game_that_passes_makes_way_for_the_next(
+    zoo: ModuleType, timed: type[TimedTraining], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """BankHeist's agent states 621 from 320 steps on, its bar; Assault's stays below 1131."""
+    (tmp_path / "recipes.yaml").write_text("BankHeist: {}\nAssault: {}")
+    monkeypatch.setattr(
+        SlightExport, "score", property(lambda self: 621.0 if steps_of(self.source) > 319 else 1.0)
+    )
+    assert run(zoo, tmp_path, "--steps", "9999", "--hours", "4") == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if "of the way" in line]
+    assert [line.partition(":")[0] for line in lines] == ["BankHeist", "Assault"]
+    runs = tmp_path / "runs"
+    assert (steps_of(runs / "BankHeist"), steps_of(runs / "Assault")) == (320, 320)
+
+
+def test_a_game_makes_way_after_its_share(
+    zoo: ModuleType, timed: type[TimedTraining], tmp_path: Path
+) -> None:
+    (tmp_path / "recipes.yaml").write_text("BankHeist: {}\nAssault: {}")
+    assert run(zoo, tmp_path, "--steps", "9999", "--hours", "5", "--share", "300") == 0
+    assert SlightExport.games == ["BankHeist", "BankHeist", "Assault", "Assault", "BankHeist"]
+
+
+@pytest.mark.parametrize(
+    ("returns", "dead"), [([14.2, 40.0, 14.2], True), ([14.2, 50.0, 14.2], False), ([], False)]
+)
+def test_a_run_is_dead_where_its_curve_never_left_random_play(
+    zoo: ModuleType, tmp_path: Path, returns: list[float], dead: bool
+) -> None:
+    """BankHeist from 14.2 to 621: a twentieth of the way ends at 44.5."""
+    folder = tmp_path / "BankHeist"
+    write_run(folder, 160)
+    write_curve(folder, {50 * number: mean for number, mean in enumerate(returns)})
+    for look_at, found in ((160, dead), (161, False), (0, False)):
+        recipe = looked_at(zoo, look_at)
+        assert zoo.standing("BankHeist", tmp_path / "agents", tmp_path, recipe).dead is found
+
+
+def test_a_dead_run_is_set_aside_and_another_seed_begins_from_nothing(
+    zoo: ModuleType, slight: type[SlightExport], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (tmp_path / "recipes.yaml").write_text("BankHeist: {look_at: 150}")
+    write_agent(tmp_path / "agents" / "BankHeist", 500.0, 900)
+    folder = tmp_path / "runs" / "BankHeist"
+    write_run(folder, 160)
+    write_curve(folder, {150: 14.2})
+    write_run(folder.with_name("BankHeist.aside-1"), 7)
+    assert run(zoo, tmp_path) == 0
+    begun, resumed = SlightTraining.begun
+    assert (begun["seed"], begun["resume"], begun["init_from"]) == (2, False, None)
+    assert (resumed["seed"], resumed["resume"]) == (2, True)
+    assert steps_of(folder.with_name("BankHeist.aside-2")) == 160
+    assert "160 steps of the run, no better than random play: now" in capsys.readouterr().err
+
+
+def test_a_run_of_another_seed_is_resumed_with_it(
+    zoo: ModuleType, slight: type[SlightExport], tmp_path: Path
+) -> None:
+    write_run(tmp_path / "runs" / "BankHeist", 160, seed=3)
+    assert run(zoo, tmp_path) == 0
+    assert [options["seed"] for options in SlightTraining.begun] == [3]
+
+
+def test_an_agent_of_another_network_is_not_trained_on(
+    zoo: ModuleType, slight: type[SlightExport], tmp_path: Path
+) -> None:
+    """The agent's 900 steps do not overtake the run's 160, and are no start."""
+    (tmp_path / "recipes.yaml").write_text("BankHeist: {network: quantile}")
+    write_agent(tmp_path / "agents" / "BankHeist", 500.0, 900)
+    assert run(zoo, tmp_path, "--steps", "160") == 0
+    assert run(zoo, tmp_path) == 0
+    first, second = SlightTraining.begun
+    assert (first["init_from"], second["init_from"]) == (None, None)
+    assert (first["resume"], second["resume"]) == (False, True)
+
+
+def test_all_checkpoints_since_the_last_export_are_candidates(
+    zoo: ModuleType, slight: type[SlightExport], tmp_path: Path
+) -> None:
+    """Snapshots are what stays of checkpoints that were thinned away."""
+    folder = tmp_path / "runs" / "BankHeist"
+    for steps in (300, 310, 320):
+        write_run(folder, steps)
+    (folder / "snapshots").mkdir()
+    for steps in (100, 200):
+        (folder / "snapshots" / f"{steps:010d}.safetensors").touch()
+    assert run(zoo, tmp_path) == 0
+    (folder / "exported").write_text("200")
+    assert run(zoo, tmp_path) == 0
+    assert SlightExport.newest == [5, 3]
+
+
+def test_a_frozen_game_is_refused_and_never_touched(
+    zoo: ModuleType, slight: type[SlightExport], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (tmp_path / "recipes.yaml").write_text("BankHeist: {frozen: true}\nAssault: {}")
+    write_run(tmp_path / "runs" / "BankHeist", 160)
+    assert run(zoo, tmp_path, "--games", "bank_heist") == 2
+    assert "BankHeist is frozen in" in capsys.readouterr().err
+    assert run(zoo, tmp_path) == 0
+    assert set(SlightExport.games) == {"Assault"}
+    assert run(zoo, tmp_path, "--games", "Pong") == 0, "the settings alone are a recipe"
 
 
 def test_nothing_that_was_set_aside_is_overwritten(zoo: ModuleType, tmp_path: Path) -> None:
@@ -435,14 +615,78 @@ def test_an_install_that_was_killed_is_put_back(zoo: ModuleType, tmp_path: Path)
     new = tmp_path / "new"
     write_agent(new, 6.0, 2)
     zoo.install(new, place)
-    assert zoo.standing("BankHeist", tmp_path, tmp_path).steps == 2
+    assert load_agent(place).facts["training"]["agent_steps"] == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["BankHeist", "new"]
 
 
-def test_one_process_at_a_time(zoo: ModuleType, tmp_path: Path) -> None:
-    with (
-        zoo.alone(tmp_path),
-        pytest.raises(zoo.UsageError, match="another process trains"),
-        zoo.alone(tmp_path),
-    ):
-        pass
+def test_a_game_is_held_by_one_process_at_a_time(
+    zoo: ModuleType, slight: type[SlightExport], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """While another holds BankHeist, its run is neither exported nor trained."""
+    (tmp_path / "recipes.yaml").write_text("BankHeist: {}\nAssault: {}")
+    write_run(tmp_path / "runs" / "BankHeist", 160)
+    with zoo.held(tmp_path / "runs", "BankHeist") as mine:
+        assert mine
+        assert zoo.in_work(tmp_path / "runs", "BankHeist")
+        with zoo.held(tmp_path / "runs", "BankHeist") as again:
+            assert not again
+        assert run(zoo, tmp_path) == 0
+    assert set(SlightExport.games) == {"Assault"}
+    assert "but for what other processes train: BankHeist" in capsys.readouterr().err
+    assert not zoo.in_work(tmp_path / "runs", "BankHeist")
+    assert not zoo.in_work(tmp_path / "runs", "Pong")
+
+
+def test_the_slope_is_that_of_the_curves_end(zoo: ModuleType, tmp_path: Path) -> None:
+    """By hand: 3 per 100,000 steps after a fall that is over; the hours are the last line's."""
+    assert zoo.slope(tmp_path) is None
+    assert zoo.latest(tmp_path) == (0, 0.0)
+    write_curve(tmp_path, {0: 99.0, 100_000: 4.0})
+    assert zoo.slope(tmp_path) == pytest.approx(-95.0)
+    write_curve(tmp_path, {0: 99.0, 210_000: 4.0, 310_000: 7.0, 400_000: 9.7})
+    assert zoo.slope(tmp_path) == pytest.approx(3.0)
+    assert zoo.latest(tmp_path) == (400_000, pytest.approx(400 / 3600))
+
+
+def test_the_status_is_a_line_per_game_and_only_reads(
+    zoo: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipes = (
+        "Pong: {}\nFreeway: {look_at: 100}\nBankHeist: {}\nBreakout: {}\nAssault: {frozen: true}"
+    )
+    (tmp_path / "recipes.yaml").write_text(recipes)
+    write_agent(tmp_path / "agents" / "BankHeist", 700.0, 800)
+    runs = tmp_path / "runs"
+    write_run(runs / "Freeway", 150)
+    write_curve(runs / "Freeway", {0: 0.0, 150: 0.1})
+    write_run(runs / "Breakout", 400)
+    (runs / ".Pong.lock").touch()
+    before = snapshot(tmp_path / "agents", runs)
+    with zoo.held(runs, "Pong"):
+        assert run(zoo, tmp_path, "--status") == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        "game score bar steps slope hours next",
+        "Pong - 6.3 below 0 - 0.0 is trained now",
+        "Freeway - 6.7 below 150 +66.7 0.0 next, with another seed",
+        "BankHeist 700.0 621 passes 800 - 0.0 has made all its steps",
+        "Breakout - 47 below 0 - 0.0 has made all its steps",
+        "Assault - 1131 below 0 - 0.0 frozen",
+    ]
+    assert snapshot(tmp_path / "agents", runs) == before
+    assert run(zoo, tmp_path, "--status", "--steps", "9999") == 0
+    words = [line.split()[7:] for line in capsys.readouterr().out.splitlines()]
+    assert words[1:4] == [["next"], ["waits,", "with", "another", "seed"], ["done"]]
+
+
+def snapshot(*folders: Path) -> dict[Path, int]:
+    found = [path for folder in folders for path in [folder, *folder.rglob("*")]]
+    return {path: path.stat().st_mtime_ns for path in found}
+
+
+def write_curve(folder: Path, means: dict[int, float]) -> None:
+    """Lines by steps, a second per 1,000 of them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [f"{steps},0,{steps / 1000},0,{mean},0,,\n" for steps, mean in means.items()]
+    (folder / "curve.csv").write_text("".join([",".join(COLUMNS) + "\n", *lines]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -169,6 +170,25 @@ def test_an_evaluation_that_was_stopped_is_made_up_for(tmp_path: Path, played: l
     assert [event.steps // 240 for event in events if isinstance(event, Evaluated)] == [1, 1, 2, 2]
     names = [line["event"] for line in curve_of(tmp_path) if line["event"]]
     assert names == ["eval-0", "eval-0.25"] * 2
+
+
+def test_a_pause_takes_none_of_the_runs_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside a clock that is an hour ahead after the pause the whole run takes less than that."""
+    late = SimpleNamespace(by=0.0)
+    clock = SimpleNamespace(perf_counter=lambda: time.perf_counter() + late.by)
+    monkeypatch.setattr(driver, "time", clock)
+    run = train(tmp_path)
+    seconds = []
+    for event in run.run():
+        if isinstance(event, CheckpointWritten):
+            with run.paused():
+                late.by += 3600
+        seconds.append(event.seconds)
+    assert late.by == 4 * 3600
+    assert seconds == sorted(seconds)
+    assert seconds[-1] < 3600
 
 
 def test_what_was_played_stays_where_the_lambda_changes(tmp_path: Path) -> None:
