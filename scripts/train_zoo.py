@@ -156,18 +156,20 @@ class Zoo:
         self.training = self._begin(chosen)
         if self.stopped:  # the signal came while the run was being set up
             self.training.request_stop()
-        events = self.training.run()
+        events, bar = self.training.run(), TrainingBar(self.console)
         curve = CurveWriter(self.runs / chosen.game, self.agents / chosen.game)
-        while self._slice(self.training, events, curve):
+        while self._slice(self.training, events, bar, curve):
             with self.training.paused():
                 self._export(chosen.game)
             now = self.standing(chosen.game)
             if now.dead or now.turn(self.share) != chosen.turn(self.share):
                 self.training.request_stop()
 
-    def _slice(self, training: Training, events: Iterator[Moment], curve: CurveWriter) -> bool:
+    def _slice(
+        self, training: Training, events: Iterator[Moment], bar: TrainingBar, curve: CurveWriter
+    ) -> bool:
         """Train to the first checkpoint after a slice of time; False where the run ends before."""
-        began, bar = time.monotonic(), TrainingBar(self.console)
+        began = time.monotonic()
         try:
             with bar:
                 for event in events:

@@ -15,7 +15,7 @@ from sap_rl.training.names import Network, Optimizer, Precision, Target
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """One training run; the YAMLs of `configs/train/` have exactly these fields."""
+    """One training run; the YAMLs of `configs/train/`, but zoo.yaml, have exactly these fields."""
 
     steps: Annotated[
         int,
