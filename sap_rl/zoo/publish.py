@@ -8,11 +8,11 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from sap_rl.agents import Agent, from_checkpoint, load_agent
 from sap_rl.certify.rates import certification_facts
-from sap_rl.errors import UsageError, require_at_least, require_positive
+from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import Row
 from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.evaluation.settings import Settings
@@ -20,10 +20,10 @@ from sap_rl.evaluation.summary import make_row
 from sap_rl.files import check_folder, made_beside
 from sap_rl.networks.loaders.native import write_native
 from sap_rl.play.rollout import Episode
-from sap_rl.schema import Option, options_of
 from sap_rl.training.curve import CURVE
 from sap_rl.zoo.candidates import Candidate, hardened, of_run
 from sap_rl.zoo.score import CAPS, CHOICE_SEED, SCORE_SEED, score_facts, score_settings
+from sap_rl.zoo.settings import ExportSettings
 
 ATTACKS_SHOWN: dict[str, tuple[str, dict[str, Any]]] = {
     "fgsm": ("fgsm", {}),
@@ -107,15 +107,13 @@ class Export:
         out: Path,
         *,
         name: str | None = None,
-        newest: Annotated[int, Option("latest checkpoints to choose among")] = 5,
-        choice_episodes: Annotated[int, Option("each of them plays")] = 30,
-        episodes: Annotated[int, Option("behind the stated score")] = 100,
-        attacked_episodes: int = 30,
+        newest: int = ExportSettings.newest,
+        choice_episodes: int = ExportSettings.choice_episodes,
+        episodes: int = ExportSettings.episodes,
+        attacked_episodes: int = ExportSettings.attacked_episodes,
         replace: bool = False,
     ) -> None:
-        require_positive("choice_episodes", choice_episodes)
-        require_at_least("episodes", episodes, 2)
-        require_at_least("attacked_episodes", attacked_episodes, 2)
+        ExportSettings(newest, choice_episodes, episodes, attacked_episodes)  # refuses too few
         self.candidates = [source] if isinstance(source, Candidate) else of_run(source, newest)
         first = self.candidates[0].checkpoint
         self.game = str(first.game)
@@ -198,10 +196,6 @@ class Export:
             max_frames=cap,
             sticky_actions=agent.preprocess.sticky_actions,
         )
-
-
-EXPORT_OPTIONS = options_of(Export.__init__)
-"""What is said of an export by flags."""
 
 
 def write_agent(run: Path) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sap_rl.errors import UsageError
+from sap_rl.schema import read_options
 from sap_rl.settings.options import audit_options, eval_options, read_option, read_yaml
 
 
