@@ -54,8 +54,8 @@ def evaluation_report(evaluation: Evaluation) -> RenderableType:
     parts += [printed(table) for table in tables if table.lines]
     marks = flag_marks(evaluation)
     parts += [Text(f"{mark} {flag}: {FLAGS[flag]}.") for flag, mark in marks.items()]
-    notes = dict.fromkeys(note for table in tables for note in table.notes)
-    parts += [Text(line) for line in (*notes, *_notes(evaluation))]
+    of_columns = dict.fromkeys(note for table in tables for note in table.notes)
+    parts += [Text(line) for line in _notes(evaluation, of_columns)]
     parts += [Text(line) for line in check_lines(evaluation.checks)]
     return Group(*parts)
 
@@ -148,7 +148,7 @@ def printed(filled: Filled) -> Table:
     return table
 
 
-def _notes(evaluation: Evaluation) -> Iterable[str]:
+def _notes(evaluation: Evaluation, of_columns: Iterable[str]) -> Iterable[str]:
     rows = evaluation.rows
     if any(change.headline and change.victim for change in evaluation.changes):
         several = len(evaluation.settings.victims) > 1
@@ -157,6 +157,7 @@ def _notes(evaluation: Evaluation) -> Iterable[str]:
             if several
             else "the only attack played on the defended player; others may be stronger."
         )
+    yield from of_columns
     if change := [row.change_mean for row in rows if row.change_mean is not None]:
         largest = max(row.linf_max or 0.0 for row in rows)
         yield (
