@@ -26,10 +26,12 @@ from sap_rl.schema import documented, options_of
 from sap_rl.training.harden.run import Hardening
 from sap_rl.training.harden.settings import HardenSettings, asked
 
+AGENT = "an Agent, or what `load_agent` takes: a name, folder or file, or hub:owner/name"
+
 
 @documented(
     Settings,
-    agent="an Agent, or what `load_agent` takes: a name, folder or file, or hub:owner/name",
+    agent=AGENT,
     lam=f"{options_of(Settings)['lams'].line}",
     victims="whose gradient is used on the defended agent, of own, original, other [both]",
     other="the agent behind victim `other`, an Agent or what `load_agent` takes",
@@ -113,6 +115,15 @@ def _watched(
         yield progress or (lambda _: None)
 
 
+@documented(
+    HardenSettings,
+    agent=AGENT,
+    game="the game it plays",
+    folder="where checkpoints are kept, None keeps none",
+    resume="go on from the folder's last checkpoint; a run that is complete gives its agent",
+    seed=options_of(Settings)["seed"].line,
+    settings="everything else, over which lam, minutes and updates win",
+)
 def harden(
     agent: Agent | str | Path | nn.Module,
     game: str,
@@ -127,11 +138,7 @@ def harden(
 ) -> Agent:
     """The agent hardened against perturbations of `lam` pixels; the given one stays as it is.
 
-    agent: an Agent or what `load_agent` takes; lam: 1 by default; minutes: about how long, on this
-    machine, 15 by default; updates: exactly how many instead; folder: where checkpoints are kept,
-    None keeps none; settings: everything else, over which lam, minutes and updates win. A run that
-    is complete already gives its agent. Raises UsageError in one line for an agent that cannot be
-    hardened.
+    Raises UsageError in one line for an agent that cannot be hardened.
     """
     teacher = agent if isinstance(agent, Agent) else load_agent(agent, game=game)
     plan = replace(settings or HardenSettings(), **asked(lam=lam, minutes=minutes, updates=updates))

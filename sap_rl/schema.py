@@ -147,6 +147,17 @@ def check(settings: object) -> None:
         option.check(getattr(settings, name))
 
 
+def read_options(
+    options: Mapping[str, Any], known: Mapping[str, OptionField]
+) -> dict[str, Any]:  # fmt: skip
+    """Values of options by key, as YAML or a command line says them; UsageError for an unknown key,
+    with the nearest, or an unusable value."""
+    for key in options:
+        if key not in known:
+            raise unknown("option", key, known)
+    return {key: known[key].parse(value) for key, value in options.items()}
+
+
 def read_fields(settings: type, options: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """Options by key, as YAML or a command line says them, as arguments of a settings class.
 

@@ -14,6 +14,7 @@ from sap_rl.reporting.live.bars import ExportBar, ProgressBar
 from sap_rl.reporting.tables.checkpoints import checkpoint_report
 from sap_rl.reporting.tables.evaluation import agents_table, check_report, console
 from sap_rl.reporting.tables.flags import BAR
+from sap_rl.settings.flags import said
 from sap_rl.settings.options import read_number, read_option, read_whole
 from sap_rl.zoo.candidates import Candidate, imported
 from sap_rl.zoo.publish import Export
@@ -25,6 +26,7 @@ from sap_rl.zoo.score import (
     score_settings,
     stated_score,
 )
+from sap_rl.zoo.settings import ExportSettings
 
 
 def run_list(_args: argparse.Namespace) -> int:
@@ -41,20 +43,13 @@ def run_list(_args: argparse.Namespace) -> int:
 def run_export(args: argparse.Namespace) -> int:
     """Choose a run's best checkpoint (of a hardening the last), measure it, write its folder."""
     set_threads(args.threads)
-    return _export(
-        args,
-        args.source,
-        newest=read_whole("newest", args.newest),
-        choice_episodes=read_whole("choice_episodes", args.choice_episodes),
-    )
+    return _export(args, args.source)
 
 
-def _export(args: argparse.Namespace, source: Path | Candidate, **choice: int) -> int:
+def _export(args: argparse.Namespace, source: Path | Candidate) -> int:
     """Export under the name asked for, with a bar, and show what was made."""
-    episodes = read_whole("episodes", args.episodes)
-    export = Export(
-        source, args.out, name=args.name, episodes=episodes, replace=args.replace, **choice
-    )
+    options = said(args, ExportSettings)
+    export = Export(source, args.out, name=args.name, replace=args.replace, **options)
     bar = ExportBar(export.total, console(stderr=True))
     listeners = Listeners(bar)
     with bar:

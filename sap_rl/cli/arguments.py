@@ -17,11 +17,14 @@ from sap_rl.settings.options import (
     attack_group,
     defense_group,
 )
+from sap_rl.sweep.settings import EngineSettings
 from sap_rl.training.dqn.settings import TrainSettings
 from sap_rl.training.harden.settings import HardenSettings
+from sap_rl.zoo.settings import ExportSettings
 
 LOADING = keyed(Loading)
 MACHINE = keyed(Machine)
+EXPORT = keyed(ExportSettings)
 RESULTS = "what `sap-rl sweep` or `sap-rl eval --json` wrote"
 DEFENSES_TOO = "What a defence takes is a flag too: `sap-rl defenses sap` lists it."
 ATTACKS_TOO = "What attacks and defences take are flags too: `sap-rl attacks pgd` lists them."
@@ -90,16 +93,12 @@ def add_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="STORE", help="the results' file [runs/CONFIG.sqlite]"
     )
-    parser.add_argument("--engine", default="local", help="local or ray [local]")
-    parser.add_argument(
-        "--address", help="of a Ray cluster: auto for the one of this machine [a new one here]"
-    )
-    parser.add_argument("--gpus", help="of each cell under ray, a fraction too [0]")
+    for option in keyed(EngineSettings).values():
+        add_flag(parser, option)
     parser.add_argument(
         "--dry-run", action="store_true",
         help="print the cells and the time they would take, from a short calibration",
     )  # fmt: skip
-    parser.add_argument("--workers", help="cells at once [a core each]")
     parser.add_argument("--episodes", default=unset, help="of each cell, instead of the file's")
     parser.add_argument("--max-frames", default=unset, help="cap, instead of the file's")
     parser.add_argument(
@@ -239,8 +238,8 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source", type=Path, metavar="RUN", help="folder of `sap-rl train` or `harden`"
     )
-    parser.add_argument("--newest", default="5", help="latest checkpoints to choose among [5]")
-    parser.add_argument("--choice-episodes", default="30", help="each of them plays [30]")
+    for name in ("newest", "choice_episodes"):
+        add_flag(parser, EXPORT[name])
     _add_place(parser)
 
 
@@ -267,7 +266,7 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--name", help="of the agent [the game]")
     parser.add_argument("--replace", action="store_true", help="an agent of that name gives way")
-    parser.add_argument("--episodes", default="100", help="behind the measured score [100]")
+    add_flag(parser, EXPORT["episodes"])
     _add_threads(parser)
 
 

@@ -53,7 +53,7 @@ class CellName:
 
 
 @dataclass(frozen=True)
-class Weights:
+class NamedFile:
     """A name that stands for a file; kind: the part of a `CellName` that it is."""
 
     kind: Literal["agent", "defense", "victim"]
@@ -77,7 +77,7 @@ class Played:
 
 
 def played_cells(
-    evaluations: Iterable[Evaluation], where: str, alike: Collection[Weights] = ()
+    evaluations: Iterable[Evaluation], where: str, alike: Collection[NamedFile] = ()
 ) -> dict[CellName, dict[int, Played]]:
     """Complete cells by name and seed; of repeated ones that with the most episodes.
 
@@ -102,12 +102,12 @@ def played_cells(
     return found
 
 
-def lookalikes(evaluations: Iterable[Evaluation]) -> frozenset[Weights]:
+def lookalikes(evaluations: Iterable[Evaluation]) -> frozenset[NamedFile]:
     """Names under which these evaluations played different files.
 
     `runs/seed0/final` and `runs/seed1/final` are two agents, neither of which may stand for both.
     """
-    files: dict[Weights, set[str]] = {}
+    files: dict[NamedFile, set[str]] = {}
     for evaluation in evaluations:
         if any(row.complete for row in evaluation.rows):
             for name, sha256 in _weights(evaluation):
@@ -115,24 +115,24 @@ def lookalikes(evaluations: Iterable[Evaluation]) -> frozenset[Weights]:
     return frozenset(name for name, hashes in files.items() if len(hashes) > 1)
 
 
-def agent_name(evaluation: Evaluation, alike: Collection[Weights]) -> str:
+def agent_name(evaluation: Evaluation, alike: Collection[NamedFile]) -> str:
     """The agent's name, with the first digits of its hash where several files bear it."""
     return evaluation.agent.name + _marks(evaluation, alike).get("agent", "")
 
 
-def _marks(evaluation: Evaluation, alike: Collection[Weights]) -> dict[str, str]:
+def _marks(evaluation: Evaluation, alike: Collection[NamedFile]) -> dict[str, str]:
     return {w.kind: f"@{sha[:DIGITS]}" for w, sha in _weights(evaluation) if w in alike}
 
 
-def _weights(evaluation: Evaluation) -> Iterator[tuple[Weights, str]]:
+def _weights(evaluation: Evaluation) -> Iterator[tuple[NamedFile, str]]:
     """The agents' files that an evaluation's cells rest on, each with its hash."""
     agent, settings = evaluation.agent, evaluation.settings
     game = settings.game
-    yield Weights("agent", game, agent.name), agent.sha256 or UNSAID
+    yield NamedFile("agent", game, agent.name), agent.sha256 or UNSAID
     if _another(settings):
-        yield Weights("defense", game, defense_name(settings)), agent.defended_sha256 or UNSAID
+        yield NamedFile("defense", game, defense_name(settings)), agent.defended_sha256 or UNSAID
     if agent.other_sha256 or agent.other:
-        yield Weights("victim", game, "other"), agent.other_sha256 or UNSAID
+        yield NamedFile("victim", game, "other"), agent.other_sha256 or UNSAID
 
 
 def _another(settings: Settings) -> bool:
@@ -165,7 +165,7 @@ def defense_name(settings: Settings) -> str:
     return " ".join([settings.defense, *(f"{key}={value}" for key, value in options)])
 
 
-def _cells(evaluation: Evaluation, alike: Collection[Weights]) -> Iterator[Played]:
+def _cells(evaluation: Evaluation, alike: Collection[NamedFile]) -> Iterator[Played]:
     settings = evaluation.settings
     marks = _marks(evaluation, alike)
     protocol = {k: v for k, v in to_plain(settings.protocol).items() if k != "grad_samples"}

@@ -12,7 +12,7 @@ from sap_rl.plain import OptionValue, from_plain, to_plain
 from sap_rl.statistics.sequential import StoppingRule
 
 
-class Loading(TypedDict, total=False):
+class LoadingFacts(TypedDict, total=False):
     """The options of `load_agent` that an evaluation repeats, those that were given."""
 
     format: str
@@ -28,14 +28,16 @@ class Origin:
     """
 
     agent: str | None = None
-    loading: Loading = field(default_factory=Loading)
+    loading: LoadingFacts = field(default_factory=LoadingFacts)
     other: str | None = None
 
     @classmethod
     def of(cls, agent: str, loading: Mapping[str, Any], other: str | None = None) -> Origin:
-        """The origin that a request states; loading: options, those of `Loading` are kept."""
-        kept = {k: v for k, v in loading.items() if k in Loading.__annotations__ and v is not None}
-        return cls(agent, from_plain(Loading, to_plain(kept)), other)
+        """The origin that a request states; loading: options, those of `LoadingFacts` are kept."""
+        kept = {
+            k: v for k, v in loading.items() if k in LoadingFacts.__annotations__ and v is not None
+        }
+        return cls(agent, from_plain(LoadingFacts, to_plain(kept)), other)
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from sap_rl.film.painter import (
     LINE,
     TINTS,
     FilmPainter,
-    gradient_words,
     values_span,
 )
+from sap_rl.play.arms import gradient_words
 
 SUFFIXES = (".mp4", ".gif")
 SLOWDOWN = 2

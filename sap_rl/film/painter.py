@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from sap_rl.film.games import FilmFacts, Scene, View
+from sap_rl.play.arms import gradient_words
 
 PANEL = 168
 """Side of a frame's panel: two screen pixels for one of 84."""
@@ -44,13 +45,6 @@ def title_lines(facts: FilmFacts) -> tuple[str, str]:
         f"{facts.game}: {defended}{facts.agent}, {facts.attack}, lambda {facts.lam:g}",
         f"seed {facts.seed}, episode {facts.episode} (emulator seed {facts.emulator_seed}); "
         + ("two games from one start" if len(facts.players) > 1 else "one game"),
-    )
-
-
-def gradient_words(victim: str) -> str:
-    """Names the agent whose gradient the attacker uses, for a film and its caption."""
-    return {"own": "its own gradient", "original": "the original's gradient"}.get(
-        victim, "another agent's gradient"
     )
 
 

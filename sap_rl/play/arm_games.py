@@ -7,13 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import torch
 
-from sap_rl.agents import Agent
 from sap_rl.atari.fleet import Fleet
-from sap_rl.attacks import ATTACKS
-from sap_rl.defenses.defended import backward_of, sampler_of
-from sap_rl.play.arm_stats import ArmFacts, ArmStats, Share
+from sap_rl.play.arm_stats import ArmStats, Share
 from sap_rl.play.arms import Arm
 from sap_rl.play.episodes import max_agent_steps
 from sap_rl.play.noise_control import MATCH_EVERY, matched_sigma
@@ -40,7 +36,7 @@ class ArmGames:
     sigma: float | None = None
 
     def __post_init__(self) -> None:
-        self.facts = arm_facts(self.players, self.arm)
+        self.facts = self.players.facts(self.arm)
         # Made whichever block is played first, since a pattern is fitted once for all of them.
         random = self.arm.name == "random"
         self._opening = None if random else self.players.attacked_player(self.arm)
@@ -108,30 +104,3 @@ class ArmGames:
         adversary = self._opening.adversary
         attack = None if adversary is None else adversary.attack
         return self.players.for_block(first).attacked_player(self.arm, attack)
-
-
-def arm_facts(players: Players, arm: Arm) -> ArmFacts:
-    """What is fixed about an arm before it is played."""
-    if arm.name == "random":
-        return ArmFacts(epsilon=1.0)
-    agent = players.agent(arm.name)
-    attacked = arm.victim is not None
-    victim = players.victim(arm).module if attacked else None
-    asked = victim if ATTACKS[players.attack].asks else None
-    return ArmFacts(
-        attack=players.attack if attacked else None,
-        defense=agent.defense,
-        backward=backward_of(asked) if asked is not None else None,
-        grad_samples=players.grad_samples(arm) if asked is not None else None,
-        policy_samples=agent.policy_samples,
-        epsilon=players.protocol.epsilon,
-        precision=_precision(agent),
-        sampler=sampler_of(agent.module),
-    )
-
-
-def _precision(agent: Agent) -> str:
-    """What the network's products are computed in."""
-    dtypes = sorted({str(p.dtype).removeprefix("torch.") for p in agent.module.parameters()})
-    tf32 = agent.device.type == "cuda" and torch.backends.cudnn.allow_tf32
-    return "+".join(dtypes or ["float32"]) + (" (TF32 convolutions)" if tf32 else "")

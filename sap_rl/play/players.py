@@ -19,8 +19,10 @@ from sap_rl.attacks.names import DEFAULT_ATTACK
 from sap_rl.attacks.schedule import EVERY, Schedule
 from sap_rl.attacks.threat import Threat
 from sap_rl.defenses.activations import shared_copy
+from sap_rl.defenses.defended import backward_of, sampler_of
 from sap_rl.defenses.names import Backward
 from sap_rl.pixels import to_unit
+from sap_rl.play.arm_stats import ArmFacts
 from sap_rl.play.arms import Arm, ArmName
 from sap_rl.play.rollout import Decision
 from sap_rl.play.victims import with_backward
@@ -199,6 +201,25 @@ class Players:
             return self.protocol.grad_samples
         return default_grad_samples(self.victim(arm).q_function, some_frames(self.original))
 
+    def facts(self, arm: Arm) -> ArmFacts:
+        """What is fixed about an arm before it is played."""
+        if arm.name == "random":
+            return ArmFacts(epsilon=1.0)
+        agent = self.agent(arm.name)
+        attacked = arm.victim is not None
+        victim = self.victim(arm).module if attacked else None
+        asked = victim if ATTACKS[self.attack].asks else None
+        return ArmFacts(
+            attack=self.attack if attacked else None,
+            defense=agent.defense,
+            backward=backward_of(asked) if asked is not None else None,
+            grad_samples=self.grad_samples(arm) if asked is not None else None,
+            policy_samples=agent.policy_samples,
+            epsilon=self.protocol.epsilon,
+            precision=_precision(agent),
+            sampler=sampler_of(agent.module),
+        )
+
     def for_block(self, first: int) -> Players:
         """The same agents for the games from `first` on, with random streams of their own.
 
@@ -244,6 +265,13 @@ class Players:
             draws = torch_stream(self.seed, "fit", device=self.original.device)
             attack = cast(Fittable, attack).fit(victim, seen, threat, draws)
         return attack
+
+
+def _precision(agent: Agent) -> str:
+    """What the network's products are computed in."""
+    dtypes = sorted({str(p.dtype).removeprefix("torch.") for p in agent.module.parameters()})
+    tf32 = agent.device.type == "cuda" and torch.backends.cudnn.allow_tf32
+    return "+".join(dtypes or ["float32"]) + (" (TF32 convolutions)" if tf32 else "")
 
 
 def some_frames(agent: Agent) -> UnitFrames:

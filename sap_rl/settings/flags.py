@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Collection, Mapping
+from typing import Any
 
-from sap_rl.schema import OptionField
+from sap_rl.schema import OptionField, keyed, read_options
 
 LISTS = ("lambda", "preprocess")
 """Options that take several words, where what they hold is no single number."""
@@ -50,6 +51,14 @@ def add_flag(
             f"--no-{flag}", dest=option.key, action="store_false", default=argparse.SUPPRESS,
             help=f"{flag} false",
         )  # fmt: skip
+
+
+def said(args: argparse.Namespace, settings: type) -> dict[str, Any]:
+    """The arguments of a settings class that the command line gives; UsageError names one that
+    cannot be used."""
+    options = keyed(settings)
+    given = {key: vars(args)[key] for key in options if key in args}
+    return read_options(given, options)
 
 
 def _metavar(option: OptionField) -> str:

@@ -16,11 +16,11 @@ from sap_rl.attacks import ATTACKS
 from sap_rl.audit.settings import AuditSettings
 from sap_rl.defenses import DEFENSES
 from sap_rl.defenses.names import DEFAULT_DEFENSE
-from sap_rl.errors import UsageError, unknown
+from sap_rl.errors import UsageError
 from sap_rl.evaluation.settings import Settings
 from sap_rl.networks.loaders import LOADERS
 from sap_rl.registry import Registry
-from sap_rl.schema import READERS, Option, OptionField, keyed, spelled, text
+from sap_rl.schema import READERS, Option, OptionField, keyed, read_options, spelled, text
 
 if TYPE_CHECKING:  # both bring torch, which no option needs
     from sap_rl.attacks.factory import AttackFactory
@@ -172,18 +172,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return {str(key).replace("-", "_"): value for key, value in loaded.items()}
 
 
-def read_option(name: str, value: Any, options: Options | None = None) -> Any:
-    """The value of one option, of an evaluation unless others are given, checked; UsageError names
-    the option and the value."""
-    options = eval_options() if options is None else options
-    require_option(name, options)
-    return options[name].parse(value)
-
-
-def require_option(name: str, options: Options) -> None:
-    """UsageError for a name that is no option, with the nearest."""
-    if name not in options:
-        raise unknown("option", name, options)
+def read_option(name: str, value: Any) -> Any:
+    """The value of one of an evaluation's options; UsageError names the option and the value."""
+    return read_options({name: value}, eval_options())[name]
 
 
 def read_whole(name: str, value: Any) -> int:

@@ -10,7 +10,7 @@ from sap_rl.atari.protocol import Protocol
 from sap_rl.audit.settings import AuditSettings
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.settings import BOTH, Settings
-from sap_rl.schema import options_of
+from sap_rl.schema import options_of, read_options
 from sap_rl.settings.options import (
     COMMAND_DEFAULTS,
     PROTOCOL,
@@ -20,8 +20,6 @@ from sap_rl.settings.options import (
     defense_group,
     eval_options,
     read_number,
-    read_option,
-    require_option,
 )
 
 LOADING_KEYS = ("format", "preprocess")
@@ -44,7 +42,7 @@ class EvalRequest:
 
 def eval_request(options: Mapping[str, Any]) -> EvalRequest:
     """An evaluation from options by name; what is missing takes its default."""
-    found = COMMAND_DEFAULTS | {name: read_option(name, value) for name, value in options.items()}
+    found = COMMAND_DEFAULTS | read_options(options, eval_options())
     for name in ("game", "lambda"):
         if name not in found:
             raise UsageError(f"{name} is missing: say for example --game BankHeist --lambda 4")
@@ -72,8 +70,6 @@ def eval_request(options: Mapping[str, Any]) -> EvalRequest:
 def film_request(options: Mapping[str, Any]) -> EvalRequest:
     """The evaluation whose games are filmed, from options by name; the victim is the defended agent
     itself by default, and what says how many games are played is ignored."""
-    for name in options:
-        require_option(name, eval_options())
     return eval_request({"victim": "own"} | dict(options) | {"episodes": 1, "controls": False})
 
 
@@ -93,10 +89,7 @@ AUDIT_KEYS = tuple(name for name, option in options_of(AuditSettings).items() if
 
 def audit_settings(options: Mapping[str, Any]) -> AuditSettings:
     """An audit from options by name, others ignored; what is missing takes its default."""
-    found = {
-        name: read_option(name, value, audit_options())
-        for name, value in _pick(options, audit_options()).items()
-    }
+    found = read_options(_pick(options, audit_options()), audit_options())
     protocol = Protocol(**_pick(found, ("max_frames",)))
     return AuditSettings(
         lams=found.get("lambda", ()),

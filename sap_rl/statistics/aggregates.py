@@ -52,20 +52,6 @@ def over_what(scores: Scores) -> Over:
     return "training runs" if several else "episodes"
 
 
-def mean_score(scores: Scores) -> float:
-    """Every game counts the same, and in a game every network."""
-    return float(_mean(_network_means(scores))[0])
-
-
-def interquartile_mean(scores: Scores) -> float:
-    """Mean of the networks' mean scores without the lowest and the highest quarter.
-
-    Over all games together; of n scores floor(n / 4) are left out at either end, so with fewer than
-    four it is the mean.
-    """
-    return float(_interquartile(_network_means(scores))[0])
-
-
 def profile(scores: Scores, thresholds: Sequence[float]) -> Array:
     """Share of the games' units above each threshold [T], every game counting the same.
 
@@ -137,13 +123,17 @@ def _network_means(scores: Scores) -> list[Array]:
 
 
 def _mean(means: Sequence[Array]) -> Array:
-    """Games of [R, networks] -> [R]."""
+    """Games of [R, networks] -> [R]: every game counts the same, and in a game every network."""
     found: Array = np.mean([game.mean(axis=1) for game in means], axis=0)
     return found
 
 
 def _interquartile(means: Sequence[Array]) -> Array:
-    """Games of [R, networks] -> [R]."""
+    """Games of [R, networks] -> [R]: the mean without the lowest and the highest quarter.
+
+    Over all networks of all games together; of n floor(n / 4) are left out at either end, so with
+    fewer than four it is the mean.
+    """
     found: Array = trim_mean(np.concatenate(means, axis=1), 0.25, axis=1)
     return found
 

@@ -38,7 +38,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Change:
+class RelativeChange:
     """A relative change in percent with its bounds; `flags` says why where any of them is None."""
 
     percent: float | None
@@ -88,7 +88,7 @@ def relative_change(
     rng: np.random.Generator,
     resamples: int = 10_000,
     level: float = 0.95,
-) -> Change:
+) -> RelativeChange:
     """Change of the mean return in percent of the original's, with a paired BCa interval.
 
     original, defended: [E], episode i of both arms played from the same seed. clean_gap: the
@@ -101,9 +101,9 @@ def relative_change(
     smallest = _smallest_denominator(clean_gap)
     means = _resampled_means(columns, rng=rng, resamples=resamples)
     if _unstable_share(means[0], columns[0].mean(), smallest=smallest) > MAX_UNSTABLE_SHARE:
-        return Change(None, None, None, ("unstable_denominator",))
+        return RelativeChange(None, None, None, ("unstable_denominator",))
     percent = float(_percent_change(columns.mean(axis=1, keepdims=True))[0])
-    return Change(percent, *_bounds(columns, means, statistic=_percent_change, level=level))
+    return RelativeChange(percent, *_bounds(columns, means, statistic=_percent_change, level=level))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 Network = Literal["nature", "dueling", "quantile"]
-Optimizer = Literal["adam", "rmsprop"]
 Target = Literal["dqn", "double"]
 """The value that an update moves towards."""
 Distance = Literal["policy", "value", "margin"]

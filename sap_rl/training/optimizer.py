@@ -29,7 +29,7 @@ class OptimizerSettings(Protocol):
     def max_grad_norm(self) -> float: ...
 
 
-class Share:
+class ThreadRows:
     """One thread's rows: views of the masters, of their gradients and of the working copies."""
 
     def __init__(
@@ -85,7 +85,7 @@ class ClippedOptimizer:
         split_masters = _split(list(masters.values()), batch_threads.size)
         split_copies = _split(copies, batch_threads.size)
         self.shares = [
-            Share(mine, theirs, settings)
+            ThreadRows(mine, theirs, settings)
             for mine, theirs in zip(split_masters, split_copies, strict=True)
         ]
 

@@ -5,22 +5,25 @@ from __future__ import annotations
 import copy
 import shutil
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sap_rl.agents import Agent, from_checkpoint, load_agent
 from sap_rl.certify.rates import certification_facts
-from sap_rl.errors import UsageError, require_at_least, require_positive
+from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import Row
-from sap_rl.evaluation.run import ArmPlayed, EvaluationRun
+from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.evaluation.settings import Settings
+from sap_rl.evaluation.summary import make_row
 from sap_rl.files import check_folder, made_beside
 from sap_rl.networks.loaders.native import write_native
 from sap_rl.play.rollout import Episode
 from sap_rl.training.curve import CURVE
 from sap_rl.zoo.candidates import Candidate, hardened, of_run
 from sap_rl.zoo.score import CAPS, CHOICE_SEED, SCORE_SEED, score_facts, score_settings
+from sap_rl.zoo.settings import ExportSettings
 
 ATTACKS_SHOWN: dict[str, tuple[str, dict[str, Any]]] = {
     "fgsm": ("fgsm", {}),
@@ -71,11 +74,14 @@ class Games:
     def play(self, agent: Agent, plan: Settings) -> Generator[ExportEvent, None, Row]:
         """Play a plan's games at its largest lambda; returns their row."""
         run = EvaluationRun(agent, plan)
-        run.arms = run.arms[-1:]
-        for event in run.play():
-            if isinstance(event, ArmPlayed) and isinstance(event.what, Episode):
-                yield self.more(1)
-        return run.rows[-1]
+        arm = run.arms[-1]
+        run.prepare([arm])
+        with closing(run.fleet(plan.parallel)) as fleet:
+            games = run.games(arm, fleet, range(plan.episodes))
+            for event in games.play():
+                if isinstance(event, Episode):
+                    yield self.more(1)
+        return make_row(plan, arm, games.facts, games.arm_stats)
 
     def more(self, count: int) -> GamePlayed:
         """Count further games that are over."""
@@ -101,15 +107,13 @@ class Export:
         out: Path,
         *,
         name: str | None = None,
-        newest: int = 5,
-        choice_episodes: int = 30,
-        episodes: int = 100,
-        attacked_episodes: int = 30,
+        newest: int = ExportSettings.newest,
+        choice_episodes: int = ExportSettings.choice_episodes,
+        episodes: int = ExportSettings.episodes,
+        attacked_episodes: int = ExportSettings.attacked_episodes,
         replace: bool = False,
     ) -> None:
-        require_positive("choice_episodes", choice_episodes)
-        require_at_least("episodes", episodes, 2)
-        require_at_least("attacked_episodes", attacked_episodes, 2)
+        ExportSettings(newest, choice_episodes, episodes, attacked_episodes)  # refuses too few
         self.candidates = [source] if isinstance(source, Candidate) else of_run(source, newest)
         first = self.candidates[0].checkpoint
         self.game = str(first.game)

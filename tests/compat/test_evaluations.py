@@ -19,8 +19,17 @@ KEPT = FILES / "main_job.json"
 TABLE = FILES / "main_job.txt"
 WORDS = {
     "noise 0.0312": "noise control",
-    "noise: the original with Gaussian noise on Q": "noise control: the original with Gaussian "
-    "noise of 0.0312 on Q",
+    "paper: beside the row that follows its protocol, as far as it is published. gradient": ""
+    "gradient",
+    "attacker uses. flips": "attacker uses. norm: (return - random) / (human - random), both as "
+    "published. flips",
+    "clean frame; self": "clean frame. self",
+    "8th step).": "8th step). paper: published for SAP-100 on other agents, beside the rows that "
+    "follow its protocol as far as it is published.",
+    "noise: the original with Gaussian noise on Q that flips as often in clean play.": "noise "
+    "control: the original with Gaussian noise on its action values that flips as many actions in "
+    "clean play, attacked alike (standard deviation 0.0312).",
+    "per step. norm: (return - random) / (human - random), both as published.": "per step.",
 }
 """Words of the kept table, and those that stand there today."""
 CLOCKED = ("seconds", "steps_per_second")
@@ -38,6 +47,7 @@ def masked(table: str) -> list[str]:
 
 def in_todays_words(table: str) -> str:
     """The kept table as it would be printed today, but for where lines break."""
+    table = " ".join(table.split())
     for words, today in WORDS.items():
         assert words in table
         table = table.replace(words, today)
@@ -49,7 +59,7 @@ def test_the_object_is_read_whole_and_gives_its_table() -> None:
     assert_holds(json.loads(found.to_json()), read_json("main_job.json"))
     with (screen := console(force_terminal=False)).capture() as capture:
         screen.print(evaluation_report(found))
-    assert capture.get().split() == in_todays_words(TABLE.read_text(encoding="utf-8")).split()
+    assert " ".join(capture.get().split()) == in_todays_words(TABLE.read_text(encoding="utf-8"))
 
 
 def test_it_can_be_compared_with_itself(capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,9 +79,8 @@ def test_the_main_job_is_what_it_was(tmp_path: Path, capsys: pytest.CaptureFixtu
     ]
     if must_repeat(read_json("main_job_machine.json")):
         assert rows_of(now) == rows_of(before)
-        kept = in_todays_words(TABLE.read_text(encoding="utf-8"))
-        kept = kept.replace("q-noise-0.03118", "noise control")
-        assert " ".join(masked(table)) == " ".join(masked(kept))
+        kept = in_todays_words(" ".join(masked(TABLE.read_text(encoding="utf-8"))))
+        assert " ".join(masked(table)) == kept.replace("q-noise-0.03118", "noise control")
         plain = read_json("main_job.json")
         for finding in plain["checks"]:
             finding["where"] = finding["where"].replace("q-noise-0.03118", "noise control")

@@ -154,8 +154,8 @@ def test_the_caption_says_what_is_filmed() -> None:
         "BankHeist: sap-100 on agent BankHeist, fgsm with lambda 2",
         "seed 7, episode 3 (emulator seed 123)",
         "own game from the same start",
-        "original under its own gradient: score 20 after 2 steps, 2 actions flipped",
-        "sap-100 under the original's gradient: score 20 after 2 steps",
+        "original under own gradient: score 20 after 2 steps, 2 actions flipped",
+        "sap-100 under original's gradient: score 20 after 2 steps",
         "game over",
     ):
         assert words in caption

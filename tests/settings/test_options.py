@@ -7,16 +7,17 @@ from pathlib import Path
 import pytest
 
 from sap_rl.errors import UsageError
+from sap_rl.schema import read_options
 from sap_rl.settings.options import audit_options, eval_options, read_option, read_yaml
 
 
 def test_a_value_is_read_by_the_table_that_is_asked() -> None:
     assert read_option("frames", "newest") == "newest"
-    assert read_option("frames", "64", audit_options()) == 64
+    assert read_options({"frames": "64"}, audit_options()) == {"frames": 64}
     with pytest.raises(UsageError, match="frames: cannot use 'newest'"):
-        read_option("frames", "newest", audit_options())
+        read_options({"frames": "newest"}, audit_options())
     with pytest.raises(UsageError, match="unknown option 'epsilon'; choose from"):
-        read_option("epsilon", 0.1, audit_options())
+        read_options({"epsilon": 0.1}, audit_options())
 
 
 @pytest.mark.parametrize("text", ["", "- 1", "game: [", "\x00", "just words"])

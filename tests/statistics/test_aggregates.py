@@ -7,12 +7,11 @@ import pytest
 from scipy import stats
 
 from sap_rl.statistics.aggregates import (
+    Scores,
     Statistic,
     aggregate,
     aggregate_improvement,
     improvement,
-    interquartile_mean,
-    mean_score,
     over_what,
     profile,
 )
@@ -32,12 +31,20 @@ def runs() -> tuple[dict[str, list[np.ndarray]], dict[str, list[np.ndarray]]]:
     )
 
 
+def value(statistic: Statistic, scores: Scores) -> float:
+    return aggregate(statistic, scores, rng=np.random.default_rng(0), resamples=2).value
+
+
 def test_every_game_counts_the_same() -> None:
     scores = one_each(A=[0.0, 1.0], B=[2.0, 2.0, 2.0, 2.0], C=[10.0])
-    assert mean_score(scores) == pytest.approx((0.5 + 2 + 10) / 3)
-    assert interquartile_mean(scores) == pytest.approx((0.5 + 2 + 10) / 3)  # three: none left out
+    assert value("mean", scores) == pytest.approx((0.5 + 2 + 10) / 3)
+    assert value("interquartile mean", scores) == pytest.approx(
+        (0.5 + 2 + 10) / 3
+    )  # three: none left out
     five = scores | one_each(D=[-50.0], E=[4.0])
-    assert interquartile_mean(five) == pytest.approx((0.5 + 2 + 4) / 3)  # 10 and -50 are left out
+    assert value("interquartile mean", five) == pytest.approx(
+        (0.5 + 2 + 4) / 3
+    )  # 10 and -50 are left out
     assert list(profile(scores, [-1, 0, 1.5, 2])) == pytest.approx([1, 2.5 / 3, 2 / 3, 1 / 3])
 
 
@@ -59,8 +66,8 @@ def test_the_values_of_rliable() -> None:
     """rliable 1.2.0 on the same scores: aggregate_mean, aggregate_iqm, probability_of_improvement
     and score_distributions at 0.5, 1 and 2 (run apart: its plots need pandas below 3)."""
     ours, theirs = runs()
-    assert mean_score(ours) == pytest.approx(1.7416666666666665)
-    assert interquartile_mean(ours) == pytest.approx(1.2333333333333334)
+    assert value("mean", ours) == pytest.approx(1.7416666666666665)
+    assert value("interquartile mean", ours) == pytest.approx(1.2333333333333334)
     assert improvement(ours, theirs) == pytest.approx(0.5694444444444444)
     assert list(profile(ours, [0.5, 1, 2])) == pytest.approx([11 / 12, 5 / 12, 4 / 12])
 

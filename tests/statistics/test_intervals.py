@@ -12,9 +12,9 @@ from scipy import stats
 
 from sap_rl.statistics import intervals as statistics
 from sap_rl.statistics.intervals import (
-    Change,
     Interval,
     Moments,
+    RelativeChange,
     difference_interval,
     mean_interval,
     normalised,
@@ -195,7 +195,9 @@ def test_pairing_narrows_and_shuffling_widens() -> None:
         assert paired.high - paired.low < 0.7 * (lost.high - lost.low)
 
 
-def _change_without_gap(original: Array, defended: Array, *, rng: np.random.Generator) -> Change:
+def _change_without_gap(
+    original: Array, defended: Array, *, rng: np.random.Generator
+) -> RelativeChange:
     return relative_change(original, defended, clean_gap=None, rng=rng)
 
 
@@ -219,7 +221,7 @@ def test_a_constant_shift_has_no_variance_as_difference_but_has_as_percentage() 
 def test_a_constant_factor_has_no_variance_as_percentage(factor: float, percent: float) -> None:
     original, _ = correlated_scores(30)
     change = relative_change(original, factor * original, clean_gap=None, rng=seeded())
-    assert change == Change(percent, None, None, ("no_variance",))
+    assert change == RelativeChange(percent, None, None, ("no_variance",))
 
 
 # Flags
@@ -230,7 +232,7 @@ def test_one_episode_is_too_few() -> None:
     assert mean_interval([7.0], rng=seeded()) == Interval(7.0, None, None, flags)
     assert difference_interval([7.0], [4.0], rng=seeded()) == Interval(3.0, None, None, flags)
     change = relative_change([4.0], [7.0], clean_gap=None, rng=seeded())
-    assert change == Change(75.0, None, None, flags)
+    assert change == RelativeChange(75.0, None, None, flags)
 
 
 def test_equal_returns_have_no_variance() -> None:
@@ -238,12 +240,12 @@ def test_equal_returns_have_no_variance() -> None:
     interval = mean_interval([0.1] * 30, rng=seeded())  # 0.1: a sum that rounding could scatter
     assert astuple(interval) == (pytest.approx(0.1), None, None, flags)
     change = relative_change([4.0] * 30, [7.0] * 30, clean_gap=None, rng=seeded())
-    assert change == Change(75.0, None, None, flags)
+    assert change == RelativeChange(75.0, None, None, flags)
     one_varies = relative_change([4.0, 4.0], [7.0, 9.0], clean_gap=None, rng=seeded())
     assert one_varies.flags == ()
 
 
-UNSTABLE = Change(None, None, None, ("unstable_denominator",))
+UNSTABLE = RelativeChange(None, None, None, ("unstable_denominator",))
 
 
 @pytest.mark.parametrize(
@@ -252,7 +254,7 @@ UNSTABLE = Change(None, None, None, ("unstable_denominator",))
 def test_unstable_above_25_resamples_in_1000(worst: float, clean_gap: float | None) -> None:
     """`worst` is the resampled denominator of `bad` resamples in 1000; 2.5% is still allowed."""
 
-    def change(bad: int) -> Change:
+    def change(bad: int) -> RelativeChange:
         rows = [[0, 0, 0]] * bad + [[1, 1, 2]] * 400 + [[1, 2, 2]] * (600 - bad)
         original, defended = [worst, 40.0, 50.0], [worst + 1, 45.0, 40.0]
         rng = Scripted(rows)
@@ -268,7 +270,7 @@ def test_a_denominator_of_5_percent_of_the_clean_gap_carries_a_percentage(clean_
         relative_change([mean] * 4, [10.0] * 4, clean_gap=clean_gap, rng=seeded())
         for mean in (5.0, math.nextafter(5.0, 0.0))
     )
-    assert at == Change(100.0, None, None, ("no_variance",))
+    assert at == RelativeChange(100.0, None, None, ("no_variance",))
     assert below == UNSTABLE
 
 
@@ -433,7 +435,10 @@ def jackpot_arms(rng: np.random.Generator, episodes: int) -> tuple[Array, Array]
 
 
 def misses(
-    interval: Callable[[np.random.Generator], Interval | Change], truth: float, *, trials: int
+    interval: Callable[[np.random.Generator], Interval | RelativeChange],
+    truth: float,
+    *,
+    trials: int,
 ) -> tuple[float, float]:
     """Shares of simulated evaluations whose interval lies wholly above, or below, the truth."""
     rng = seeded(0)

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from sap_rl.atari.preprocess import Preprocess
+from sap_rl.atari.protocol import Protocol
 from sap_rl.evaluation.facts import AgentFacts
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.stopping import has_ended
-from sap_rl.plain import OptionValue, to_plain
+from sap_rl.plain import to_plain
+from sap_rl.schema import keyed
 
 UNSAID = "OTHER"
 """Stands for the agent behind victim `other` where results do not name it."""
@@ -23,47 +25,34 @@ def eval_command(evaluation: Evaluation) -> str:
     It gives other numbers where a stopping rule played on; see `repetition`.
     """
     settings, agent = evaluation.settings, evaluation.agent
-    options: list[tuple[str, Any]] = [
-        ("game", settings.game),
-        ("agent", agent.origin.agent or agent.name),
-        *_loading(agent),
-        ("lambda", [_word(lam) for lam in settings.lams]),
-        *_plain(settings, agent),
-        *sorted(settings.attack_options.items()),
-    ]
-    if settings.schedule.when != "every":
-        options.append(("schedule", settings.schedule.text))
-    options.append(("defense", settings.defense or "none"))
-    options += [(k, v) for k, v in settings.defense_options.items() if k != "skip"]
     other = agent.origin.other or agent.other or UNSAID
-    victims = [other if victim == "other" else victim for victim in settings.victims]
-    options.append(("victim", ",".join(victims)))
+    victims = (other if victim == "other" else victim for victim in settings.victims)
+    options: dict[str, Any] = {
+        "game": settings.game,
+        "agent": agent.origin.agent or agent.name,
+        **_loading(agent),
+        **_stated(settings),
+        **_stated(settings.protocol),
+        **settings.attack_options,
+        **{key: value for key, value in settings.defense_options.items() if key != "skip"},
+        "defense": settings.defense or "none",
+        "schedule": settings.schedule.text,
+        "victim": ",".join(victims),
+        "device": agent.device,
+        "threads": agent.threads,
+    }
     words = ["sap-rl eval"]
-    for name, value in options:
+    for key, value in options.items():
         if value is not None:
-            parts = value if isinstance(value, list) else [_word(value)]
-            shown = " ".join(shlex.quote(part) for part in parts)
-            words.append(f"--{name.replace('_', '-')} {shown}")
-    return " ".join(words + ([] if settings.controls else ["--no-controls"]))
+            parts = value if isinstance(value, list | tuple) else [value]
+            shown = " ".join(shlex.quote(_word(part)) for part in parts)
+            words.append(f"--{key.replace('_', '-')} {shown}")
+    return " ".join(words)
 
 
-def _plain(settings: Settings, agent: AgentFacts) -> Iterator[tuple[str, OptionValue]]:
-    """Options that are spelled as they are."""
-    yield "attack", settings.attack
-    yield "attack_backward", settings.attack_backward
-    yield "episodes", settings.episodes
-    yield "num_envs", settings.num_envs
-    yield "seed", settings.seed
-    yield "precision", settings.precision
-    yield "device", agent.device
-    yield "threads", agent.threads
-    protocol = settings.protocol
-    yield "frames", protocol.frames
-    yield "observation", protocol.observation
-    yield "max_frames", protocol.max_frames
-    yield "epsilon", protocol.epsilon
-    yield "grad_samples", protocol.grad_samples
-    yield "policy_samples", protocol.policy_samples
+def _stated(settings: Settings | Protocol) -> dict[str, Any]:
+    """The options of a settings class by key."""
+    return {key: getattr(settings, option.name) for key, option in keyed(type(settings)).items()}
 
 
 def repetition(evaluation: Evaluation) -> tuple[str, str | None]:
@@ -108,24 +97,22 @@ def _stopping(evaluation: Evaluation) -> Iterator[str]:
     )
 
 
-def _loading(agent: AgentFacts) -> Iterator[tuple[str, Any]]:
+def _loading(agent: AgentFacts) -> dict[str, Any]:
     """What `load_agent` was told; where that was not recorded, what the agent saw."""
     loading = agent.origin.loading
     if agent.origin.agent is None:
         plain, seen = to_plain(Preprocess()), to_plain(agent.preprocess)
         loading = {"preprocess": {k: v for k, v in seen.items() if v != plain[k]}}
-    yield "format", loading.get("format")
-    entries = loading.get("preprocess")
-    yield "preprocess", [f"{k}={_entry(v)}" for k, v in entries.items()] if entries else None
-
-
-def _entry(value: OptionValue) -> str:
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return str(value).lower() if isinstance(value, bool) else _word(value)
+    entries = loading.get("preprocess") or {}
+    words = [f"{key}={_word(value)}" for key, value in entries.items()]
+    return {"format": loading.get("format"), "preprocess": words or None}
 
 
 def _word(value: Any) -> str:
     """A value as a word of the command line, short where that is exact."""
+    if isinstance(value, tuple):
+        return ",".join(map(_word, value))
+    if isinstance(value, bool):
+        return str(value).lower()
     short = f"{value:g}" if isinstance(value, float) else str(value)
     return short if not isinstance(value, float) or float(short) == value else repr(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
@@ -22,14 +22,14 @@ from sap_rl.reporting.figures.plots import (
     return_figure,
 )
 from sap_rl.reporting.page.extras import PageExtras
-from sap_rl.reporting.page.rows import (
-    distrust,
-    evaluation_name,
-    headline,
-    provenance_rows,
+from sap_rl.reporting.page.rows import distrust, evaluation_name, provenance_rows
+from sap_rl.reporting.tables.across_games import across_notes, across_tables
+from sap_rl.reporting.tables.columns import (
+    Filled,
+    filled_changes,
+    filled_headline,
+    filled_rows,
 )
-from sap_rl.reporting.tables.across_games import across_notes, across_tables, profile_words
-from sap_rl.reporting.tables.columns import Filled, column_notes, filled_changes, filled_rows
 from sap_rl.reporting.tables.evaluation import interval_notes
 from sap_rl.reporting.tables.flags import FLAGS, flags_in
 from sap_rl.reporting.tables.text import flags_text
@@ -63,14 +63,19 @@ def report_page(shown: Sequence[Panel], extras: Sequence[PageExtras]) -> str:
     template = environment.from_string((page / "report.html").read_text(encoding="utf-8"))
     evaluations = [evaluation for panel in shown for evaluation in panel.evaluations]
     together = summarise_games(evaluations)
+    headline = [
+        (filled_headline("page", e), e, panel) for panel in shown for e in panel.evaluations
+    ]
     text: str = template.render(
         css=Markup((page / "report.css").read_text(encoding="utf-8")),
         title=_title(shown),
         version=version("sap-rl"),
-        headline=[headline(e, panel.attack) for panel in shown for e in panel.evaluations],
-        across=across_tables(together),
+        headline=[
+            _keyed(filled, f"{evaluation_name(e)}, {panel.attack}") for filled, e, panel in headline
+        ],
+        headline_notes=_sentences(filled for filled, *_ in headline),
+        across=[_keyed(filled, title) for title, filled in across_tables("page", together)],
         across_notes=across_notes(together),
-        profile=profile_words(),
         counts=_counts(evaluations),
         incomplete=[
             evaluation_name(evaluation) for evaluation in evaluations if not evaluation.complete
@@ -107,33 +112,41 @@ def _counts(evaluations: Sequence[Evaluation]) -> dict[str, int]:
 
 def _section(place: int, panel: Panel, extras: PageExtras) -> dict[str, Any]:
     """Everything about one game and attack."""
+    tables = [
+        (evaluation_name(e), filled_rows("page", e), filled_changes("page", e))
+        for e in panel.evaluations
+    ]
     return {
         "id": f"part{place}",
         "title": f"{panel.game}, {panel.attack}",
         "pictures": list(_pictures(place, panel, extras)),
         "film": extras.film,
         "notes": extras.notes,
-        "column_notes": list(dict.fromkeys(_column_notes(panel))),
+        "column_notes": _sentences(filled for _, *both in tables for filled in both),
         "tables": [
             {
-                "name": evaluation_name(evaluation),
-                "rows": _keyed(filled_rows("page", evaluation)),
-                "changes": _keyed(filled_changes("page", evaluation)),
+                "name": name,
+                "rows": _keyed(rows, f"{name}: every arm."),
+                "changes": _keyed(changes, f"{name}: {CHANGES_OF}"),
             }
-            for evaluation in panel.evaluations
+            for name, rows, changes in tables
         ],
     }
 
 
-def _column_notes(panel: Panel) -> Iterator[str]:
-    for evaluation in panel.evaluations:
-        for note in column_notes("page", evaluation):
-            yield note[0].upper() + note[1:]
+CHANGES_OF = "the defended agent against the original, for every attacker."
 
 
-def _keyed(filled: Filled) -> dict[str, Any]:
+def _sentences(tables: Iterable[Filled]) -> list[str]:
+    """The notes of tables, each once, as sentences."""
+    notes = dict.fromkeys(note for filled in tables for note in filled.notes)
+    return [note[0].upper() + note[1:] for note in notes]
+
+
+def _keyed(filled: Filled, name: str) -> dict[str, Any]:
     """As the template's tables take it: columns with the key of their cell in each line."""
     return {
+        "name": name,
         "columns": [(i, *column) for i, column in enumerate(filled.columns)],
         "lines": filled.lines,
     }

@@ -1,4 +1,4 @@
-"""Results as the cells of a page's tables: text, nothing computed."""
+"""What a page says of evaluations besides its tables: reasons for distrust, provenance."""
 
 from __future__ import annotations
 
@@ -6,56 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sap_rl.evaluation.code_version import in_versions, told
-from sap_rl.evaluation.results import Evaluation, Row
+from sap_rl.evaluation.results import Evaluation
 from sap_rl.plain import json_line, to_plain
-from sap_rl.play.arms import gradient_words
 from sap_rl.reporting.page.command import repetition
-from sap_rl.reporting.tables.text import (
-    DASH,
-    Cell,
-    flags_text,
-    mean_cell,
-    noise_text,
-    paper_text,
-    percent_cell,
-    points_cell,
-)
-
-
-@dataclass(frozen=True)
-class HeadlineGroup:
-    """One evaluation in the headline table: its name, and a row of cells by column per lambda."""
-
-    name: str
-    rows: tuple[dict[str, Cell], ...]
-
-
-def headline(evaluation: Evaluation, attack: str) -> HeadlineGroup:
-    """The change under the stronger attack per lambda, the returns alone if none was defended."""
-    lams = sorted({row.lam for row in evaluation.rows})
-    rows = tuple(_headline_row(evaluation, lam) for lam in lams)
-    return HeadlineGroup(f"{evaluation_name(evaluation)}, {attack}", rows)
-
-
-def _headline_row(evaluation: Evaluation, lam: float) -> dict[str, Cell]:
-    found = {
-        "lam": (f"{lam:g}", ""),
-        "original": _whole(evaluation.row("original", lam, "own" if lam else None)),
-        "random": _whole(evaluation.row("random")),
-    }
-    change = next((c for c in evaluation.changes if c.headline and c.lam == lam), None)
-    if change is None:
-        names = ("defended", "points", "change", "paper", "verdict", "flags", "noise-control")
-        return found | dict.fromkeys(names, DASH)
-    return found | {
-        "defended": _whole(evaluation.row("defended", lam, change.victim)),
-        "noise-control": _whole(evaluation.row("noise-control", lam, change.victim)),
-        "points": points_cell(change),
-        "change": percent_cell(change),
-        "paper": (paper_text(change), ""),
-        "verdict": (change.verdict, gradient_words(change.victim) if change.victim else ""),
-        "flags": (flags_text(change.flags), ""),
-    }
+from sap_rl.reporting.tables.text import noise_text
 
 
 def evaluation_name(evaluation: Evaluation) -> str:
@@ -148,11 +102,6 @@ def _settings_pairs(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
     yield "schedule", _plain(to_plain(settings.schedule))
     if sigma := noise_text(evaluation.rows):
         yield "noise of the noise control", sigma
-
-
-def _whole(row: Row | None) -> Cell:
-    """A complete arm's mean, else a dash: the short episodes end first and would pass for it."""
-    return mean_cell(row) if row is not None and row.complete else DASH
 
 
 def _plain(value: object) -> str:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
+from typing import NamedTuple
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from sap_rl.compare.across_games import THRESHOLDS, Across, summarise_games
+from sap_rl.compare.across_games import THRESHOLDS, Across, Standing, summarise_games
 from sap_rl.evaluation.results import Evaluation
-from sap_rl.reporting.tables.evaluation import plain_table
+from sap_rl.reporting.tables.columns import Column, Filled, Place, filled
+from sap_rl.reporting.tables.evaluation import printed
 from sap_rl.reporting.tables.flags import FLAGS, LOOKED
+from sap_rl.reporting.tables.text import DASH, Cell
 from sap_rl.statistics.aggregates import Aggregate
-
-Cell = tuple[str, str]
-"""A number and its interval."""
 
 NORMALISED = (
     "Normalised returns: 0 is random play, 1 a human's, both as published; every game counts the "
@@ -36,29 +36,86 @@ OVER = {
 }
 
 
+class Measure(NamedTuple):
+    """A line: the mean over games, or the interquartile mean over their networks."""
+
+    part: Across
+    name: str
+
+    def of(self, player: Standing | None) -> Cell:
+        """What it is for a player, with its interval."""
+        if player is None:
+            return DASH
+        return _cell(player.mean if self.name == "mean" else player.quarters)
+
+    @property
+    def better(self) -> Cell:
+        """The chance that the defended player is better, beside the mean."""
+        return _cell(self.part.better) if self.name == "mean" else ("", "")
+
+    def above(self, player: Standing | None) -> str:
+        """The shares of the player's returns above the thresholds, beside the mean."""
+        if self.name != "mean":
+            return ""
+        above = player.above if player is not None else ()
+        return " ".join(f"{100 * share:.0f}%" for share in above) or "-"
+
+
+Columns = tuple[Column[Measure], ...]
+
+
+def _with_interval(title: str, of: Callable[[Measure], Cell]) -> Columns:
+    return (
+        Column(title, lambda at, _: of(at), only="page"),
+        Column(title, lambda at, _: of(at)[0], only="terminal"),
+        Column("95%", lambda at, _: of(at)[1], only="terminal"),
+    )
+
+
+PROFILE = ", ".join(f"{threshold:g}" for threshold in THRESHOLDS)
+"""The thresholds of the shares, as a heading."""
+
+COLUMNS: Columns = (
+    Column("lambda", lambda at, _: f"{at.part.lam:g}"),
+    Column("of", lambda at, _: at.name, "word"),
+    *_with_interval("original", lambda at: at.of(at.part.original)),
+    *_with_interval("defended", lambda at: at.of(at.part.defended)),
+    *_with_interval("better", lambda at: at.better),
+    Column(
+        f"original above {PROFILE}",
+        lambda at, _: at.above(at.part.original),
+        "word",
+        only="page",
+    ),
+    Column(
+        f"defended above {PROFILE}",
+        lambda at, _: at.above(at.part.defended),
+        "word",
+        only="page",
+    ),
+)
+
+
 def across_report(evaluations: Iterable[Evaluation]) -> RenderableType | None:
     """What several games say together, in 80 columns; None for fewer than two games."""
     found = summarise_games(evaluations)
     if not found:
         return None
     parts: list[RenderableType] = []
-    for title, rows in _blocks(found):
-        table = plain_table(
-            "lambda", "of", "original", "95%", "defended", "95%", "better", "95%", left=("of",)
-        )
-        for lam, measure, *cells in _rows(rows):
-            table.add_row(lam, measure, *(text for cell in cells[:3] for text in cell))
-        parts += [Text(title), table]
+    for title, table in across_tables("terminal", found):
+        parts += [Text(title), printed(table)]
     return Group(*parts, *(Text(note) for note in across_notes(found)))
 
 
-def across_tables(found: Sequence[Across]) -> list[dict[str, object]]:
-    """The tables of a page: a name, and rows of cells by column."""
-    names = ("lam", "measure", "original", "defended", "better", "above", "above_defended")
-    return [
-        {"name": title, "rows": [dict(zip(names, row, strict=True)) for row in _rows(rows)]}
-        for title, rows in _blocks(found)
-    ]
+def across_tables(place: Place, found: Sequence[Across]) -> Iterator[tuple[str, Filled]]:
+    """A table, under its title, for lambdas of one attack, defence and list of games."""
+    for title, parts in groupby(found, _title):
+        lines = [
+            Measure(part, name)
+            for part in parts
+            for name in ("mean", *(["iqm"] if part.original.quarters else []))
+        ]
+        yield title, filled(COLUMNS, lines, place)
 
 
 def across_notes(found: Sequence[Across]) -> list[str]:
@@ -97,17 +154,6 @@ def _columns_by_over(found: Sequence[Across]) -> dict[str, list[str]]:
     return columns
 
 
-def profile_words() -> str:
-    """The thresholds of the shares, as a heading."""
-    return ", ".join(f"{threshold:g}" for threshold in THRESHOLDS)
-
-
-def _blocks(found: Sequence[Across]) -> Iterator[tuple[str, list[Across]]]:
-    """Lambdas of one attack, defence and list of games under one title."""
-    for title, rows in groupby(found, _title):
-        yield title, list(rows)
-
-
 def _title(part: Across) -> str:
     named = ", ".join(part.games)
     rules = f" ({part.apart})" if part.apart else ""
@@ -116,23 +162,7 @@ def _title(part: Across) -> str:
     )
 
 
-def _rows(rows: Sequence[Across]) -> Iterator[tuple[str, str, Cell, Cell, Cell, str, str]]:
-    for part in rows:
-        lam, ours, theirs = f"{part.lam:g}", part.original, part.defended
-        yield (
-            lam, "mean", _cell(ours.mean), _cell(theirs.mean if theirs else None),
-            _cell(part.better), _shares(ours.above), _shares(theirs.above if theirs else ()),
-        )  # fmt: skip
-        if ours.quarters is not None:
-            quarters = theirs.quarters if theirs else None
-            yield lam, "iqm", _cell(ours.quarters), _cell(quarters), ("", ""), "", ""
-
-
 def _cell(found: Aggregate | None) -> Cell:
     if found is None:
-        return "-", ""
+        return DASH
     return f"{found.value:.2f}", f"{found.low:.2f}..{found.high:.2f}"
-
-
-def _shares(above: Sequence[float]) -> str:
-    return " ".join(f"{100 * share:.0f}%" for share in above) or "-"

@@ -1,15 +1,19 @@
-"""The columns of an evaluation's tables, one list for the terminal and the page."""
+"""The columns of tables about evaluations, one list for the terminal and the page."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from sap_rl.evaluation.results import Change, Evaluation, Row
+from sap_rl.play.arms import gradient_words
 from sap_rl.play.defended_name import defended_name
+from sap_rl.play.players import PROBE_EVERY
 from sap_rl.reporting.tables.flags import flag_marks
 from sap_rl.reporting.tables.text import (
+    DASH,
+    NOISE,
     Cell,
     change_text,
     flags_text,
@@ -25,9 +29,9 @@ from sap_rl.reporting.tables.text import (
 )
 
 Place = Literal["terminal", "page"]
-Kind = Literal["", "word", "long"]
+Kind = Literal["", "word", "long", "verdict"]
 Line = TypeVar("Line")
-"""What a line of the table is about: a Row or a Change."""
+"""What a line of the table is about: a Row, say, or a Change."""
 
 
 @dataclass(frozen=True)
@@ -35,30 +39,34 @@ class Column(Generic[Line]):
     """A column of a table; where nothing else is said, of the terminal's and of the page's.
 
     title: its heading; `{defense}` in it is the defended player's name; cell: a line of the table
-    and the evaluation that it belongs to -> what stands there; kind: numbers (the empty kind) stand
-    to the right, words to the left, long text goes on below itself; page_title: the page's heading
-    where it has the room for a longer one; only: the one place that shows it; note: what it means,
-    below the tables.
+    and what it belongs to, an Evaluation mostly -> what stands there; kind: numbers (the empty
+    kind) stand to the right, words to the left, long text goes on below itself; page_title: the
+    page's heading where it has the room for a longer one; only: the one place that shows it; note:
+    what it means, below the tables in which it says anything.
     """
 
     title: str
-    cell: Callable[[Line, Evaluation], str | Cell]
+    cell: Callable[[Line, Any], str | Cell]
     kind: Kind = ""
     page_title: str = ""
     only: Place | None = None
     note: str = ""
 
-    def heading(self, place: Place, evaluation: Evaluation) -> str:
-        """The title that stands in `place`."""
+    def heading(self, place: Place, defense: str = "") -> str:
+        """The title that stands in `place`; defense: the defended player's name."""
         title = self.page_title if place == "page" and self.page_title else self.title
-        settings = evaluation.settings
-        return title.replace("{defense}", defended_name(settings.defense or "", settings.game))
+        return title.replace("{defense}", defense)
 
 
 ROWS: tuple[Column[Row], ...] = (
     Column("lambda", lambda row, _: f"{row.lam:g}"),
     Column("player", lambda row, _: player_name(row), "word"),
-    Column("gradient", lambda row, _: victim_text(row.victim), "word"),
+    Column(
+        "gradient",
+        lambda row, _: victim_text(row.victim),
+        "word",
+        note="whose gradient the attacker uses",
+    ),
     Column("return", lambda row, _: _mean_text(row), only="terminal"),
     Column("return", lambda row, _: mean_cell(row), only="page"),
     Column("95% interval", lambda row, _: interval_text(row.ci_low, row.ci_high), only="terminal"),
@@ -68,18 +76,49 @@ ROWS: tuple[Column[Row], ...] = (
         page_title="normalised",
         note="(return - random) / (human - random), both as published",
     ),
-    Column("flips", lambda row, _: percent_text(row.flip_rate)),
-    Column("self", lambda row, _: percent_text(row.self_flip_rate), page_title="itself"),
+    Column(
+        "flips",
+        lambda row, _: percent_text(row.flip_rate),
+        note="actions changed against the clean frame",
+    ),
+    Column(
+        "self",
+        lambda row, _: percent_text(row.self_flip_rate),
+        page_title="itself",
+        note="two looks of the same player at the same clean frame disagree (random players: "
+        f"measured on every {PROBE_EVERY}th step)",
+    ),
     Column("s", lambda row, _: f"{row.seconds:.0f}", only="terminal"),
     Column("steps/s", lambda row, _: f"{row.steps_per_second:.0f}", only="terminal"),
-    Column("largest", lambda row, _: _optional(row.linf_max, ".4g"), only="page"),
-    Column("largest, mean", lambda row, _: _optional(row.linf_mean, ".4g"), only="page"),
-    Column("per pixel", lambda row, _: _optional(row.change_mean, ".3g"), only="page"),
+    Column(
+        "largest",
+        lambda row, _: _optional(row.linf_max, ".4g"),
+        only="page",
+        note="perturbation of any pixel at any step, in pixel values of 0 to 255, as the referee "
+        "measured it",
+    ),
+    Column(
+        "largest, mean",
+        lambda row, _: _optional(row.linf_mean, ".4g"),
+        only="page",
+        note="its mean over steps",
+    ),
+    Column(
+        "per pixel",
+        lambda row, _: _optional(row.change_mean, ".3g"),
+        only="page",
+        note="mean absolute change",
+    ),
     Column("episodes", lambda row, _: _episodes(row), only="page"),
     Column("cut short", lambda row, _: str(row.truncated), only="page"),
     Column("flags", lambda row, _: flags_text(row.flags), "word", only="page"),
 )
 """One line per arm."""
+
+BESIDE = (
+    "published for SAP-100 on other agents, beside the rows that follow its protocol as far as it "
+    "is published"
+)
 
 CHANGES: tuple[Column[Change], ...] = (
     Column("lambda", lambda change, _: f"{change.lam:g}"),
@@ -89,12 +128,61 @@ CHANGES: tuple[Column[Change], ...] = (
     Column("{defense} against original", lambda change, _: change_text(change), only="terminal"),
     Column("difference", lambda change, _: points_cell(change), only="page"),
     Column("change", lambda change, _: percent_cell(change), only="page"),
-    Column("paper", lambda change, _: paper_text(change)),
+    Column("paper", lambda change, _: paper_text(change), note=BESIDE),
     Column("verdict", lambda change, _: change.verdict, "word"),
     Column("flags", lambda change, whole: _marks(change, whole), "word", only="terminal"),
     Column("flags", lambda change, _: flags_text(change.flags), "long", only="page"),
 )
 """One line per lambda and victim: the defended player against the original."""
+
+
+class Headline(NamedTuple):
+    """A lambda and the change under the stronger attack there, None where nothing was defended."""
+
+    lam: float
+    change: Change | None
+
+    @property
+    def victim(self) -> str | None:
+        """Whose gradient that attack uses."""
+        return self.change.victim if self.change else None
+
+    def said(self, cell: Callable[[Change], str | Cell]) -> str | Cell:
+        """What a cell says of the change; a dash where there is none."""
+        return cell(self.change) if self.change else DASH
+
+
+HEADLINE: tuple[Column[Headline], ...] = (
+    Column(
+        "lambda",
+        lambda at, _: f"{at.lam:g}",
+        note="the attacker's budget, in pixel values of 0 to 255",
+    ),
+    Column("original", lambda at, e: _whole(e.row("original", at.lam, "own" if at.lam else None))),
+    Column("defended", lambda at, e: _whole(e.row("defended", at.lam, at.victim))),
+    Column(
+        "difference",
+        lambda at, _: at.said(points_cell),
+        note="in points of return, paired by episode",
+    ),
+    Column("change", lambda at, _: at.said(percent_cell)),
+    Column("paper", lambda at, _: at.said(paper_text), note=BESIDE),
+    Column(
+        "verdict",
+        lambda at, _: at.said(_verdict),
+        "verdict",
+        note="a defence helps only where the interval of the difference lies above 0 and no flag "
+        "stands; below it, whose gradient the attacker uses against the defended agent",
+    ),
+    Column("flags", lambda at, _: at.said(lambda change: flags_text(change.flags)), "long"),
+    Column(
+        "noise control",
+        lambda at, e: _whole(e.row("noise-control", at.lam, at.victim)),
+        note=NOISE,
+    ),
+    Column("random", lambda _, e: _whole(e.row("random"))),
+)
+"""One line per lambda: what a page says first."""
 
 
 @dataclass(frozen=True)
@@ -103,42 +191,62 @@ class Filled:
 
     columns: tuple[tuple[str, Kind], ...]
     lines: tuple[tuple[str | Cell, ...], ...]
+    notes: tuple[str, ...] = ()
 
 
 def filled_rows(place: Place, evaluation: Evaluation) -> Filled:
     """The table of every arm, as `place` shows it."""
-    return _filled(ROWS, evaluation.rows, place, evaluation)
+    return filled(ROWS, evaluation.rows, place, evaluation)
 
 
 def filled_changes(place: Place, evaluation: Evaluation) -> Filled:
     """The table of changes, as `place` shows it; without lines where nothing was defended."""
-    return _filled(CHANGES, evaluation.changes, place, evaluation)
+    settings = evaluation.settings
+    defense = defended_name(settings.defense or "", settings.game)
+    return filled(CHANGES, evaluation.changes, place, evaluation, defense=defense)
 
 
-def column_notes(place: Place, evaluation: Evaluation) -> list[str]:
-    """The notes of the columns that the evaluation's tables have, each after its heading."""
-    columns: list[Column[Row] | Column[Change]] = [*_shown(ROWS, place)]
-    if evaluation.changes:
-        columns += _shown(CHANGES, place)
-    return [f"{c.heading(place, evaluation)}: {c.note}." for c in columns if c.note]
+def filled_headline(place: Place, evaluation: Evaluation) -> Filled:
+    """The table of the stronger attack per lambda, the returns alone if none was defended."""
+    changes = {change.lam: change for change in evaluation.changes if change.headline}
+    lams = sorted({row.lam for row in evaluation.rows})
+    lines = [Headline(lam, changes.get(lam)) for lam in lams]
+    return filled(HEADLINE, lines, place, evaluation)
 
 
-def _shown(columns: Iterable[Column[Line]], place: Place) -> list[Column[Line]]:
-    return [column for column in columns if column.only in (None, place)]
-
-
-def _filled(
-    columns: Iterable[Column[Line]], lines: Iterable[Line], place: Place, evaluation: Evaluation
+def filled(
+    columns: Iterable[Column[Line]],
+    lines: Iterable[Line],
+    place: Place,
+    whole: Any = None,
+    *,
+    defense: str = "",
 ) -> Filled:
-    found = _shown(columns, place)
-    return Filled(
-        tuple((column.heading(place, evaluation), column.kind) for column in found),
-        tuple(tuple(column.cell(line, evaluation) for column in found) for line in lines),
+    """A table as `place` shows it, with the notes of the columns that say anything; whole: what
+    the lines belong to."""
+    shown = [column for column in columns if column.only in (None, place)]
+    cells = tuple(tuple(column.cell(line, whole) for column in shown) for line in lines)
+    headings = [column.heading(place, defense) for column in shown]
+    notes = tuple(
+        f"{heading}: {column.note}."
+        for at, (heading, column) in enumerate(zip(headings, shown, strict=True))
+        if column.note and any(line[at] not in ("-", DASH) for line in cells)
     )
+    kinds = [column.kind for column in shown]
+    return Filled(tuple(zip(headings, kinds, strict=True)), cells, notes)
 
 
 def _mean_text(row: Row) -> str:
     return number_text(row.mean) + ("" if row.complete else f" ({row.episodes} ep.)")
+
+
+def _whole(row: Row | None) -> Cell:
+    """A complete arm's mean, else a dash: the short episodes end first and would pass for it."""
+    return mean_cell(row) if row is not None and row.complete else DASH
+
+
+def _verdict(change: Change) -> Cell:
+    return change.verdict, gradient_words(change.victim) if change.victim else ""
 
 
 def _optional(value: float | None, form: str) -> str:

@@ -16,8 +16,7 @@ from sap_rl.atari.games import game_facts
 from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.settings import Settings
-from sap_rl.play.players import PROBE_EVERY
-from sap_rl.reporting.tables.columns import Filled, column_notes, filled_changes, filled_rows
+from sap_rl.reporting.tables.columns import Filled, filled_changes, filled_rows
 from sap_rl.reporting.tables.flags import (
     CHECK_FAILED,
     COVERAGE,
@@ -26,7 +25,8 @@ from sap_rl.reporting.tables.flags import (
     SEVERAL_LOOKS,
     flag_marks,
 )
-from sap_rl.reporting.tables.text import noise_text, number_text, signed_text
+from sap_rl.reporting.tables.text import NOISE, noise_text, number_text, signed_text
+from sap_rl.training.dqn.parent import UNKNOWN, stated_number
 from sap_rl.zoo.score import Check, likely_causes
 
 WIDTH = 80
@@ -50,12 +50,12 @@ def console(**options: Any) -> Console:
 def evaluation_report(evaluation: Evaluation) -> RenderableType:
     """Returns, changes, the meaning of their flags, and what the numbers rest on."""
     parts: list[RenderableType] = [Text(_headline(evaluation))]
-    parts += [_printed(filled_rows("terminal", evaluation))]
-    if evaluation.changes:
-        parts += [_printed(filled_changes("terminal", evaluation))]
+    tables = [filled_rows("terminal", evaluation), filled_changes("terminal", evaluation)]
+    parts += [printed(table) for table in tables if table.lines]
     marks = flag_marks(evaluation)
     parts += [Text(f"{mark} {flag}: {FLAGS[flag]}.") for flag, mark in marks.items()]
-    parts += [Text(line) for line in _notes(evaluation)]
+    of_columns = dict.fromkeys(note for table in tables for note in table.notes)
+    parts += [Text(line) for line in _notes(evaluation, of_columns)]
     parts += [Text(line) for line in check_lines(evaluation.checks)]
     return Group(*parts)
 
@@ -83,8 +83,8 @@ def agents_table(agents: Iterable[tuple[Agent, Path]]) -> RenderableType:
         short, long = scores.get("cap_5_minutes", {}), scores.get("cap_30_minutes", {})
         hardening = agent.facts.get("hardening", {})
         training = hardening or agent.facts.get("training", {})
-        steps = f"{training.get('agent_steps', 0):,}"
-        if training.get("parent_steps") == "unknown":
+        steps = f"{stated_number(agent.facts, 'agent_steps') or 0:,.0f}"
+        if training.get("parent_steps") == UNKNOWN:
             steps += " + ?"
         table.add_row(
             agent.name if (agent.game or "") in agent.name else f"{agent.name} ({agent.game})",
@@ -139,7 +139,8 @@ def _headline(evaluation: Evaluation) -> str:
     )
 
 
-def _printed(filled: Filled) -> Table:
+def printed(filled: Filled) -> Table:
+    """A table for the terminal; an interval stands behind its number."""
     left = tuple(heading for heading, kind in filled.columns if kind)
     table = plain_table(*(heading for heading, _ in filled.columns), left=left)
     for line in filled.lines:
@@ -147,7 +148,7 @@ def _printed(filled: Filled) -> Table:
     return table
 
 
-def _notes(evaluation: Evaluation) -> Iterable[str]:
+def _notes(evaluation: Evaluation, of_columns: Iterable[str]) -> Iterable[str]:
     rows = evaluation.rows
     if any(change.headline and change.victim for change in evaluation.changes):
         several = len(evaluation.settings.victims) > 1
@@ -156,32 +157,20 @@ def _notes(evaluation: Evaluation) -> Iterable[str]:
             if several
             else "the only attack played on the defended player; others may be stronger."
         )
-    if any(change.paper_percent is not None for change in evaluation.changes):
-        yield "paper: beside the row that follows its protocol, as far as it is published."
-    if any(row.victim for row in rows):
-        yield (
-            "gradient: whose gradient the attacker uses. flips: actions changed against the clean "
-            "frame; self: two looks of the same player at the same clean frame disagree (random "
-            f"players: measured on every {PROBE_EVERY}th step)."
-        )
+    yield from of_columns
+    if change := [row.change_mean for row in rows if row.change_mean is not None]:
         largest = max(row.linf_max or 0.0 for row in rows)
-        change = [row.change_mean for row in rows if row.change_mean is not None]
-        if change:
-            yield (
-                f"Perturbation as the referee measured it: at most {largest:.4g} pixels, "
-                f"{min(change):.2f} to {max(change):.2f} per pixel on average."
-            )
-    if sigma := noise_text(rows):
         yield (
-            f"noise control: the original with Gaussian noise of {sigma} on Q that flips as often "
-            "in clean play."
+            f"Perturbation as the referee measured it: at most {largest:.4g} pixels, "
+            f"{min(change):.2f} to {max(change):.2f} per pixel on average."
         )
+    if sigma := noise_text(rows):
+        yield f"noise control: {NOISE} (standard deviation {sigma})."
     samples = {row.grad_samples for row in rows if row.grad_samples}
     if samples:
         yield f"Gradients average {' or '.join(map(str, sorted(samples)))} pass(es) per step."
     played = sum(row.episodes for row in rows)
     cut = sum(row.truncated for row in rows)
-    yield from column_notes("terminal", evaluation)
     yield f"{cut} of {played} episodes were cut short."
     if any(row.arm == "original" for row in rows):
         yield from interval_notes([evaluation])

@@ -13,6 +13,12 @@ Cell = tuple[str, str]
 
 DASH: Cell = ("-", "")
 
+NOISE = (
+    "the original with Gaussian noise on its action values that flips as many actions in clean "
+    "play, attacked alike"
+)
+"""What the noise control is."""
+
 
 def number_text(value: float | None) -> str:
     """A return to one decimal, large ones to none; a dash for None."""

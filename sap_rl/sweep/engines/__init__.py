@@ -11,8 +11,6 @@ from sap_rl.store.records import CellRecord
 from sap_rl.sweep.experiments import CellTask
 from sap_rl.sweep.worker import CellProgress
 
-ENGINES = ("local", "ray")
-
 Draw = Callable[[], CellTask | None]
 """The next cell that can be played now, None where there is none at the moment."""
 

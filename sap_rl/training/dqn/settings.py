@@ -10,7 +10,8 @@ from sap_rl.attacks.budget import check_budget
 from sap_rl.errors import UsageError
 from sap_rl.networks import NUM_QUANTILES
 from sap_rl.schema import Option, check, read_fields
-from sap_rl.training.names import Network, Optimizer, Precision, Target
+from sap_rl.training import options as shared
+from sap_rl.training.names import Network, Precision, Target
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class TrainSettings:
             within="count",
         ),
     ] = 2_500_000
-    num_envs: Annotated[int, Option("games at once", within="count")] = 16
+    num_envs: shared.NumEnvs = 16
     network: Annotated[
         Network,
         Option(
@@ -57,10 +58,10 @@ class TrainSettings:
     replay_frames: Annotated[int, Option("capacity of the replay", "frames", within="count")] = (
         400_000
     )
-    optimizer: Annotated[Optimizer, Option("rmsprop is centred")] = "adam"
+    optimizer: shared.Optimizer = "adam"
     learning_rate: Annotated[float, Option("of the optimizer", within="rate")] = 1e-4
-    optimizer_eps: Annotated[float, Option("of the optimizer", within="rate")] = 1.5e-4
-    max_grad_norm: Annotated[float, Option("of the gradient, 0 for any", within="from zero")] = 10.0
+    optimizer_eps: shared.OptimizerEps = 1.5e-4
+    max_grad_norm: shared.MaxGradNorm = 10.0
     epsilon_start: Annotated[float, Option("share of random actions at first", within="share")] = (
         1.0
     )
@@ -109,8 +110,8 @@ class TrainSettings:
         ),
     ] = 200_000
     save_replay: Annotated[bool, Option("checkpoints hold the replay: resuming is exact")] = False
-    keep_checkpoints: Annotated[int, Option("checkpoints kept", within="count")] = 2
-    log_updates: Annotated[int, Option("per line of the curve", "updates", within="count")] = 1_000
+    keep_checkpoints: shared.KeepCheckpoints = 2
+    log_updates: shared.LogUpdates = 1_000
     eval_steps: Annotated[
         int,
         Option(
@@ -119,11 +120,11 @@ class TrainSettings:
             within="from zero",
         ),
     ] = 200_000
-    eval_episodes: Annotated[int, Option("of an evaluation", within="count")] = 10
+    eval_episodes: shared.EvalEpisodes = 10
     eval_lambda: Annotated[
         float, Option("budget of its attack, 0 for clean play alone", "pixels 0..255")
     ] = 0.25
-    eval_seed: Annotated[int, Option("of evaluations")] = 2_000_000
+    eval_seed: shared.EvalSeed = 2_000_000
 
     def __post_init__(self) -> None:
         for name in ("adversarial_lambda", "eval_lambda"):

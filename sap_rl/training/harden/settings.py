@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from sap_rl.attacks.budget import check_budget
 from sap_rl.errors import UsageError
 from sap_rl.schema import Option, check, read_fields
-from sap_rl.training.names import Distance, Optimizer, Precision
+from sap_rl.training import options as shared
+from sap_rl.training.names import Distance, Precision
 
 OWN_LOSS = "loss"
 INNER_OBJECTIVES = (OWN_LOSS, "cross-entropy", "margin")
@@ -61,7 +62,7 @@ class HardenSettings:
             within="share",
         ),
     ] = 0.0
-    num_envs: Annotated[int, Option("games at once", within="count")] = 32
+    num_envs: shared.NumEnvs = 32
     student_envs: Annotated[
         int,
         Option(
@@ -79,10 +80,10 @@ class HardenSettings:
     epsilon: Annotated[float, Option("share of random actions of all players", within="share")] = (
         0.02
     )
-    optimizer: Annotated[Optimizer, Option("rmsprop is centred")] = "adam"
+    optimizer: shared.Optimizer = "adam"
     learning_rate: Annotated[float, Option("falls in a straight line to 0", within="rate")] = 1e-3
-    optimizer_eps: Annotated[float, Option("of the optimizer", within="rate")] = 1e-8
-    max_grad_norm: Annotated[float, Option("of the gradient, 0 for any", within="from zero")] = 10.0
+    optimizer_eps: shared.OptimizerEps = 1e-8
+    max_grad_norm: shared.MaxGradNorm = 10.0
     precision: Annotated[Precision, Option("of the passes but the first layer's forward ones")] = (
         "auto"
     )
@@ -95,8 +96,8 @@ class HardenSettings:
         ),
     ] = 3_000
     save_frames: Annotated[bool, Option("checkpoints hold the frames: resuming is exact")] = True
-    keep_checkpoints: Annotated[int, Option("checkpoints kept", within="count")] = 1
-    log_updates: Annotated[int, Option("per line of the curve", "updates", within="count")] = 100
+    keep_checkpoints: shared.KeepCheckpoints = 1
+    log_updates: shared.LogUpdates = 100
     eval_updates: Annotated[
         int,
         Option(
@@ -106,8 +107,8 @@ class HardenSettings:
             within="from zero",
         ),
     ] = 6_000
-    eval_episodes: Annotated[int, Option("of an evaluation", within="count")] = 10
-    eval_seed: Annotated[int, Option("of evaluations")] = 2_000_000
+    eval_episodes: shared.EvalEpisodes = 10
+    eval_seed: shared.EvalSeed = 2_000_000
 
     def __post_init__(self) -> None:
         check_budget(self.lam)

@@ -25,9 +25,7 @@ def parsed(command: str) -> dict[str, Any]:
     assert words[:2] == ["sap-rl", "eval"]
     options: dict[str, Any] = {}
     for word in words[2:]:
-        if word == "--no-controls":
-            options["controls"] = False
-        elif word.startswith("--"):
+        if word.startswith("--"):
             name = word[2:].replace("-", "_")
             assert name in eval_options(), name
             options[name] = []
@@ -44,7 +42,9 @@ def parsed(command: str) -> dict[str, Any]:
         {"game": "Assault", "defense": None, "controls": False, "seed": 12345678901},
         {
             "attack": "pgd",
-            "attack_options": {"steps": 3, "objective": "margin", "step_size": 0.125},
+            "attack_options": {
+                "steps": 3, "random_start": True, "objective": "margin", "step_size": 0.125,
+            },
             "defense": "sap-50",
             "defense_options": {"sampler": "bernoulli", "backward": "full"},
             "victims": ("original",),

@@ -87,7 +87,7 @@ def test_the_headline_comes_first_with_raw_returns(plain: Reader) -> None:
     table = plain.tables[0]
     assert table[0] == [
         "lambda", "original", "defended", "difference", "change", "paper", "verdict", "flags",
-        "noise", "random",
+        "noise control", "random",
     ]  # fmt: skip
     assert table[1] == ["Assault: sap-100 on agent Assault, fgsm"]
     assert table[6] == ["BankHeist: sap-100 on agent BankHeist, fgsm"]

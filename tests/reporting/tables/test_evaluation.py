@@ -12,7 +12,7 @@ from sap_rl.evaluation.results import Change, Evaluation, Row
 from sap_rl.evaluation.settings import Settings
 from sap_rl.reporting.tables.evaluation import console, evaluation_report
 from sap_rl.reporting.tables.flags import FLAGS
-from sap_rl.reporting.tables.text import player_name
+from sap_rl.reporting.tables.text import NOISE, player_name
 
 ROW = Row(
     game="BattleZone",
@@ -142,4 +142,4 @@ def test_the_noise_of_the_noise_control_is_said(defense: str, sigma: str) -> Non
     row = replace(ROW, arm="noise-control", defense=defense)
     assert player_name(row) == "noise control"
     text = " ".join(show(of(row)).split())
-    assert f"noise control: the original with Gaussian noise of {sigma} on Q" in text
+    assert f"noise control: {NOISE} (standard deviation {sigma})." in text
