@@ -20,8 +20,6 @@ from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.run import EvaluationRun, Event
 from sap_rl.evaluation.settings import Settings
 from sap_rl.play.arms import Victim, todays_name
-from sap_rl.reporting.live.bars import ProgressBar
-from sap_rl.reporting.tables.evaluation import console
 from sap_rl.schema import documented, options_of
 from sap_rl.training.harden.run import Hardening
 from sap_rl.training.harden.settings import HardenSettings, asked
@@ -108,6 +106,9 @@ def _watched(
 ) -> Iterator[Callable[[Event], object]]:
     """What is told of every event while the block lasts."""
     if progress is True:
+        from sap_rl.reporting.live.bars import ProgressBar  # they bring rich
+        from sap_rl.reporting.tables.evaluation import console
+
         bar = ProgressBar(run.arms, run.settings.episodes, console(stderr=True))
         with bar:
             yield bar

@@ -16,6 +16,7 @@ from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.facts import Made, Origin
 from sap_rl.evaluation.results import Change, evaluation_from_json, read_evaluation
 from sap_rl.files import check_writable, write_atomically
+from sap_rl.play.arms import in_todays_names
 from sap_rl.statistics.sequential import StoppingRule
 from tests.reporting.made import evaluation
 
@@ -84,10 +85,11 @@ OLDER = Path(__file__).parent / "files" / "format1.json"
 
 
 def test_a_file_without_a_format_number_is_read() -> None:
-    """Made before there was one; its layout is the same."""
+    """Made before there was one; its layout is the same, arms and victims have other names."""
     found, plain = read_evaluation(OLDER), json.loads(OLDER.read_text(encoding="utf-8"))
     assert "format" not in plain
-    assert json.loads(found.to_json()) == plain | {"format": 2}
+    assert json.loads(found.to_json()) == in_todays_names(plain) | {"format": 2}
+    assert {row["arm"] for row in plain["rows"]} > {"matched"}
     assert found.settings.defense_options == {"skip": ("2",)}
     assert found.settings.schedule == Schedule("rate", 0.25)
     assert found.settings.protocol == Protocol(frames="newest", grad_samples=4)
