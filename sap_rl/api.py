@@ -19,7 +19,7 @@ from sap_rl.evaluation.facts import Origin
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.run import EvaluationRun, Event
 from sap_rl.evaluation.settings import Settings
-from sap_rl.play.arms import Victim, todays_name
+from sap_rl.play.arms import todays_name
 from sap_rl.schema import documented, options_of
 from sap_rl.training.harden.run import Hardening
 from sap_rl.training.harden.settings import HardenSettings, asked
@@ -45,7 +45,7 @@ def evaluate(
     attack_options: dict[str, Any] | None = None,
     defense: str | None = Settings.defense,
     defense_options: dict[str, Any] | None = None,
-    victims: tuple[Victim, ...] = Settings.victims,
+    victims: tuple[str, ...] = Settings.victims,
     other: Agent | str | Path | nn.Module | None = None,
     attack_backward: Backward | None = Settings.attack_backward,
     schedule: Schedule | str = Settings.schedule,

@@ -42,9 +42,9 @@ def test_the_same_side_twice() -> None:
     assert [cell.name.text for cell in found.cells] == [
         "BankHeist random, clean",
         "BankHeist BankHeist sap-100, clean",
-        "BankHeist BankHeist sap-100, fgsm at lambda 1 on self gradient",
+        "BankHeist BankHeist sap-100, fgsm at lambda 1 on own gradient",
         "BankHeist BankHeist original, clean",
-        "BankHeist BankHeist original, fgsm at lambda 1 on self gradient",
+        "BankHeist BankHeist original, fgsm at lambda 1 on own gradient",
     ]
     assert (found.only_a, found.only_b, found.short, found.notes) == ((), (), (), ())
 
@@ -114,12 +114,12 @@ def test_cells_of_one_side_are_listed() -> None:
     assert [cell.name.player for cell in found.cells] == ["random", "original"]
     assert named(found.only_a) == [
         "BankHeist BankHeist sap-100, clean",
-        "BankHeist BankHeist sap-100, fgsm at lambda 1 on self gradient",
-        "BankHeist BankHeist original, fgsm at lambda 1 on self gradient",
+        "BankHeist BankHeist sap-100, fgsm at lambda 1 on own gradient",
+        "BankHeist BankHeist original, fgsm at lambda 1 on own gradient",
     ]
     assert named(found.only_b) == [
-        "BankHeist BankHeist original, pgd steps=4 at lambda 1 on self gradient",
-        "BankHeist BankHeist original, pgd steps=4 at lambda 2 on self gradient",
+        "BankHeist BankHeist original, pgd steps=4 at lambda 1 on own gradient",
+        "BankHeist BankHeist original, pgd steps=4 at lambda 2 on own gradient",
     ]
 
 
@@ -127,7 +127,7 @@ def test_incomplete_cells_do_not_count() -> None:
     whole = made_up(cells())
     rows = (*whole.rows[:-1], replace(whole.rows[-1], complete=False))
     found = compare([whole], [replace(whole, rows=rows)])
-    assert named(found.only_a) == ["BankHeist BankHeist sap-100, fgsm at lambda 1 on self gradient"]
+    assert named(found.only_a) == ["BankHeist BankHeist sap-100, fgsm at lambda 1 on own gradient"]
 
 
 def test_what_may_differ_is_said() -> None:
