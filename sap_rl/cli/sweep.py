@@ -13,6 +13,7 @@ from sap_rl.files import check_folder
 from sap_rl.reporting.live.sweep import SweepBars, estimate_lines
 from sap_rl.reporting.live.tensorboard import SweepWriter
 from sap_rl.reporting.tables.across_games import across_report
+from sap_rl.reporting.tables.answer import summary
 from sap_rl.reporting.tables.evaluation import console, evaluation_report
 from sap_rl.settings.flags import said
 from sap_rl.settings.options import read_yaml
@@ -52,6 +53,8 @@ def run_sweep(args: argparse.Namespace) -> int:
             )
             return listeners.told(INTERRUPTED_STATUS)
         evaluations = sweep.evaluations()
+    if len(evaluations) > 1 and (told := summary(evaluations)):
+        say(f"{told}\n")
     for evaluation in evaluations:
         console().print(evaluation_report(evaluation))
     if (together := across_report(evaluations)) is not None:

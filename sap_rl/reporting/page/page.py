@@ -11,7 +11,6 @@ from typing import Any
 
 from sap_rl.compare.across_games import summarise_games
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.results import Evaluation
 from sap_rl.extras import PAGES, require
 from sap_rl.reporting.figures.curves import Panel, change_curves
 from sap_rl.reporting.figures.files import inline_svg
@@ -24,6 +23,7 @@ from sap_rl.reporting.figures.plots import (
 from sap_rl.reporting.page.extras import PageExtras
 from sap_rl.reporting.page.rows import distrust, evaluation_name, provenance_rows
 from sap_rl.reporting.tables.across_games import across_notes, across_tables
+from sap_rl.reporting.tables.answer import answers, summary
 from sap_rl.reporting.tables.columns import (
     Filled,
     filled_changes,
@@ -46,7 +46,7 @@ class Picture:
 
 
 def report_page(shown: Sequence[Panel], extras: Sequence[PageExtras]) -> str:
-    """The page: headline, reasons for distrust, a section per game, provenance.
+    """The page: the answer, headline, reasons for distrust, a section per game, provenance.
 
     Raises UsageError where it would be larger than MAX_BYTES.
     """
@@ -76,7 +76,10 @@ def report_page(shown: Sequence[Panel], extras: Sequence[PageExtras]) -> str:
         headline_notes=_sentences(filled for filled, *_ in headline),
         across=[_keyed(filled, title) for title, filled in across_tables("page", together)],
         across_notes=across_notes(together),
-        counts=_counts(evaluations),
+        answers=[
+            (evaluation_name(e) if len(evaluations) > 1 else "", answers(e)) for e in evaluations
+        ],
+        summary=summary(evaluations),
         incomplete=[
             evaluation_name(evaluation) for evaluation in evaluations if not evaluation.complete
         ],
@@ -100,14 +103,6 @@ def _title(shown: Sequence[Panel]) -> str:
     games = list(dict.fromkeys(panel.game for panel in shown))
     named = ", ".join(games[:4]) + (f" and {len(games) - 4} more" if len(games) > 4 else "")
     return f"Reward under attack: {named}"
-
-
-def _counts(evaluations: Sequence[Evaluation]) -> dict[str, int]:
-    """How many headline changes under attack have which verdict."""
-    verdicts = [
-        c.verdict for e in evaluations for c in e.changes if c.headline and c.victim is not None
-    ]
-    return {verdict: verdicts.count(verdict) for verdict in ("helps", "harms", "unclear")}
 
 
 def _section(place: int, panel: Panel, extras: PageExtras) -> dict[str, Any]:
@@ -147,7 +142,10 @@ def _keyed(filled: Filled, name: str) -> dict[str, Any]:
     """As the template's tables take it: columns with the key of their cell in each line."""
     return {
         "name": name,
-        "columns": [(i, *column) for i, column in enumerate(filled.columns)],
+        "columns": [
+            (i, *column, rank)
+            for i, (column, rank) in enumerate(zip(filled.columns, filled.ranks, strict=True))
+        ],
         "lines": filled.lines,
     }
 

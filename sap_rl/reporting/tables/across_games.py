@@ -12,7 +12,7 @@ from rich.text import Text
 from sap_rl.compare.across_games import THRESHOLDS, Across, Standing, summarise_games
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.reporting.tables.columns import Column, Filled, Place, filled
-from sap_rl.reporting.tables.evaluation import printed
+from sap_rl.reporting.tables.evaluation import Fitted
 from sap_rl.reporting.tables.flags import FLAGS, LOOKED
 from sap_rl.reporting.tables.text import DASH, Cell
 from sap_rl.statistics.aggregates import Aggregate
@@ -103,7 +103,7 @@ def across_report(evaluations: Iterable[Evaluation]) -> RenderableType | None:
         return None
     parts: list[RenderableType] = []
     for title, table in across_tables("terminal", found):
-        parts += [Text(title), printed(table)]
+        parts += [Text(title), Fitted(table)]
     return Group(*parts, *(Text(note) for note in across_notes(found)))
 
 

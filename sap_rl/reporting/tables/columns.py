@@ -42,7 +42,8 @@ class Column(Generic[Line]):
     and what it belongs to, an Evaluation mostly -> what stands there; kind: numbers (the empty
     kind) stand to the right, words to the left, long text goes on below itself; page_title: the
     page's heading where it has the room for a longer one; only: the one place that shows it; note:
-    what it means, below the tables in which it says anything.
+    what it means, below the tables in which it says anything; rank: where a terminal has too
+    little room, columns of the largest go first; on a telephone all but those of 0.
     """
 
     title: str
@@ -51,6 +52,7 @@ class Column(Generic[Line]):
     page_title: str = ""
     only: Place | None = None
     note: str = ""
+    rank: int = 0
 
     def heading(self, place: Place, defense: str = "") -> str:
         """The title that stands in `place`; defense: the defended player's name."""
@@ -75,11 +77,13 @@ ROWS: tuple[Column[Row], ...] = (
         lambda row, _: _optional(row.normalised, ".2f"),
         page_title="normalised",
         note="(return - random) / (human - random), both as published",
+        rank=2,
     ),
     Column(
         "flips",
         lambda row, _: percent_text(row.flip_rate),
         note="actions changed against the clean frame",
+        rank=1,
     ),
     Column(
         "self",
@@ -87,9 +91,10 @@ ROWS: tuple[Column[Row], ...] = (
         page_title="itself",
         note="two looks of the same player at the same clean frame disagree (random players: "
         f"measured on every {PROBE_EVERY}th step)",
+        rank=2,
     ),
-    Column("s", lambda row, _: f"{row.seconds:.0f}", only="terminal"),
-    Column("steps/s", lambda row, _: f"{row.steps_per_second:.0f}", only="terminal"),
+    Column("s", lambda row, _: f"{row.seconds:.0f}", only="terminal", rank=3),
+    Column("steps/s", lambda row, _: f"{row.steps_per_second:.0f}", only="terminal", rank=3),
     Column(
         "largest",
         lambda row, _: _optional(row.linf_max, ".4g"),
@@ -128,7 +133,7 @@ CHANGES: tuple[Column[Change], ...] = (
     Column("{defense} against original", lambda change, _: change_text(change), only="terminal"),
     Column("difference", lambda change, _: points_cell(change), only="page"),
     Column("change", lambda change, _: percent_cell(change), only="page"),
-    Column("paper", lambda change, _: paper_text(change), note=BESIDE),
+    Column("paper", lambda change, _: paper_text(change), note=BESIDE, rank=1),
     Column("verdict", lambda change, _: change.verdict, "word"),
     Column("flags", lambda change, whole: _marks(change, whole), "word", only="terminal"),
     Column("flags", lambda change, _: flags_text(change.flags), "long", only="page"),
@@ -164,9 +169,10 @@ HEADLINE: tuple[Column[Headline], ...] = (
         "difference",
         lambda at, _: at.said(points_cell),
         note="in points of return, paired by episode",
+        rank=1,
     ),
     Column("change", lambda at, _: at.said(percent_cell)),
-    Column("paper", lambda at, _: at.said(paper_text), note=BESIDE),
+    Column("paper", lambda at, _: at.said(paper_text), note=BESIDE, rank=2),
     Column(
         "verdict",
         lambda at, _: at.said(_verdict),
@@ -174,24 +180,27 @@ HEADLINE: tuple[Column[Headline], ...] = (
         note="a defence helps only where the interval of the difference lies above 0 and no flag "
         "stands; below it, whose gradient the attacker uses against the defended agent",
     ),
-    Column("flags", lambda at, _: at.said(lambda change: flags_text(change.flags)), "long"),
+    Column("flags", lambda at, _: at.said(lambda change: flags_text(change.flags)), "long", rank=2),
     Column(
         "noise control",
         lambda at, e: _whole(e.row("noise-control", at.lam, at.victim)),
         note=NOISE,
+        rank=2,
     ),
-    Column("random", lambda _, e: _whole(e.row("random"))),
+    Column("random", lambda _, e: _whole(e.row("random")), rank=2),
 )
 """One line per lambda: what a page says first."""
 
 
 @dataclass(frozen=True)
 class Filled:
-    """A table's text: heading and kind of each column, and a cell per column of each line."""
+    """A table's text: heading and kind of each column, a cell per column of each line, notes, and
+    the rank of each column."""
 
     columns: tuple[tuple[str, Kind], ...]
     lines: tuple[tuple[str | Cell, ...], ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
+    ranks: tuple[int, ...]
 
 
 def filled_rows(place: Place, evaluation: Evaluation) -> Filled:
@@ -233,7 +242,8 @@ def filled(
         if column.note and any(line[at] not in ("-", DASH) for line in cells)
     )
     kinds = [column.kind for column in shown]
-    return Filled(tuple(zip(headings, kinds, strict=True)), cells, notes)
+    ranks = tuple(column.rank for column in shown)
+    return Filled(tuple(zip(headings, kinds, strict=True)), cells, notes, ranks)
 
 
 def _mean_text(row: Row) -> str:

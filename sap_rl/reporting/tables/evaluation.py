@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +18,7 @@ from sap_rl.atari.games import game_facts
 from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.settings import Settings
+from sap_rl.reporting.tables.answer import answers
 from sap_rl.reporting.tables.columns import Filled, filled_changes, filled_rows
 from sap_rl.reporting.tables.flags import (
     CHECK_FAILED,
@@ -30,6 +33,8 @@ from sap_rl.training.dqn.parent import UNKNOWN, stated_number
 from sap_rl.zoo.score import Check, likely_causes
 
 WIDTH = 80
+SHOWN = 3
+"""Findings of one kind that are said one by one."""
 
 
 class Screen(Console):
@@ -48,10 +53,12 @@ def console(**options: Any) -> Console:
 
 
 def evaluation_report(evaluation: Evaluation) -> RenderableType:
-    """Returns, changes, the meaning of their flags, and what the numbers rest on."""
-    parts: list[RenderableType] = [Text(_headline(evaluation))]
+    """The answer in a sentence per lambda, then the tables, what their flags mean, and what the
+    numbers rest on."""
+    parts: list[RenderableType] = [Text(line) for line in answers(evaluation)]
+    parts += [Text(f"\n{_headline(evaluation)}")]
     tables = [filled_rows("terminal", evaluation), filled_changes("terminal", evaluation)]
-    parts += [printed(table) for table in tables if table.lines]
+    parts += [Fitted(table) for table in tables if table.lines]
     marks = flag_marks(evaluation)
     parts += [Text(f"{mark} {flag}: {FLAGS[flag]}.") for flag, mark in marks.items()]
     of_columns = dict.fromkeys(note for table in tables for note in table.notes)
@@ -61,15 +68,18 @@ def evaluation_report(evaluation: Evaluation) -> RenderableType:
 
 
 def check_lines(findings: Sequence[Finding]) -> Iterator[str]:
-    """Findings of one check together, each with its number, then what to do about them."""
+    """Findings with the same advice together, each with its number, then what to do about them."""
     if findings:
         yield f"Reasons for distrust: {len(findings)} (docs/audit.md)."
-    for check in dict.fromkeys(finding.check for finding in findings):
-        same = [finding for finding in findings if finding.check == check]
-        for finding in same:
+    found: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        found.setdefault((finding.check, finding.advice), []).append(finding)
+    for (check, advice), same in found.items():
+        for finding in same[:SHOWN]:
             yield f"! {check}, {finding.where}: {finding.text}."
-        for advice in dict.fromkeys(finding.advice for finding in same):
-            yield f"  What to do: {advice}."
+        if len(same) > SHOWN:
+            yield f"! {check}: {len(same) - SHOWN} more, in --json and on the page."
+        yield f"  What to do: {advice}."
 
 
 def agents_table(agents: Iterable[tuple[Agent, Path]]) -> RenderableType:
@@ -139,13 +149,33 @@ def _headline(evaluation: Evaluation) -> str:
     )
 
 
-def printed(filled: Filled) -> Table:
-    """A table for the terminal; an interval stands behind its number."""
-    left = tuple(heading for heading, kind in filled.columns if kind)
-    table = plain_table(*(heading for heading, _ in filled.columns), left=left)
-    for line in filled.lines:
-        table.add_row(*(cell if isinstance(cell, str) else " ".join(cell) for cell in line))
-    return table
+@dataclass(frozen=True)
+class Fitted:
+    """A table of which a screen shows as many columns as it has room for.
+
+    Those of the largest `rank` go first; what stays is whole. An interval stands behind its number.
+    """
+
+    filled: Filled
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        places = range(len(self.filled.columns))
+        ranks = sorted({self.filled.ranks[place] for place in places}, reverse=True)
+        for most in ranks:
+            table = self._table([place for place in places if self.filled.ranks[place] <= most])
+            width = Measurement.get(_console, options.update(max_width=1000), table).maximum
+            if width <= options.max_width or most == ranks[-1]:
+                yield table
+                return
+
+    def _table(self, places: Sequence[int]) -> Table:
+        columns = [self.filled.columns[place] for place in places]
+        left = tuple(heading for heading, kind in columns if kind)
+        table = plain_table(*(heading for heading, _ in columns), left=left)
+        for line in self.filled.lines:
+            cells = [line[place] for place in places]
+            table.add_row(*(cell if isinstance(cell, str) else " ".join(cell) for cell in cells))
+        return table
 
 
 def _notes(evaluation: Evaluation, of_columns: Iterable[str]) -> Iterable[str]:
