@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from sap_rl.cli import main
-from sap_rl.cli import sweep as command
 from sap_rl.errors import UsageError
 from sap_rl.store.store import Store, load_evaluations
 from sap_rl.sweep import estimate as calibration
-from sap_rl.sweep.engines import CellBegan, Draw, EngineEvent
+from sap_rl.sweep.engines import CellBegan, Draw, EngineEvent, choice
 from tests.sweep.test_run import HereEngine
 
 CONFIG = """
@@ -30,7 +29,7 @@ num_envs: 2
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small sweep, played in this process."""
-    monkeypatch.setattr(command, "LocalEngine", lambda path, _workers: HereEngine(Store(path)))
+    monkeypatch.setattr(choice, "LocalEngine", lambda path, _workers: HereEngine(Store(path)))
     path = tmp_path / "c.yaml"
     path.write_text(CONFIG)
     return path
@@ -88,7 +87,7 @@ def test_ctrl_c_keeps_what_was_played_and_says_how_to_go_on(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
 ) -> None:
     store = tmp_path / "s.sqlite"
-    monkeypatch.setattr(command, "LocalEngine", lambda path, _workers: Interrupted(Store(path)))
+    monkeypatch.setattr(choice, "LocalEngine", lambda path, _workers: Interrupted(Store(path)))
     argv = ["sweep", str(config), "--out", str(store), "--max-frames", "120", "--quiet"]
     assert main(argv) == 130
     out, err = capsys.readouterr()
