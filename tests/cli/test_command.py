@@ -99,7 +99,7 @@ def test_a_listener_that_fails_takes_no_results_with_it(
     assert main(argv) == 1
     out, err = capsys.readouterr()
     assert json.loads(target.read_text())["complete"] is True
-    assert out.startswith("BankHeist: agent BankHeist")
+    assert out.startswith("At lambda 4 BankHeist keeps ")
     assert err.endswith(
         "TensorBoardWriter failed: OSError: no space left; what was played is whole\n"
     )
@@ -123,7 +123,7 @@ def test_flags_go_before_the_config(tmp_path: Path, capsys: pytest.CaptureFixtur
     config.write_text("game: Pong\nlambda: 0\nepisodes: 1\nmax_frames: 80\ndefense: none\n")
     argv = ["eval", "--config", str(config), "--game", "bank_heist", "--no-controls", "--quiet"]
     assert main(argv) == 0
-    assert capsys.readouterr().out.startswith("BankHeist: agent BankHeist")
+    assert "BankHeist: agent BankHeist" in capsys.readouterr().out
 
 
 def test_agents_are_listed_with_their_scores(capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,7 +45,8 @@ def test_a_sweep_its_export_and_its_merge(
         "skipped: there is no agent for Pong", "2 cells, 0 kept from before",
     ]  # fmt: skip
     assert "[2/2] BankHeist original" in lines
-    assert table.startswith("BankHeist: agent BankHeist, fgsm on all frames")
+    assert table.startswith("At lambda 4 BankHeist keeps 0 of 20 points under fgsm.")
+    assert "\nBankHeist: agent BankHeist, fgsm on all frames" in table
     assert main(["sweep", str(config), "--out", str(store), *frames]) == 0
     again = capsys.readouterr()
     assert again.out == table

@@ -45,9 +45,15 @@ def masked(table: str) -> list[str]:
     return [*lines[:first], *cut, *lines[last:]]
 
 
+def numbers(printed: str) -> str:
+    """What stands between the answer and the reasons for distrust, in single spaces."""
+    text = " ".join(printed.split())
+    return text[text.index("BankHeist: agent BankHeist") : text.index("Reasons for distrust")]
+
+
 def in_todays_words(table: str) -> str:
-    """The kept table as it would be printed today, but for where lines break."""
-    table = " ".join(table.split())
+    """The kept table's numbers as they would be printed today, but for where lines break."""
+    table = numbers(table)
     for words, today in WORDS.items():
         assert words in table
         table = table.replace(words, today)
@@ -59,7 +65,7 @@ def test_the_object_is_read_whole_and_gives_its_table() -> None:
     assert_holds(json.loads(found.to_json()), read_json("main_job.json"))
     with (screen := console(force_terminal=False)).capture() as capture:
         screen.print(evaluation_report(found))
-    assert " ".join(capture.get().split()) == in_todays_words(TABLE.read_text(encoding="utf-8"))
+    assert numbers(capture.get()) == in_todays_words(TABLE.read_text(encoding="utf-8"))
 
 
 def test_it_can_be_compared_with_itself(capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,7 +86,7 @@ def test_the_main_job_is_what_it_was(tmp_path: Path, capsys: pytest.CaptureFixtu
     if must_repeat(read_json("main_job_machine.json")):
         assert rows_of(now) == rows_of(before)
         kept = in_todays_words(" ".join(masked(TABLE.read_text(encoding="utf-8"))))
-        assert " ".join(masked(table)) == kept.replace("q-noise-0.03118", "noise control")
+        assert numbers(" ".join(masked(table))) == kept
         plain = read_json("main_job.json")
         for finding in plain["checks"]:
             finding["where"] = finding["where"].replace("q-noise-0.03118", "noise control")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
@@ -158,7 +158,7 @@ class Fitted:
 
     filled: Filled
 
-    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> Iterator[Table]:
         places = range(len(self.filled.columns))
         ranks = sorted({self.filled.ranks[place] for place in places}, reverse=True)
         for most in ranks:
