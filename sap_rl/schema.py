@@ -83,7 +83,7 @@ class OptionField:
             if self.said.read is not None:
                 return self.said.read(value)
             if self.choices:
-                return self._chosen(value)
+                return self._chosen(self._as_spelled(value))
             return READERS[self.type](value)
         except UsageError:
             raise
@@ -102,6 +102,11 @@ class OptionField:
             holds, must = BOUNDS[self.said.within]
             if not holds(value):
                 raise UsageError(f"{self.name} must {must}, got {value}")
+
+    def _as_spelled(self, value: Any) -> Any:
+        """The choice that a word is, but for capitals; else the word itself."""
+        same = [choice for choice in self.choices if choice.lower() == str(value).lower()]
+        return same[0] if isinstance(value, str) and len(same) == 1 else value
 
     def _chosen(self, value: Any) -> str:
         if self.type is str and not isinstance(value, str):

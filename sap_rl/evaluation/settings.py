@@ -18,7 +18,7 @@ from sap_rl.errors import UsageError, unknown
 from sap_rl.networks.lookup import shipped_agents
 from sap_rl.plain import OptionValue
 from sap_rl.play.arms import Victim, todays_name
-from sap_rl.play.defended_name import parse_defended_player
+from sap_rl.play.defended_name import ANOTHER, parse_defended_player
 from sap_rl.schema import Option, check, numbers, text
 from sap_rl.statistics import LEVEL
 
@@ -48,6 +48,12 @@ def read_victims(value: Any) -> tuple[str, ...]:
     return tuple(v for part in parts for v in (BOTH if part == "both" else (part,)))
 
 
+def read_defense(value: Any) -> str:
+    """A defence's spelling, in small letters but for an agent's name."""
+    spelled = text(value)
+    return spelled if ANOTHER in spelled else spelled.lower()
+
+
 def read_game(value: Any) -> str:
     """The canonical name of a game; UsageError with the nearest."""
     return canonical_game(text(value))
@@ -59,7 +65,10 @@ Game = Annotated[
 ]
 Defence = Annotated[
     str | None,
-    Option("sap-100 (any sap-K), q-noise-S, agent:NAME for another agent in its place, or none"),
+    Option(
+        "sap-100 (any sap-K), q-noise-S, agent:NAME for another agent in its place, or none",
+        read=read_defense,
+    ),
 ]
 Seed = Annotated[int, Option("everything random follows from it")]
 Precision = Annotated[

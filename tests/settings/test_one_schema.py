@@ -157,3 +157,10 @@ def test_an_unknown_flag_names_the_nearest(
 def test_one_lambda_is_hardened_against(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["harden", "--game", "BankHeist", "--lambda", "0"]) == 2
     assert "lambda 0 leaves nothing to harden against" in capsys.readouterr().err
+
+
+def test_capitals_do_not_matter_where_a_word_is_chosen() -> None:
+    words = {"game": "bankheist", "attack": "FGSM", "defense": "SAP-100", "precision": "Float32"}
+    assert eval_request(MAIN_JOB | words) == eval_request(MAIN_JOB | {"defense": "sap-100"})
+    named = eval_request(MAIN_JOB | {"defense": "agent:BankHeist-hardened"})
+    assert named.settings.defense == "agent:BankHeist-hardened"

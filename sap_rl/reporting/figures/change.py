@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from sap_rl.reporting.figures.curves import ChangeCurve, Panel, change_curves
-from sap_rl.reporting.figures.layout import NO_PERCENT, PAPER, look, say_once
-from sap_rl.reporting.figures.style import INK, LambdaAxis
+from sap_rl.reporting.figures.layout import CLIPPED, NO_PERCENT, PAPER, look, say_once
+from sap_rl.reporting.figures.style import FAINT, INK, LambdaAxis
 
 LEAST_PERCENT = 50.0
 """The percentage axis reaches at least so far from 0, lest noise fills it."""
@@ -24,6 +24,8 @@ def draw_changes(axes: Any, panel: Panel) -> None:
     for place, line in enumerate(lines):
         shift = (place - (len(lines) - 1) / 2) * 0.06 * at.gap
         _draw_change_line(axes, line, at, panel, shift)
+        _mark_clipped(axes, line, at, shift, (low, high))
+    _mark_missing(axes, lines, at)
     _draw_paper(axes, lines, at, high)
     axes.set_ylim(low, high)
     axes.set_ylabel("change in return (%)")
@@ -33,7 +35,7 @@ def draw_changes(axes: Any, panel: Panel) -> None:
 def _draw_change_line(
     axes: Any, line: ChangeCurve, at: LambdaAxis, panel: Panel, shift: float
 ) -> None:  # fmt: skip
-    """Points with bars; a cross on the axis where no percentage can be said."""
+    """Points with bars."""
     shape = look("defended", line.victim, line.agent, panel)
     known = [change for change in line.changes if change.percent is not None]
     attacked = [change for change in known if change.lam > 0]
@@ -47,13 +49,35 @@ def _draw_change_line(
         if change.ci_low is not None and change.ci_high is not None:
             ends = [change.ci_low, change.ci_high]
             axes.plot([x, x], ends, color=shape["color"], linewidth=0.9, alpha=0.6)
+
+
+def _mark_clipped(
+    axes: Any, line: ChangeCurve, at: LambdaAxis, shift: float, limits: tuple[float, float]
+) -> None:
+    """An arrowhead where an interval goes on beyond the axis."""
     for change in line.changes:
-        if change.percent is None:
-            axes.plot(
-                [at(change.lam) + shift], [0.03], marker="x", color=shape["color"], linestyle="",
-                transform=axes.get_xaxis_transform(),
-            )  # fmt: skip
-            say_once(axes, NO_PERCENT, marker="x", linestyle="")
+        if change.percent is None or change.ci_low is None or change.ci_high is None:
+            continue
+        for beyond, end, marker in (
+            (change.ci_low < limits[0], limits[0], 11),  # matplotlib's carets, their tips outwards
+            (change.ci_high > limits[1], limits[1], 10),
+        ):
+            if beyond:
+                place = {"color": FAINT, "linestyle": "", "marker": marker, "clip_on": False}
+                axes.plot([at(change.lam) + shift], [end], **place)
+                say_once(axes, CLIPPED, marker=10, linestyle="")
+
+
+def _mark_missing(axes: Any, lines: Sequence[ChangeCurve], at: LambdaAxis) -> None:
+    """A word below the axis where no percentage can be said: a mark would pass for a point."""
+    missing = {c.lam for line in lines for c in line.changes if c.percent is None}
+    for lam in sorted(missing):
+        axes.annotate(
+            "n/a", (at(lam), 0), (0, 2), xycoords=axes.get_xaxis_transform(), fontsize=6,
+            textcoords="offset points", ha="center", va="bottom", color=FAINT, style="italic",
+        )  # fmt: skip
+    if missing:
+        say_once(axes, NO_PERCENT, linestyle="")
 
 
 def _draw_paper(axes: Any, lines: Sequence[ChangeCurve], at: LambdaAxis, high: float) -> None:

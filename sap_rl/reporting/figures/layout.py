@@ -24,10 +24,11 @@ from sap_rl.reporting.figures.style import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NO_PERCENT = "no percentage"
+NO_PERCENT = "n/a: too little is left"
+CLIPPED = "interval goes on"
 SELF_FLIPS = "thin: two clean looks"
 PAPER = "Dhillon et al. 2018"
-NOTES = (PAPER, NO_PERCENT, SELF_FLIPS)
+NOTES = (PAPER, NO_PERCENT, CLIPPED, SELF_FLIPS)
 """Entries of the legend that are no line of ours."""
 LETTER, HANDLE, LEGEND_LINE = 0.045, 0.4, 0.125
 """Inches that a letter, a sample line and a row of the legend take, about."""

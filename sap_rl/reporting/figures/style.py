@@ -63,7 +63,7 @@ def style() -> AbstractContextManager[None]:
     return found
 
 
-LAMBDA_LABEL = "attack budget λ (pixels, 0 to 255)"
+LAMBDA_LABEL = "lambda (pixel values of 0..255)"
 ROOM = 0.05
 """Share of the axis that a tick's label needs."""
 

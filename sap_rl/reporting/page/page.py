@@ -165,8 +165,8 @@ def _pictures(place: int, panel: Panel, extras: PageExtras) -> Iterator[Picture]
         alt = f"Change in return of the defended agent in percent against lambda, {where}."
         yield Picture(
             inline_svg(change_figure([panel]), f"change{place}", alt),
-            "Change of the defended against the original, with 95% intervals. Crosses: too little "
-            "is left for a percentage. Diamonds: published for other agents; arrows: off the axis.",
+            "Change of the defended against the original, with 95% intervals. n/a: too little is "
+            "left for a percentage. Diamonds: published for other agents; arrows: off the axis.",
         )
     if any(row.flip_rate is not None for e in panel.evaluations for row in e.rows):
         alt = f"Share of actions that the attack changes against lambda, {where}."

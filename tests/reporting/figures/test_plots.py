@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from sap_rl.play.arms import Arm
 from sap_rl.reporting.figures.curves import change_curves, curves, panels
-from sap_rl.reporting.figures.layout import NO_PERCENT, PAPER
+from sap_rl.reporting.figures.layout import CLIPPED, NO_PERCENT, PAPER
 from sap_rl.reporting.figures.plots import (
     change_figure,
     flip_figure,
@@ -123,15 +124,27 @@ def test_published_percentages_off_the_axis_are_arrows_with_their_number() -> No
     assert [text.get_text() for text in axes.texts] == ["+132", "+1760"]
 
 
-def test_where_nothing_is_left_a_cross_stands_instead_of_a_percentage() -> None:
+def test_where_nothing_is_left_words_stand_instead_of_a_percentage() -> None:
+    """A mark would pass for a point."""
     gone = {Arm("original", 4.0, "own"): [0.0, 1.0, 0.0, 1.0]}
     whole = evaluation(brought=gone)
     assert all(change.percent is None for change in whole.changes if change.lam == 4)
     axes = change_figure(panels([whole])).axes[0]
     assert NO_PERCENT in drawn(axes)
-    crosses = [line for line in axes.get_lines() if line.get_marker() == "x"]
-    assert len([line for line in crosses if len(line.get_xdata())]) == 2
-    assert all(y != 0 for line in drawn(axes).values() for _, y in line)
+    words = [text for text in axes.texts if text.get_text() == "n/a"]
+    assert [text.xy for text in words] == [(2.0, 0)]
+    ours = [line for line in axes.get_lines() if line.get_marker() in ("o", "s")]
+    assert all(x != 2.0 for line in ours for x in line.get_xdata())
+
+
+def test_intervals_that_go_on_beyond_the_axis_are_marked() -> None:
+    whole = evaluation()
+    assert CLIPPED not in drawn(change_figure(panels([whole])).axes[0])
+    wide = [replace(c, ci_high=4000.0) if c.lam == 1 and c.headline else c for c in whole.changes]
+    axes = change_figure(panels([replace(whole, changes=tuple(wide))])).axes[0]
+    assert CLIPPED in drawn(axes)
+    marks = [m for m in axes.get_lines() if m.get_marker() in (10, 11) and len(m.get_xdata())]
+    assert [(round(m.get_xdata()[0]), m.get_ydata()[0]) for m in marks] == [(0, axes.get_ylim()[1])]
 
 
 def test_flip_rates_are_in_percent() -> None:
