@@ -120,11 +120,7 @@ class AuditCard:
         at random itself, the noise; where both play as badly as the random policy nothing is
         helped."""
         between = {c.second: c.interval for c in self.comparisons if c.lam == lam}
-        defense, gain, beyond = (
-            self.facts.defense,
-            between["original"],
-            between.get("noise-control"),
-        )
+        defense, gain, noise = self.facts.defense, between["original"], between.get("noise-control")
         worst = f"worst case {here['defended'].mean:.1f} against {here['original'].mean:.1f}"
         points = f"{gain.mean:+.1f} points{bounds(gain)}"
         if gain.high is not None and gain.high < 0:
@@ -137,12 +133,12 @@ class AuditCard:
         if gain.low <= 0:
             return f"{defense} does not help, {worst} ({points})"
         if self.kinds["defended"].random:
-            if beyond is None:
+            if noise is None:
                 return f"unclear without the noise control, {worst}"
-            if (beyond.mean if beyond.low is None else beyond.low) <= 0:
+            if (noise.mean if noise.low is None else noise.low) <= 0:
                 return (
                     f"{defense} keeps more than the original, {worst} ({points}), but not more "
-                    f"than noise that flips as many actions ({beyond.mean:+.1f}{bounds(beyond)})"
+                    f"than noise that flips as many actions ({noise.mean:+.1f}{bounds(noise)})"
                 )
         return f"{defense} HELPS against this suite, {worst} ({points})"
 

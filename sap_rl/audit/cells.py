@@ -30,7 +30,7 @@ BEFORE = {"contender": "defended_sha256", "versions": "packages"}
 class AuditCell:
     """Whom an entry attacks at which lambda, None for clean play.
 
-    stage: on recorded frames or in games; `noise-control` finds the noise that flips as the player does.
+    stage: on recorded frames, in games, or finding the noise that flips as often as the player.
     """
 
     stage: Literal["frames", "noise-control", "games"]
@@ -46,8 +46,9 @@ class AuditCell:
     @property
     def name(self) -> str:
         """The cell's name for people."""
-        what = f"{self.stage}: {self.player}, {self.title}"
-        return f"{'noise of the noise control' if self.stage == 'noise-control' else what}, lambda {self.lam:g}"
+        if self.stage == "noise-control":
+            return "noise of the noise control, lambda 0"
+        return f"{self.stage}: {self.player}, {self.title}, lambda {self.lam:g}"
 
     @property
     def arm(self) -> Arm:

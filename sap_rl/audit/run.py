@@ -258,16 +258,11 @@ class Audit:
         if "defended" not in self.kinds:
             return {"original": opponents(self.kinds["original"], own)}
         picked = self._strongest("defended", lam)
-        more = {
-            "defended": picked,
-            "original": [*picked, own[0]],
-            "noise-control": [picked[0], own[0]],
-        }
+        control = [picked[0], own[0]]
+        more = {"defended": picked, "original": [*picked, own[0]], "noise-control": control}
         found = {player: opponents(kind, more[player]) for player, kind in self.kinds.items()}
         if "noise-control" in found:  # noise on frames says nothing about noise on Q
-            found["noise-control"] = [
-                entry for entry in found["noise-control"] if entry.attack != NOISE.attack
-            ]
+            found["noise-control"] = [e for e in found["noise-control"] if e.attack != NOISE.attack]
         return found
 
     def _strongest(self, player: ArmName, lam: float) -> list[Entry]:
