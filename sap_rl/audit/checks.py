@@ -23,7 +23,7 @@ from sap_rl.audit.suite import (
     Entry,
     Kind,
 )
-from sap_rl.audit.worst import GameCell
+from sap_rl.audit.worst import GameResult
 from sap_rl.evaluation import checks
 from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.findings import row_findings
@@ -41,9 +41,7 @@ def frame_findings(
     for player, lam in dict.fromkeys((r.player, r.lam) for r in frames):
         here = {r.title: r for r in frames if (r.player, r.lam) == (player, lam)}
         where = f"{player} on frames at lambda {lam:g}"
-        for found in _of_player(here, kinds[player], lam, where):
-            if found is not None:
-                yield found
+        yield from filter(None, _of_player(here, kinds[player], lam, where))
 
 
 def _of_player(
@@ -101,21 +99,21 @@ def _pairs(at: Any, kind: Kind, where: str) -> Iterator[Finding | None]:
 
 
 def game_findings(
-    games: Sequence[GameCell], kinds: Mapping[str, Kind], observation: str
+    games: Sequence[GameResult], kinds: Mapping[str, Kind], observation: str
 ) -> Iterator[Finding]:
     """What stage 2 gives reason to distrust, by returns of the same episodes."""
     found: list[Finding | None] = []
     for cell in games:
-        for finding in row_findings(cell.row, observation):
-            where = f"{cell.player} at lambda {cell.lam:g}, {cell.title}"
-            found.append(None if finding is None else replace(finding, where=where))
+        where = f"{cell.player} at lambda {cell.lam:g}, {cell.title}"
+        of_row = filter(None, row_findings(cell.row, observation))
+        found += [replace(finding, where=where) for finding in of_row]
     by_cell = {(c.player, c.lam, c.title): c.row.returns for c in games}
     for player, title in dict.fromkeys((c.player, c.title) for c in games if c.lam):
         curve = [(c.lam, c.row.returns) for c in games if (c.player, c.title) == (player, title)]
         found.append(checks.return_rises(curve, where=f"{player}, {title}"))
     for player, lam in dict.fromkeys((c.player, c.lam) for c in games if c.lam):
         found += _games_of(by_cell, player, kinds[player], lam)
-    yield from (finding for finding in found if finding is not None)
+    yield from filter(None, found)
 
 
 def _games_of(

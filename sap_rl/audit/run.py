@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
-
 from sap_rl.agents import Agent
-from sap_rl.audit.card import AuditCard, AuditFacts, make_card
+from sap_rl.audit.card import AuditCard, AuditFacts
+from sap_rl.audit.cells import NOISE_CELL, AuditCell, CellFacts, GameCells, of_today
 from sap_rl.audit.checks import ORIGINAL, UNBOUNDED
-from sap_rl.audit.frames import FrameResult
+from sap_rl.audit.frames import FrameResult, measure
+from sap_rl.audit.recorded import CleanFrames, clean_frames, noise_sigma, record_play
 from sap_rl.audit.settings import AuditSettings
 from sap_rl.audit.suite import (
     BEST_OWN,
     NOISE,
-    PAPER,
     Entry,
     Kind,
     applied,
@@ -25,22 +28,32 @@ from sap_rl.audit.suite import (
     strongest,
     suite_for,
 )
-from sap_rl.audit.workshop import Workshop
-from sap_rl.audit.worst import GameCell
-from sap_rl.defenses.defended import backwards_of, sampler_of
+from sap_rl.audit.worst import GameResult
+from sap_rl.defenses.defended import backwards_of
 from sap_rl.defenses.names import NOISE_CONTROL
 from sap_rl.errors import UsageError
-from sap_rl.evaluation.code_version import AUDITED_BEFORE, code_version, keyed
+from sap_rl.evaluation.code_version import code_version
 from sap_rl.evaluation.facts import AgentFacts, Made
 from sap_rl.evaluation.results import Row
 from sap_rl.evaluation.run import EvaluationRun, versions
+from sap_rl.files import check_folder
 from sap_rl.machine import commit, keep_freed_memory
-from sap_rl.plain import from_plain
-from sap_rl.play.arms import ArmName, in_todays_names
+from sap_rl.plain import from_plain, to_plain
+from sap_rl.play.arms import ArmName
 from sap_rl.play.defended_name import parse_defended_player
+from sap_rl.play.frames import FITTING
 from sap_rl.play.noise_control import add_noise_control
-from sap_rl.play.players import Players
-from sap_rl.store.cells import CellMade, CellPlan, Cells
+from sap_rl.play.rollout import Episode, Step
+from sap_rl.play.threads import Job, side_by_side
+from sap_rl.store.cells import KeptResults
+from sap_rl.store.store import Store
+from sap_rl.types import PixelArray
+
+STORE = "audit.sqlite"
+"""The store of the games in an audit's folder; results on frames lie beside it, a file each."""
+
+Found = FrameResult | Row | float
+"""What a cell found; of the noise control's cell its sigma."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +69,8 @@ class CellEnded:
     seconds: float | None
 
 
-@dataclass(frozen=True)
-class _Plan(CellPlan):
-    """A cell of an audit; entry: None for clean play."""
-
-    player: ArmName = "original"
-    entry: Entry | None = None
-    lam: float = 0.0
+Event = Step | Episode | Found
+"""What happens on the way to what a cell finds, and at last this."""
 
 
 @dataclass
@@ -77,14 +85,19 @@ class Audit:
     settings: AuditSettings
     folder: Path | None = None
     complete: bool = False
-    _frames: dict[str, FrameResult] = field(default_factory=dict)
-    _games: dict[str, GameCell] = field(default_factory=dict)
+    _found: dict[AuditCell, Any] = field(default_factory=dict)
+    _clean: dict[ArmName, CleanFrames] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.folder is not None and self.agent.sha256 is None:
-            raise UsageError("an agent without a file cannot be told apart: keep no cells of it")
-        self.players: Players = EvaluationRun(self.agent, self.settings.games()).players
-        self.cells = Cells(self.folder)
+        if self.folder is not None:
+            if self.agent.sha256 is None:
+                raise UsageError(
+                    "an agent without a file cannot be told apart: keep no cells of it"
+                )
+            check_folder(self.folder)
+        plays = EvaluationRun(self.agent, self.settings.games())
+        self.facts = CellFacts(plays, self.settings)
+        self.players, self.threads = plays.players, plays.threads
         original = replace(ORIGINAL, random=self.players.random("original"))
         self.kinds: dict[ArmName, Kind] = {"original": original}
         if self.settings.defense is not None:
@@ -95,21 +108,35 @@ class Audit:
                 self.kinds["noise-control"] = original
         another = self.settings.defense and parse_defended_player(self.settings.defense)[0]
         self.suite = suite_for(self.kinds.values(), trained=bool(another))
-        self.threads = torch.get_num_threads()
-        names: list[ArmName] = [name for name in self.kinds if name != "noise-control"]
-        self.workshop = Workshop(self.players, self.settings, names, apart=self.threads > 1)
-        self.order: list[str] = []
-        self.count = 0
 
     @property
     def frames(self) -> list[FrameResult]:
         """What is known of stage 1, in the suite's order."""
-        return [self._frames[name] for name in self.order if name in self._frames]
+        return list(self._known("frames").values())
 
     @property
-    def games(self) -> list[GameCell]:
+    def games(self) -> list[GameResult]:
         """What is known of stage 2, in the order of players and attacks."""
-        return [self._games[name] for name in self.order if name in self._games]
+        known = self._known("games").items()
+        return [GameResult(cell.player, cell.title, cell.lam, row) for cell, row in known]
+
+    def _known(self, stage: str) -> dict[AuditCell, Any]:
+        found = self._found.items()
+        return {cell: it for cell, it in found if cell.stage == stage and it is not None}
+
+    @cached_property
+    def recorded(self) -> PixelArray:
+        """The frames uint8 [N, K, H, W] that are measured; others are kept for patterns."""
+        frames = self.settings.frames_each
+        fitting = min(FITTING, frames)
+        pixels = record_play(self.players, self.settings, self._measured, count=frames + fitting)
+        self.players.recorded = pixels[:fitting]
+        return pixels[fitting:]
+
+    @property
+    def _measured(self) -> list[ArmName]:
+        """Those whose play is recorded and who are measured on frames: not the noise control."""
+        return [name for name in self.kinds if name != "noise-control"]
 
     def run(self) -> Iterator[CellEnded]:
         """Both stages; may be abandoned at any moment and run again on the same folder.
@@ -117,23 +144,17 @@ class Audit:
         Cells are made side by side, one per thread that torch had at the start.
         """
         keep_freed_memory()
-        for made in self._cells(self._frame_plans()):
-            result = from_plain(FrameResult, made.cell)
-            self._frames[made.plan.name] = result
-            text = f"flips {result.flip_rate:.0%}, margin lost {result.mean_margin_lost:.4f}"
-            yield self._ended(made, text)
-        if "noise-control" in self.kinds:
-            for made in self._cells([self._match_plan()]):
-                add_noise_control(self.players, made.cell["sigma"])
-                yield self._ended(made, f"sigma {made.cell['sigma']:.4g}")
-        try:
-            for made in self._cells(self._game_plans()):
-                plan, row = made.plan, from_plain(Row, in_todays_names(made.cell))
-                title = plan.entry.title if plan.entry else "none"
-                self._games[plan.name] = GameCell(plan.player, title, plan.lam, row)
-                yield self._ended(made, f"return {row.mean:.1f}")
-        finally:
-            self.workshop.close()
+        with ExitStack() as stack:
+            folder = self.folder or Path(stack.enter_context(TemporaryDirectory()))
+            kept = KeptResults(folder, of_today)
+            find, make = partial(self._find, kept), partial(self._measure, kept)
+            yield from self._each(self.frame_cells(), find, make)
+            if "noise-control" in self.kinds:
+                yield from self._each([NOISE_CELL], find, make)
+                add_noise_control(self.players, self._found[NOISE_CELL])
+            store = stack.enter_context(Store(folder / STORE))
+            games = stack.enter_context(closing(GameCells(self.facts, store, kept)))
+            yield from self._each(self.game_cells(), games.find, games.play)
         self.complete = True
 
     def card(self) -> AuditCard:
@@ -146,57 +167,86 @@ class Audit:
             attacks=dict.fromkeys(entry.attack for entry in self.suite),
             defenses=[NOISE_CONTROL] if "noise-control" in self.kinds else [],
         )
-        facts = AuditFacts(played, about, Made(versions(), commit(), code), self._sigma())
+        facts = AuditFacts(played, about, Made(versions(), commit(), code), self.facts.sigma)
         kinds: dict[str, Kind] = {str(name): kind for name, kind in self.kinds.items()}
-        return make_card(facts, self.frames, self.games, kinds, complete=self.complete)
+        return AuditCard(facts, self.complete, tuple(self.frames), tuple(self.games), kinds)
 
-    def _cells(self, plans: list[_Plan]) -> Iterator[CellMade[_Plan]]:
-        self.order += [plan.name for plan in plans]
-        return self.cells.run(plans, min(self.threads, len(plans)))
+    def _each(
+        self,
+        cells: list[AuditCell],
+        find: Callable[[AuditCell], Found | None],
+        make: Callable[[AuditCell, int], Iterator[Event]],
+    ) -> Iterator[CellEnded]:
+        """Every cell: those that were kept first, the others made side by side.
 
-    def _frame_plans(self) -> list[_Plan]:
-        plans = []
+        make: given a place as in `Job`.
+        """
+
+        def timed(cell: AuditCell, place: int) -> Iterator[tuple[AuditCell, Event, float]]:
+            started = time.perf_counter()
+            for event in make(cell, place):
+                yield cell, event, time.perf_counter() - started
+
+        self._found |= dict.fromkeys(cells)
+        kept = {cell: result for cell in cells if (result := find(cell)) is not None}
+        for cell, result in kept.items():
+            yield self._ended(cell, result, None)
+        missing = [cell for cell in cells if cell not in kept]
+        self._prepare(missing)
+        jobs = [Job(partial(timed, cell)) for cell in missing]
+        for cell, event, seconds in side_by_side(jobs, min(self.threads, len(cells))):
+            if not isinstance(event, Step | Episode):
+                yield self._ended(cell, event, seconds)
+
+    def _prepare(self, cells: list[AuditCell]) -> None:
+        """Record, before threads begin, what these cells need of frames."""
+        if any(cell.needs_frames or cell.stage != "games" for cell in cells):
+            shown = self.recorded
+        for player in {cell.player for cell in cells if cell.stage == "frames"}:
+            self._clean[player] = clean_frames(self.players, player, shown)
+
+    def _find(self, kept: KeptResults, cell: AuditCell) -> FrameResult | float | None:
+        """What a cell on frames found before."""
+        plain = kept.find(self.facts.on_frames(cell))
+        if plain is None:
+            return None
+        return from_plain(FrameResult, plain) if cell.entry else plain["sigma"]
+
+    def _measure(
+        self, kept: KeptResults, cell: AuditCell, _place: int
+    ) -> Iterator[FrameResult | float]:
+        """Make a cell on frames."""
+        found: FrameResult | float
+        if cell.entry is None:
+            found = noise_sigma(self.players, self.recorded)
+            plain = {"sigma": found}
+        else:
+            players = self.players.apart() if self.threads > 1 else self.players
+            found = measure(players, self._clean[cell.player], cell.entry, cell.lam)
+            plain = to_plain(found)
+        kept.keep(self.facts.on_frames(cell), plain)
+        yield found
+
+    def frame_cells(self) -> list[AuditCell]:
+        """The cells of stage 1."""
+        cells = []
         for lam in (*self.settings.budgets, UNBOUNDED):
-            for player in [name for name in self.kinds if name != "noise-control"]:
+            for player in self._measured:
                 kind = self.kinds[player]
-                entries = (
-                    [BEST_OWN.against(kind)] if lam == UNBOUNDED else applied(kind, self.suite)
-                )
-                for entry in entries:
-                    plans.append(self._plan("frames", player, entry, lam))
-        return plans
+                entries = applied(kind, self.suite)
+                if lam == UNBOUNDED:
+                    entries = [BEST_OWN.against(kind)]
+                cells += [AuditCell("frames", player, entry, lam) for entry in entries]
+        return cells
 
-    def _match_plan(self) -> _Plan:
-        return self._plan("noise-control", "defended", None, 0.0)
-
-    def _game_plans(self) -> list[_Plan]:
+    def game_cells(self) -> list[AuditCell]:
+        """The cells of stage 2, to be asked for when stage 1 is known."""
         players: list[ArmName] = ["random", *self.kinds]
-        plans = [self._plan("games", player, None, 0.0) for player in players]
+        cells = [AuditCell("games", player) for player in players]
         for lam in self.settings.budgets:
             for player, entries in self._pairings(lam).items():
-                plans += [self._plan("games", player, entry, lam) for entry in entries]
-        return plans
-
-    def _plan(self, kind: str, player: ArmName, entry: Entry | None, lam: float) -> _Plan:
-        title = {"noise-control": "noise of the noise control"}.get(kind) or (
-            f"{kind}: {player}, {entry.title if entry else 'none'}"
-        )
-        work = self.workshop
-        make = {"frames": work.measure, "noise-control": work.match, "games": work.play}[kind]
-        prepare: dict[str, Callable[[], object]] = {
-            "frames": lambda: work.exam(player),
-            "noise-control": work.recorded,
-            "games": work.recorded if entry and entry.needs_frames else lambda: None,
-        }
-        return _Plan(
-            f"{title}, lambda {lam:g}",
-            self._facts(kind, player, entry, lam),
-            lambda place: make(place, player, entry, lam),
-            prepare[kind],
-            player,
-            entry,
-            lam,
-        )
+                cells += [AuditCell("games", player, entry, lam) for entry in entries]
+        return cells
 
     def _pairings(self, lam: float) -> dict[ArmName, list[Entry]]:
         """Who meets what in games, beside what always plays.
@@ -208,15 +258,11 @@ class Audit:
         if "defended" not in self.kinds:
             return {"original": opponents(self.kinds["original"], own)}
         picked = self._strongest("defended", lam)
-        more = {
-            "defended": picked,
-            "original": [*picked, own[0]],
-            "noise-control": [picked[0], own[0]],
-        }
+        control = [picked[0], own[0]]
+        more = {"defended": picked, "original": [*picked, own[0]], "noise-control": control}
         found = {player: opponents(kind, more[player]) for player, kind in self.kinds.items()}
         if "noise-control" in found:  # noise on frames says nothing about noise on Q
-            kept = [entry for entry in found["noise-control"] if entry.attack != NOISE.attack]
-            found["noise-control"] = kept
+            found["noise-control"] = [e for e in found["noise-control"] if e.attack != NOISE.attack]
         return found
 
     def _strongest(self, player: ArmName, lam: float) -> list[Entry]:
@@ -227,59 +273,14 @@ class Audit:
         }
         return strongest(self.kinds[player], lost, self.settings.strongest, self.suite)
 
-    def _facts(
-        self, kind: str, player: ArmName, entry: Entry | None, lam: float
-    ) -> dict[str, Any]:  # fmt: skip
-        """Everything that determines a cell."""
-        s = self.settings
-        known: dict[str, Any] = {
-            "kind": kind,
-            "player": player,
-            "entry": asdict(entry) if entry else None,
-            "lambda": lam,
-            "agent": self.agent.sha256,
-            "game": s.game,
-            "seed": s.seed,
-            "precision": s.precision,
-            "protocol": asdict(s.protocol),
-            "threads": self.threads,
-            "device": str(self.agent.device),
-            "versions": versions(),
-            "code": self._code(kind, player, entry),
-        }
-        # Frames are recorded from the defended player's games, too.
-        if player == "defended" or kind != "games" or (entry and entry.needs_frames):
-            sampler = sampler_of(self.players.agent("defended").module) if s.defense else None
-            known |= {"defense": [s.defense, s.defense_options, sampler]}
-            known |= self._contender()
-        if kind == "games":
-            known |= {"episodes": s.episodes_each}
-            if player == "noise-control":  # noise on the other agent, where one plays as defended
-                known |= {"sigma": self._sigma()} | self._contender()
-        if kind != "games" or (entry and entry.needs_frames):
-            known |= {"frames": s.frames_each, "every": s.every}
-        return keyed(known, AUDITED_BEFORE)
-
-    def _code(self, kind: str, player: ArmName, entry: Entry | None) -> str:
-        """The versions of what takes part in a cell."""
-        records = kind != "games" or (entry is not None and entry.needs_frames)
-        behind = records or player in ("defended", "noise-control")
-        return code_version(
-            [self.agent, self.players.defended if behind else None],
-            attacks=[*([PAPER.attack] if records else []), *([entry.attack] if entry else [])],
-            defenses=[NOISE_CONTROL] if player == "noise-control" else [],
-        )
-
-    def _contender(self) -> dict[str, Any]:
-        """The file's hash of another agent in the original's place; empty where there is none."""
-        defended = self.players.defended
-        own = defended is None or defended.sha256 == self.agent.sha256
-        return {} if own else {"contender": defended.sha256}  # type: ignore[union-attr]
-
-    def _sigma(self) -> float | None:
-        control = self.players.noise_control
-        return None if control is None else float(control.module.sigma)  # type: ignore[arg-type]
-
-    def _ended(self, made: CellMade[_Plan], text: str) -> CellEnded:
-        self.count += 1
-        return CellEnded(made.plan.name, self.count, text, made.seconds)
+    def _ended(self, cell: AuditCell, found: Found, seconds: float | None) -> CellEnded:
+        self._found[cell] = found
+        match found:
+            case FrameResult():
+                text = f"flips {found.flip_rate:.0%}, margin lost {found.mean_margin_lost:.4f}"
+            case Row():
+                text = f"return {found.mean:.1f}"
+            case sigma:
+                text = f"sigma {sigma:.4g}"
+        number = sum(it is not None for it in self._found.values())
+        return CellEnded(cell.name, number, text, seconds)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 from sap_rl.attacks import ATTACKS
 from sap_rl.attacks.factory import AttackFactory, Part, Place, Trial
 from sap_rl.defenses.names import Backward
+from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.play.arms import Victim
+from sap_rl.play.players import Players
 
 Role = Literal["game", "probe"]
+P = TypeVar("P", Players, EvaluationRun)
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,12 @@ class Entry:
         chosen = {"objective": self.objective} if self.objective else {}
         return chosen | self.options
 
+    def at_work(self, whom: P) -> P:
+        """The same agents under this attack."""
+        return whom.under(
+            self.attack, self.attack_options, backward=self.backward, grad_samples=self.samples
+        )
+
     def against(self, kind: Kind) -> Entry:
         """The entry as it applies to a player of that kind."""
         entry = replace(self, victim="original") if kind.undefended else self
@@ -94,34 +103,23 @@ def entries(*places: Place) -> tuple[Entry, ...]:
     Place by place; within one the paper's attack first, then what asks nobody, the players' own
     gradients, the original's, and searches without a gradient.
     """
-    found = sorted(_declared(), key=lambda line: (line.part != "paper", line.group))
-    return tuple(line.entry for place in places for line in found if line.place == place)
+    found = sorted(_declared(), key=lambda line: (line[1].part != "paper", line[2]))
+    return tuple(entry for place in places for entry, trial, _ in found if trial.place == place)
 
 
 def named(part: Part) -> Entry:
     """The one line that is known to the checks by this name."""
-    (entry,) = (line.entry for line in _declared() if line.part == part)
+    (entry,) = (entry for entry, trial, _ in _declared() if trial.part == part)
     return entry
 
 
-@dataclass(frozen=True)
-class _Line:
-    """An entry, and where it stands."""
-
-    entry: Entry
-    place: Place
-    part: Part | None
-    group: int
-
-
-def _declared() -> Iterator[_Line]:
-    """Every attack's own lines, in the order of `ATTACKS`."""
+def _declared() -> Iterator[tuple[Entry, Trial, int]]:
+    """Every attack's own lines, in the order of `ATTACKS`, and the group in which each stands."""
     for name, factory in ATTACKS.items():
         for trial in factory.trials:
-            entry = _entry(name, factory, trial)
             own = 1 if trial.victim == "own" else 2
             group = {"nothing": 0, "gradient": own, "values": 3}[factory.needs]
-            yield _Line(entry, trial.place, trial.part, group)
+            yield _entry(name, factory, trial), trial, group
 
 
 def _entry(name: str, factory: AttackFactory, trial: Trial) -> Entry:
@@ -196,5 +194,4 @@ def strongest(
 
 def opponents(kind: Kind, picked: Iterable[Entry]) -> list[Entry]:
     """Whom a player meets in games: what always plays and what was picked, as they apply."""
-    found = {entry.against(kind).title: entry.against(kind) for entry in (*ALWAYS, *picked)}
-    return list(found.values())
+    return applied(kind, (*ALWAYS, *picked))

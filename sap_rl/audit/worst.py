@@ -18,7 +18,7 @@ TAIL_SHARE = 0.2
 
 
 @dataclass(frozen=True)
-class GameCell:
+class GameResult:
     """One player's games under one attack at one lambda; title: `none` for clean play."""
 
     player: str
@@ -47,7 +47,7 @@ class Worst:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class WorstDifference:
     """Two cells of one lambda in points of return, paired by episode: first minus second."""
 
     lam: float
@@ -57,7 +57,7 @@ class Comparison:
 
 
 def worst_cases(
-    games: Sequence[GameCell], kinds: dict[str, Kind], seed: int
+    games: Sequence[GameResult], kinds: dict[str, Kind], seed: int
 ) -> tuple[Worst, ...]:  # fmt: skip
     """Per attacked player and lambda the attack that leaves least."""
     attacked = [cell for cell in games if cell.lam > 0]
@@ -67,7 +67,10 @@ def worst_cases(
         lowest = min(cells, key=lambda cell: mean_return(cell.row))
         paper = PAPER.against(kinds[player]).title
         under_paper = next((cell.row for cell in cells if cell.title == paper), None)
-        rng = numpy_stream(seed, "bootstrap", "audit", f"{lam:g}", player, "paper")
+        stronger = None
+        if under_paper is not None:
+            rng = numpy_stream(seed, "bootstrap", "audit", f"{lam:g}", player, "paper")
+            stronger = difference_interval(under_paper.returns, lowest.row.returns, rng=rng)
         found.append(
             Worst(
                 player,
@@ -78,9 +81,7 @@ def worst_cases(
                 lowest.row.ci_high,
                 cvar(lowest.row.returns),
                 None if under_paper is None else mean_return(under_paper),
-                None
-                if under_paper is None
-                else difference_interval(under_paper.returns, lowest.row.returns, rng=rng),
+                stronger,
             )
         )
     return tuple(found)
@@ -102,24 +103,21 @@ def curve_area(curve: Sequence[tuple[float, float]]) -> float | None:
     return float(np.trapezoid(returns, place) / (place[-1] - place[0]))
 
 
-def compare(
-    games: Sequence[GameCell], worst: Sequence[Worst], seed: int
-) -> tuple[Comparison, ...]:  # fmt: skip
+def worst_differences(
+    games: Sequence[GameResult], worst: Sequence[Worst], seed: int
+) -> tuple[WorstDifference, ...]:  # fmt: skip
     """Compare the defended player's worst case with the others' at each lambda."""
     rows = {(cell.player, cell.title, cell.lam): cell.row for cell in games}
     found = []
     for lam in dict.fromkeys(w.lam for w in worst):
         here = {w.player: w for w in worst if w.lam == lam}
-        pairs = []
         for other in ("original", "noise-control"):
             if "defended" in here and other in here:
-                pairs.append(((here["defended"].player, here["defended"].title),
-                              (other, here[other].title)))  # fmt: skip
-        for first, second in pairs:
-            a, b = rows[(*first, lam)].returns, rows[(*second, lam)].returns
-            rng = numpy_stream(seed, "bootstrap", "audit", f"{lam:g}", *first, *second)
-            interval = difference_interval(a, b, rng=rng)
-            found.append(Comparison(lam, first[0], second[0], interval))
+                first, second = ("defended", here["defended"].title), (other, here[other].title)
+                a, b = rows[(*first, lam)].returns, rows[(*second, lam)].returns
+                rng = numpy_stream(seed, "bootstrap", "audit", f"{lam:g}", *first, *second)
+                interval = difference_interval(a, b, rng=rng)
+                found.append(WorstDifference(lam, first[0], second[0], interval))
     return tuple(found)
 
 

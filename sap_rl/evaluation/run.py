@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import platform
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
+from typing import Any
 
 import torch
 
@@ -153,6 +155,19 @@ class EvaluationRun:
             return arm.name != "noise-control" or self.players.noise_control is not None
 
         return Job(lambda place: self._play_arm(arm, fleets[place]), ready)
+
+    def under(self, attack: str, options: dict[str, Any], **how: Any) -> EvaluationRun:
+        """The same agents under another attack; how: see `Players.under`."""
+        other = copy.copy(self)
+        other.players = players = self.players.under(attack, options, **how)
+        other.settings = replace(
+            self.settings,
+            attack=attack,
+            attack_options=options,
+            attack_backward=players.backward,
+            protocol=players.protocol,
+        )
+        return other
 
     def prepare(self, arms: Sequence[Arm]) -> None:
         """Record the frames that these arms' attack is fitted on, where it needs any."""

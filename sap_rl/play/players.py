@@ -167,6 +167,18 @@ class Players:
         }
         return replace(self, **copies)
 
+    def under(
+        self,
+        attack: str,
+        options: dict[str, Any],
+        *,
+        backward: Backward | None = None,
+        grad_samples: int | None = None,
+    ) -> Players:
+        """The same agents under another attack."""
+        protocol = replace(self.protocol, grad_samples=grad_samples)
+        return replace(self, protocol=protocol, attack=attack, options=options, backward=backward)
+
     def agent(self, name: ArmName) -> Agent:
         """The agent that plays in the arms of that name."""
         agent = {

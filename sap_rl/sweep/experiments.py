@@ -143,13 +143,13 @@ class PlannedExperiment:
             "until": to_plain(until),
         }
         now = asked | {"settings": to_plain(self.settings), "agent": to_plain(self.about)}
-        made = _made() | {"code": joined(task.manifest["code"] for task in self.tasks)}
+        stated = made() | {"code": joined(task.manifest["code"] for task in self.tasks)}
         keys: dict[Arm, list[str]] = {}
         for task in self.tasks:
             keys.setdefault(task.arm, []).append(task.key)
         first = [blocks[0] for blocks in keys.values()]
         key = cell_key(in_first_names(asked) | {"cells": first})
-        return ExperimentRecord(key, now | made, list(keys.items()))
+        return ExperimentRecord(key, now | stated, list(keys.items()))
 
     @property
     def settings(self) -> Settings:
@@ -173,18 +173,19 @@ class PlannedExperiment:
 
 
 @functools.cache
-def _made() -> dict[str, Any]:
+def made() -> dict[str, Any]:
+    """What a manifest says beyond what determines the cell."""
     return {"versions": versions(), "commit": commit()}
 
 
 def _block(task: CellTask, first: int, end: int) -> CellTask:
     """Later episodes of the same arm, with draws of their own."""
-    made = {name: task.manifest[name] for name in MADE}
+    stated = {name: task.manifest[name] for name in MADE}
     facts = {k: fact for k, fact in task.manifest.items() if k not in (*MADE, "blocks")}
     facts |= {
         "first": first, "episodes": end - first, "num_envs": min(facts["num_envs"], end - first)
     } | _blocks(facts["arm"], end - first, facts["num_envs"])  # fmt: skip
-    return replace(task, key=cell_key(keyed(facts)), first=first, end=end, manifest=facts | made)
+    return replace(task, key=cell_key(keyed(facts)), first=first, end=end, manifest=facts | stated)
 
 
 def _blocks(arm: str, episodes: int, num_envs: int) -> dict[str, Any]:
@@ -203,29 +204,26 @@ def plan_experiment(experiment: Experiment) -> PlannedExperiment:
         other_sha256=other.sha256 if other is not None else None,
         defended_sha256=_defended_sha256(run),
     )
-    made = _made()
     tasks: dict[Arm, CellTask] = {}
     for arm in run.arms:
-        facts = _deciding(experiment, run, arm)
+        facts = deciding(run, arm)
         if arm.name == "noise-control":
             facts["matched_to"] = tasks[CALIBRATES].key
-        key = cell_key(keyed(facts))
         end = experiment.settings.episodes
-        tasks[arm] = CellTask(experiment, arm, key, 0, end, facts | made)
+        tasks[arm] = CellTask(experiment, arm, cell_key(keyed(facts)), 0, end, facts | made())
     origin = Origin.of(experiment.agent, experiment.loading, experiment.other)
     about = AgentFacts.of(run.agent, run.players.defended, other, threads=1, origin=origin)
     return PlannedExperiment(experiment, about, tuple(tasks.values()), experiment.settings.episodes)
 
 
-def _deciding(experiment: Experiment, run: EvaluationRun, arm: Arm) -> dict[str, Any]:
+def deciding(run: EvaluationRun, arm: Arm) -> dict[str, Any]:
     """Everything that determines an arm's episodes, and nothing else, so that arms which
     experiments have in common are played once."""
-    s = experiment.settings
-    packages = {name: found for name, found in versions().items() if name in DECIDING}
+    s = run.settings
     p = asdict(s.protocol)
     facts: dict[str, Any] = {
         "code": run.code_of(arm),
-        "packages": packages,
+        "packages": deciding_packages(),
         "game": s.game,
         "arm": arm.name,
         "seed": s.seed,
@@ -246,16 +244,21 @@ def _deciding(experiment: Experiment, run: EvaluationRun, arm: Arm) -> dict[str,
         facts |= {"defense": s.defense, "defense_options": s.defense_options, "sampler": sampler}
         facts["defended_sha256"] = _defended_sha256(run)
     if arm.victim is not None:
-        facts |= _attack_facts(experiment, arm)
+        facts |= _attack_facts(run, arm)
     return facts
 
 
-def _attack_facts(experiment: Experiment, arm: Arm) -> dict[str, Any]:
-    s = experiment.settings
+def deciding_packages() -> dict[str, str]:
+    """The versions of the packages that determine results."""
+    return {name: found for name, found in versions().items() if name in DECIDING}
+
+
+def _attack_facts(run: EvaluationRun, arm: Arm) -> dict[str, Any]:
+    s, other = run.settings, run.other if arm.victim == "other" else None
     return {
         "lambda": arm.lam,
         "victim": arm.victim,
-        "other_sha256": experiment.other_sha256 if arm.victim == "other" else None,
+        "other_sha256": None if other is None else other.sha256,
         "attack": s.attack,
         "attack_options": s.attack_options,
         "attack_backward": s.attack_backward,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -16,7 +17,7 @@ from sap_rl.machine import keep_freed_memory
 from sap_rl.play.arm_games import ArmGames
 from sap_rl.play.arm_stats import ArmStats
 from sap_rl.play.noise_control import add_noise_control
-from sap_rl.play.rollout import Episode
+from sap_rl.play.rollout import Episode, Step
 from sap_rl.store.records import CellRecord
 from sap_rl.store.store import Store
 from sap_rl.sweep.experiments import CellTask, Experiment
@@ -62,9 +63,7 @@ class CellPlayer:
             yield known
             return
         games = self._games(task, self._run_of(task.experiment))
-        if known is not None and _whole_blocks(known.arm_stats, games):
-            games.arm_stats, games.sigma = known.arm_stats, known.sigma
-        yield from _play_on(task, games, store)
+        yield from _progress(task, games, store)
         kept = store.cell(task.key)
         assert kept is not None
         yield kept
@@ -97,6 +96,27 @@ class CellPlayer:
         self._fleet = None
 
 
+def play_cell(
+    key: str, manifest: dict[str, Any], games: ArmGames, store: Store
+) -> Iterator[Step | Episode]:
+    """Play the blocks that the store lacks of a cell; each is kept when its last game has ended.
+
+    manifest: what determines the cell, and what it was made with.
+    """
+
+    def keep() -> None:
+        stats = games.arm_stats
+        store.put(CellRecord(key, manifest, games.facts, stats, games.complete, games.sigma))
+
+    known = store.cell(key)
+    if known is not None and _whole_blocks(known.arm_stats, games):
+        games.arm_stats, games.sigma = known.arm_stats, known.sigma
+    keep()
+    for block in games.blocks():
+        yield from block
+        keep()
+
+
 def _whole_blocks(played: ArmStats, games: ArmGames) -> bool:
     """Whether these are the first blocks of a cell, and everything that was counted in them.
 
@@ -108,27 +128,20 @@ def _whole_blocks(played: ArmStats, games: ArmGames) -> bool:
     return whole and found == list(games.episodes[: len(found)]) and played.steps == steps
 
 
-def _play_on(task: CellTask, games: ArmGames, store: Store) -> Iterator[CellProgress]:
-    """Play the blocks that are missing; each is kept when its last game has ended."""
+def _progress(task: CellTask, games: ArmGames, store: Store) -> Iterator[CellProgress]:
+    """Play the cell, and tell now and then how far it is."""
     told, ended = 0.0, list[Episode]()
-    _keep(task, games, store)
-    for block in games.blocks():
-        for event in block:
-            if isinstance(event, Episode):
-                ended.append(event)
-            if (now := time.monotonic()) - told > TELL_EVERY:
-                told = now
-                yield _progress(task, games.arm_stats, ended)
-                ended.clear()
-        _keep(task, games, store)
+
+    def progress() -> CellProgress:
+        stats = games.arm_stats
+        return CellProgress(task, len(stats.episodes), stats.steps, stats.seconds, tuple(ended))
+
+    for event in play_cell(task.key, task.manifest, games, store):
+        if isinstance(event, Episode):
+            ended.append(event)
+        if (now := time.monotonic()) - told > TELL_EVERY:
+            told = now
+            yield progress()
+            ended.clear()
     if ended:
-        yield _progress(task, games.arm_stats, ended)
-
-
-def _keep(task: CellTask, games: ArmGames, store: Store) -> None:
-    manifest, stats = task.manifest, games.arm_stats
-    store.put(CellRecord(task.key, manifest, games.facts, stats, games.complete, games.sigma))
-
-
-def _progress(task: CellTask, stats: ArmStats, ended: Sequence[Episode]) -> CellProgress:
-    return CellProgress(task, len(stats.episodes), stats.steps, stats.seconds, tuple(ended))
+        yield progress()

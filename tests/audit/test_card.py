@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from sap_rl.atari.preprocess import Preprocess
-from sap_rl.audit.card import AuditCard, AuditFacts, make_card
+from sap_rl.audit.card import AuditCard, AuditFacts
 from sap_rl.audit.checks import ORIGINAL
 from sap_rl.audit.settings import AuditSettings
 from sap_rl.audit.suite import Kind
-from sap_rl.audit.worst import GameCell, curve_area, cvar
+from sap_rl.audit.worst import GameResult, curve_area, cvar
 from sap_rl.defenses.names import BACKWARDS
 from sap_rl.evaluation.facts import AgentFacts, Made
 from sap_rl.evaluation.settings import Settings
@@ -31,12 +31,12 @@ FACTS = AuditFacts(
 OWN, TRANSFER = "fgsm cross-entropy mask x10", "fgsm cross-entropy original"
 
 
-def cell(player: str, title: str, lam: float, mean: float) -> GameCell:
+def cell(player: str, title: str, lam: float, mean: float) -> GameResult:
     order = {"original": SPREAD, "defended": SPREAD[::-1]}.get(player, np.roll(SPREAD, 3))
     order = np.roll(order, len(title))  # every attack has good and bad episodes of its own
     arm_stats = ArmStats([Episode(i, float(mean + s), 10, False) for i, s in enumerate(order)])
     row = make_row(SETTINGS, Arm(player, lam, "own" if lam else None), ArmFacts(), arm_stats)  # type: ignore[arg-type]
-    return GameCell(player, title, lam, row)
+    return GameResult(player, title, lam, row)
 
 
 def card(*, own: float = 500, strong: float = 300, original: float = 400, noise: float = 250,
@@ -51,7 +51,7 @@ def card(*, own: float = 500, strong: float = 300, original: float = 400, noise:
         cell("original", "apgd margin original", 0.25, original + 50),
         cell("noise-control", TRANSFER, 0.25, noise),
     ]
-    return make_card(FACTS, [], games, KINDS, complete=complete)
+    return AuditCard(FACTS, complete, (), tuple(games), KINDS)
 
 
 def test_the_worst_case_is_the_lowest_mean_beside_the_papers() -> None:
@@ -137,7 +137,7 @@ def test_findings_of_games_are_on_the_card() -> None:
         cell("defended", "noise", 0.25, 480),
         cell("defended", OWN, 1.0, 600),
     ]
-    found = make_card(FACTS, [], games, KINDS, complete=True).checks
+    found = AuditCard(FACTS, True, (), tuple(games), KINDS).checks
     assert {(f.check, f.where) for f in found} == {
         ("noise_as_strong", "defended in games at lambda 0.25"),
         ("transfer_stronger", "defended in games at lambda 0.25"),

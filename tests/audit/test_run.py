@@ -12,14 +12,21 @@ import pytest
 
 from sap_rl import ATTACKS, DEFENSES, Protocol, UsageError, load_agent
 from sap_rl.audit.card import AuditCard
-from sap_rl.audit.run import Audit
+from sap_rl.audit.cells import NOISE_CELL, AuditCell
+from sap_rl.audit.run import STORE, Audit
 from sap_rl.audit.settings import AuditSettings
-from sap_rl.audit.suite import applied
-from sap_rl.evaluation.code_version import AUDITED_BEFORE
+from sap_rl.audit.suite import PAPER, applied
+from sap_rl.audit.worst import GameResult
+from sap_rl.evaluation.code_version import AUDITED_BEFORE, PLAYED_BEFORE
+from sap_rl.evaluation.run import EvaluationRun
+from sap_rl.evaluation.settings import Settings
 from sap_rl.machine import commit
 from sap_rl.networks.nature import nature_network
 from sap_rl.reporting.tables.audit import audit_report
 from sap_rl.reporting.tables.evaluation import console
+from sap_rl.store.cells import cell_key
+from sap_rl.store.store import Store
+from sap_rl.sweep.experiments import MADE, deciding
 
 TINY = AuditSettings(
     "BankHeist",
@@ -85,105 +92,154 @@ def test_games_are_those_that_always_play_and_the_strongest(card: AuditCard) -> 
     assert all(cell.row.complete and cell.row.episodes == 2 for cell in card.games)
 
 
-def test_the_frames_are_not_from_the_games_that_are_played(folder: Path) -> None:
+def test_the_frames_are_not_from_the_games_that_are_played() -> None:
     """Recorded games have other episode seeds, and what is fitted on is not measured."""
     found = audit(None)
-    pixels = found.workshop.recorded()
-    assert pixels.shape == (8, 4, 84, 84)
+    pixels, fitted = found.recorded, found.players.recorded
+    assert fitted is not None
+    assert pixels.shape == fitted.shape == (4, 4, 84, 84)
     assert pixels.dtype == np.uint8
-    assert np.array_equal(pixels, audit(None).workshop.recorded()), (
-        "the same settings, the same frames"
-    )
+    assert not any(np.array_equal(one, other) for one in pixels for other in fitted)
+    assert np.array_equal(pixels, audit(None).recorded), "the same settings, the same frames"
 
 
-def test_an_interrupted_audit_goes_on_where_it_was(
-    card: AuditCard, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = {path.name: path.read_text() for path in folder.iterdir()}
-    victim = sorted(before)[len(before) // 2]
-    (folder / victim).unlink()
+def test_an_interrupted_audit_goes_on_where_it_was(card: AuditCard, folder: Path) -> None:
+    files = sorted(path for path in folder.iterdir() if path.suffix == ".json")
+    lost = files[len(files) // 2]
+    before = lost.read_text()
+    lost.unlink()
+    with Store(folder / STORE) as store, store.file.writing() as file:
+        keys = [key for (key,) in file.execute("SELECT key FROM cell ORDER BY changed")]
+        for table, column in (("cell", "key"), ("episode", "cell")):
+            file.execute(f"DELETE FROM {table} WHERE {column} = ?", (keys[5],))
     again = audit(folder)
-    played = [event for event in again.run() if event.seconds is not None]
-    assert len(played) == 1
-    after = {path.name: path.read_text() for path in folder.iterdir()}
-    assert without_time(after[victim]) == without_time(before[victim]), "bit for bit"
-    assert [r.margin_lost for r in again.frames] == [r.margin_lost for r in card.frames]
+    played = [event.name for event in again.run() if event.seconds is not None]
+    assert [name.partition(":")[0] for name in played] == ["frames", "games"]
+    assert lost.read_text() == before, "bit for bit"
+    assert again.frames == list(card.frames)
+    assert [without_time(cell) for cell in again.games] == [without_time(c) for c in card.games]
 
 
-def without_time(text: str) -> Any:
-    whole = json.loads(text)
-    for name in ("seconds", "steps_per_second"):
-        whole["cell"].pop(name, None)
-    return whole
+def without_time(cell: GameResult) -> GameResult:
+    return replace(cell, row=replace(cell.row, seconds=0.0, steps_per_second=0.0))
 
 
-def test_other_settings_do_not_find_these_cells(folder: Path, card: AuditCard) -> None:
-    other = Audit(load_agent("BankHeist"), replace(TINY, seed=1), folder)
-    facts = other._facts("frames", "defended", applied(card.kinds["defended"])[0], 1.0)
-    assert other.cells.load(facts) is None
-    same = audit(folder)
-    facts = same._facts("frames", "defended", applied(card.kinds["defended"])[0], 1.0)
-    assert same.cells.load(facts) is not None
-
-
-def test_cells_of_other_code_are_made_again(
-    folder: Path, card: AuditCard, monkeypatch: pytest.MonkeyPatch
+def test_an_audit_without_a_folder_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    events = audit(None).run()
+    next(events)
+    assert list(tmp_path.iterdir())
+    events.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_games_are_an_evaluations(folder: Path, card: AuditCard) -> None:
+    """The paper's attack on the defended player, arm and key: `sap-rl eval` plays the same."""
     found = audit(folder)
-    entry = applied(card.kinds["defended"])[0]
-    assert found.cells.load(found._facts("games", "random", None, 0.0)) is not None
-    assert found.cells.load(found._facts("frames", "defended", entry, 1.0)) is not None
+    list(found.run())
+    [cell] = [c for c in found.game_cells() if c.title == PAPER.title and c.player == "defended"]
+    settings = Settings(
+        "BankHeist", (1.0,), defense="sap-100", victims=("own",), controls=False, episodes=2,
+        attack_backward="mask", attack_options={"objective": "cross-entropy"},
+        protocol=Protocol(max_frames=60, grad_samples=10),
+    )  # fmt: skip
+    run = EvaluationRun(load_agent("BankHeist"), settings)
+    assert found.facts.in_games(cell) == deciding(run, cell.arm)
+    list(run.play())
+    row = run.result().row("defended", 1.0, "own")
+    kept = card.cell("defended", PAPER.title, 1.0)
+    assert row is not None
+    assert kept is not None
+    assert replace(row, seconds=0.0, steps_per_second=0.0) == without_time(kept).row
+
+
+def facts(found: Audit) -> dict[str, Any]:
+    """What determines each cell that is known without playing, by its name."""
+    cells = [AuditCell("games", name) for name in ("random", "original", "defended")]
+    on_frames = [*found.frame_cells(), NOISE_CELL]
+    return {c.name: found.facts.on_frames(c) for c in on_frames} | {
+        c.name: found.facts.in_games(c) for c in cells
+    }
+
+
+def stale(found: Audit, before: dict[str, Any]) -> set[str]:
+    now = facts(found)
+    return {name for name in before if before[name] != now[name]}
+
+
+def test_other_settings_are_other_cells() -> None:
+    before = facts(audit(None))
+    assert stale(audit(None), before) == set()
+    assert stale(Audit(load_agent("BankHeist"), replace(TINY, seed=1)), before) == before.keys()
+
+
+def test_cells_of_other_code_are_other_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = facts(audit(None))
     monkeypatch.setattr("sap_rl.evaluation.code_version.CORE_VERSION", 2)
-    assert found.cells.load(found._facts("games", "random", None, 0.0)) is None
-    assert found.cells.load(found._facts("frames", "defended", entry, 1.0)) is None
-    assert found.card().facts.made.code.startswith("core 2, loader native 1, ")
+    found = audit(None)
+    assert stale(found, before) == before.keys()
+    assert (found.card().facts.made.code or "").startswith("core 2, loader native 1, ")
 
 
-def test_a_raised_entry_makes_only_its_own_cells_stale(
-    folder: Path, card: AuditCard, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_raised_entry_makes_only_its_own_cells_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     """FGSM belongs to every cell on frames: they are recorded from play under it, too."""
+    before = facts(audit(None))
+    on_frames = {name for name in before if not name.startswith("games")}
+    for entry, expected in (
+        (ATTACKS["square"], {name for name in before if "square" in name}),
+        (DEFENSES["sap"], {*on_frames, "games: defended, none, lambda 0"}),
+        (ATTACKS["fgsm"], on_frames),
+    ):
+        monkeypatch.setitem(vars(entry), "version", 2)
+        assert stale(audit(None), before) == expected
+        monkeypatch.setitem(vars(entry), "version", 1)
+    assert len(on_frames) > 50
 
-    def stale() -> set[str]:
-        found = audit(folder)
-        plans = [*found._frame_plans(), found._match_plan()]
-        plans += [found._plan("games", name, None, 0.0) for name in ("random", "original")]
-        plans += [found._plan("games", "defended", None, 0.0)]
-        return {plan.name for plan in plans if found.cells.load(plan.facts) is None}
 
-    assert stale() == set()
-    monkeypatch.setitem(vars(ATTACKS["square"]), "version", 2)
-    assert stale()
-    assert all("square" in name for name in stale())
-    monkeypatch.setitem(vars(ATTACKS["square"]), "version", 1)
+def test_games_of_a_fitted_attack_are_those_of_the_recorded_frames(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever plays: the defended player's games are among what the pattern is fitted on."""
+
+    def of_original(found: Audit) -> Any:
+        cells = {c.title: c for c in found.frame_cells() if c.player == "original" and c.lam == 1}
+        cell = cells["universal margin original"]
+        return found.facts.in_games(replace(cell, stage="games"))
+
+    before = of_original(audit(None))
+    for change in ({"frames": 5}, {"every": 3}, {"defense": "sap-50"}):
+        assert of_original(Audit(load_agent("BankHeist"), replace(TINY, **change))) != before
     monkeypatch.setitem(vars(DEFENSES["sap"]), "version", 2)
-    assert "games: defended, none, lambda 0" in stale()
-    assert all(name.startswith(("frames", "noise-control", "games: defended")) for name in stale())
-    monkeypatch.setitem(vars(DEFENSES["sap"]), "version", 1)
-    monkeypatch.setitem(vars(ATTACKS["fgsm"]), "version", 2)
-    assert not any(name.startswith("games") for name in stale())
-    assert len(stale()) == len([*audit(folder)._frame_plans(), "noise-control"])
+    assert of_original(audit(None)) != before
 
 
-def test_cells_that_were_made_before_there_were_versions_are_read(
+def test_cells_of_version_one_state_the_fingerprint_of_before_there_were_versions(
     folder: Path, card: AuditCard
 ) -> None:
-    """They state the fingerprint of that time, and so do those of version 1."""
-    stated = {json.loads(path.read_text())["facts"]["code"] for path in folder.iterdir()}
+    files = [path for path in folder.iterdir() if path.suffix == ".json"]
+    stated = {json.loads(path.read_text())["facts"]["code"] for path in files}
     assert stated == {AUDITED_BEFORE} == {"f6821db7c793a087"}
+    with Store(folder / STORE, make=False) as store:
+        for key in store.cell_keys():
+            cell = store.cell(key)
+            assert cell is not None
+            known = {name: fact for name, fact in cell.manifest.items() if name not in MADE}
+            assert key == cell_key(known | {"code": PLAYED_BEFORE})
 
 
 def test_the_noise_control_of_another_agent_is_another_cell() -> None:
     """Its noise is laid on that agent: an equal sigma does not make two controls one."""
-    facts = []
+    known = []
     for name in ("BankHeist-hardened", "BankHeist-hardened-4", "BankHeist"):
         found = audit_of(f"agent:{name}+sap-100")
         found.players.noise_control = found.players.plain.defend("q-noise-0.05", seed=0)
-        facts.append(found._facts("games", "noise-control", None, 0.0))
-        assert "contender" not in found._facts("games", "original", None, 0.0)
-    assert facts[0] != facts[1]
-    assert {fact["sigma"] for fact in facts} == {0.05}
-    shas = [fact.get("contender") for fact in facts]
+        known.append(found.facts.in_games(AuditCell("games", "noise-control")))
+        assert "defended_sha256" not in found.facts.in_games(AuditCell("games", "original"))
+    assert known[0] != known[1]
+    assert {fact["sigma"] for fact in known} == {0.05}
+    shas = [fact.get("defended_sha256") for fact in known]
     assert shas[:2] == [load_agent(f"BankHeist-hardened{n}").sha256 for n in ("", "-4")]
     assert shas[2] is None, "the original in its own place"
 

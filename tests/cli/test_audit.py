@@ -9,6 +9,7 @@ import pytest
 
 from sap_rl.cli import main
 from sap_rl.errors import UsageError
+from sap_rl.store.store import Store
 
 TINY = ["audit", "--game", "BankHeist", "--defense", "none", "--lambda", "1", "--budget", "quick",
         "--episodes", "1", "--frames", "2", "--max-frames", "40"]  # fmt: skip
@@ -25,7 +26,10 @@ def test_the_card_the_json_and_the_cells(
     assert card.startswith("BankHeist: audit of agent BankHeist, budget quick: 2 recorded frames")
     assert "[1] frames: original, fgsm cross-entropy original, lambda 1" in lines
     assert json.loads(target.read_text())["complete"] is True
-    assert len(list(out.iterdir())) == lines.count("\n")
+    on_frames = [path for path in out.iterdir() if path.suffix == ".json"]
+    assert len(on_frames) == lines.count("] frames: ")
+    with Store(out / "audit.sqlite", make=False) as store:
+        assert list(store.cell_keys().values()) == [True] * lines.count("] games: ")
     assert main([*argv, "--quiet"]) == 0
     again = capsys.readouterr()
     assert again.err == ""

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from sap_rl.agents import Agent
 from sap_rl.atari.protocol import Preprocess, Protocol
 from sap_rl.audit.checks import ORIGINAL, UNBOUNDED, frame_findings
-from sap_rl.audit.frames import FrameResult, examine, measure
+from sap_rl.audit.frames import FrameResult, measure
+from sap_rl.audit.recorded import clean_frames
 from sap_rl.audit.suite import BEST_OWN, NOISE, PAPER, Kind, applied
 from sap_rl.play.players import Players
 
@@ -64,9 +65,9 @@ def plain() -> nn.Module:
 
 def stage_1(players: Players, player: str, kind: Kind, frames: np.ndarray) -> list[FrameResult]:
     players.recorded = frames[:16]
-    exam = examine(players, player, frames)  # type: ignore[arg-type]
-    found = [measure(players, exam, entry, LAM) for entry in applied(kind)]
-    return [*found, measure(players, exam, BEST_OWN.against(kind), UNBOUNDED)]
+    shown = clean_frames(players, player, frames)  # type: ignore[arg-type]
+    found = [measure(players, shown, entry, LAM) for entry in applied(kind)]
+    return [*found, measure(players, shown, BEST_OWN.against(kind), UNBOUNDED)]
 
 
 def names(results: list[FrameResult], kind: Kind) -> set[str]:
@@ -143,7 +144,9 @@ def test_a_frame_result_by_hand() -> None:
     for i, level in enumerate((20, 50, 70, 120)):  # 63.75 is where the two actions are equal
         frames[i] = level
     players = Players(agent_of(Brightness()), Protocol(), 0)
-    found = measure(players, examine(players, "original", frames), PAPER.against(ORIGINAL), LAM)
+    found = measure(
+        players, clean_frames(players, "original", frames), PAPER.against(ORIGINAL), LAM
+    )
     assert found.first == (False, True, True, False)
     assert (found.flip_rate, found.kept, found.self_flip_rate) == (0.5, 0.5, 0.0)
     assert (found.forward, found.backward, found.idle) == (1.0, 1.0, 0.0)

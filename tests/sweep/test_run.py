@@ -240,7 +240,7 @@ def test_cells_of_another_torch_are_told_and_read_until_the_new_ones_are_complet
         before = store.evaluations()
         newer = experiments.versions() | {"torch": "99.0"}
         monkeypatch.setattr("sap_rl.sweep.experiments.versions", lambda: newer)
-        experiments._made.cache_clear()
+        experiments.made.cache_clear()
         try:
             planned, *_ = Sweep(sweep, store).run(HereEngine(store, 1))
             assert isinstance(planned, SweepPlanned)
@@ -251,7 +251,7 @@ def test_cells_of_another_torch_are_told_and_read_until_the_new_ones_are_complet
             assert found.made.versions["torch"] == "99.0"
             assert Sweep(sweep, store).plan().outdated == 2
         finally:
-            experiments._made.cache_clear()
+            experiments.made.cache_clear()
 
 
 def test_a_worker_of_other_code_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from sap_rl.audit.card import AuditCard
 from sap_rl.audit.checks import UNBOUNDED
 from sap_rl.audit.frames import FrameResult
 from sap_rl.audit.suite import DEEP, SUITE
-from sap_rl.audit.worst import GameCell, Worst, bounds
+from sap_rl.audit.worst import GameResult, Worst, bounds
 from sap_rl.reporting.tables.evaluation import (
     check_lines,
     plain_table,
@@ -112,7 +112,7 @@ def _games(card: AuditCard, lam: float) -> RenderableType:
     return table
 
 
-def _cell(cell: GameCell | None) -> str:
+def _cell(cell: GameResult | None) -> str:
     if cell is None:
         return "-"
     row = cell.row
