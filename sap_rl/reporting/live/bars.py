@@ -116,7 +116,6 @@ class ProgressBar(LiveBar):
     def _episode_ended(self, arm: Arm, episode: Episode) -> None:
         self.returns.setdefault(arm, []).append(episode.ret)
         self.bar.above = self._table()
-        self._estimate()
         if not self.console.is_terminal and time.monotonic() - self.said > SECONDS_BETWEEN_LINES:
             found = self.returns[arm]
             self._line(
@@ -134,13 +133,14 @@ class ProgressBar(LiveBar):
         return table
 
     def _estimate(self) -> None:
-        """Say once how long it takes, from the first games' share of all."""
+        """Say once how long it takes, when an arm has ended: its games end side by side, so that
+        the first of them says nothing."""
         spent = time.monotonic() - self.began
-        share = sum(self.weights[a.title, a.lam] * len(r) for a, r in self.returns.items())
-        if self.estimated or spent < SECONDS_BEFORE_ESTIMATE or not share:
+        if self.estimated or spent < SECONDS_BEFORE_ESTIMATE or self.ended == self.arms:
             return
         self.estimated = True
-        minutes = spent * self.total / share / 60
+        ended = sum(self.weights[arm.title, arm.lam] * len(r) for arm, r in self.returns.items())
+        minutes = spent * self.total / ended / 60
         if minutes >= 2:
             shorter = max(2, round(2 * self.episodes / minutes))
             self._line(
@@ -156,6 +156,7 @@ class ProgressBar(LiveBar):
                 f"[{self.ended}/{self.arms}] {_arm_name(event.arm)}: return "
                 f"{row.mean:.1f} over {row.episodes} episodes, {row.seconds:.0f} s"
             )
+        self._estimate()
 
     def _line(self, line: str) -> None:
         self.said = time.monotonic()

@@ -57,13 +57,23 @@ def test_means_so_far_stand_above_the_bar() -> None:
 def test_lines_of_an_arm_under_way_and_the_minutes_it_takes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A game of 40 seconds, 30 games: 20 minutes, so 3 games take 2."""
-    clock = iter(40.0 * count for count in range(99))
-    monkeypatch.setattr("sap_rl.reporting.live.bars.time.monotonic", lambda: next(clock))
+    """Ten minutes for the first of two arms that cost the same: 20 minutes, so 2 games take 2."""
+    clock = [0.0]
+    monkeypatch.setattr("sap_rl.reporting.live.bars.time.monotonic", lambda: clock[0])
     screen = Console(file=io.StringIO(), force_terminal=False, width=120)
-    with ProgressBar([ARM], 30, screen) as bar:
-        bar.said = bar.began = 0.0
-        bar(ArmPlayed(ARM, Episode(0, 10.0, 7, False), ArmStats(seconds=2.0, steps=500)))
+    other = Arm("defended", 8.0, "own")
+    arm_stats = ArmStats(seconds=2.0, steps=500)
+    with ProgressBar([ARM, other], 15, screen) as bar:
+        clock[0] = 590.0
+        for index in range(15):
+            episode = Episode(index, 10.0, 7, False)
+            arm_stats.add(episode)
+            bar(ArmPlayed(ARM, episode, arm_stats))
+        clock[0] = 600.0
+        bar(ArmEnded(ARM, make_row(SETTINGS, ARM, ArmFacts(), arm_stats)))
     lines = screen.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    assert lines[0] == ("about 20 minutes in all; --episodes 3 takes about 2, with wider intervals")
-    assert lines[1] == "defended-own at lambda 4: 1 of 30 episodes, mean so far 10.0"
+    assert lines == [
+        "defended-own at lambda 4: 1 of 15 episodes, mean so far 10.0",
+        "[1/2] defended-own at lambda 4: return 10.0 over 15 episodes, 2 s",
+        "about 20 minutes in all; --episodes 2 takes about 2, with wider intervals",
+    ]
