@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from sap_rl.attacks.budget import check_budget
-from sap_rl.schema import Option, check, read_fields
+from sap_rl.attacks.names import ATTACK_NAMES, DEFAULT_ATTACK
+from sap_rl.defenses import parse_defense
+from sap_rl.defenses.names import DEFAULT_DEFENSE, Backward
+from sap_rl.errors import UsageError
+from sap_rl.plain import OptionValue
+from sap_rl.schema import Option, check, numbers, read_fields, text
 
 Schedule = Literal["one-cycle", "halving"]
+Victim = Literal["self", "original"]
+NormStatistics = Literal["running", "batch"]
+
+LAMS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+"""The paper's budgets."""
+FIGURE_NAMES = (
+    "percent", "defences", "calibration", "samples", "iterative", "noise", "audit",
+)  # fmt: skip
+PASSES = 100
+"""The paper's, per averaged gradient of a one-step attack and per prediction."""
+PASSES_OF_STEPS = 10
+"""The paper's, per step of an iterative attack."""
+
+
+def read_defense(value: Any) -> str | None:
+    """The defence of a spelling, None for `none`; UsageError for an unknown one."""
+    spelling = text(value)
+    if spelling == "none":
+        return None
+    parse_defense(spelling)
+    return spelling
 
 
 @dataclass(frozen=True)
@@ -60,3 +86,67 @@ def classifier_training(options: Mapping[str, Any]) -> ClassifierTraining:
     UsageError for an unknown name or an unusable value.
     """
     return ClassifierTraining(**read_fields(ClassifierTraining, options, "training option"))
+
+
+@dataclass(frozen=True)
+class ClassifierSettings:
+    """One evaluation of a classifier; UsageError for what cannot be computed.
+
+    attack_options: the attack's own but its grad_samples; `pgd` without any takes the paper's
+    steps, see `evaluate_classifier`.
+    """
+
+    lams: Annotated[
+        tuple[float, ...],
+        Option("attack budgets, one or several", "pixels 0..255", name="lambda", read=numbers),
+    ] = LAMS
+    defense: Annotated[str | None, Option("sap-100 (any sap-K) or none", read=read_defense)] = (
+        DEFAULT_DEFENSE
+    )
+    attack: Annotated[
+        str, Option("how images are tampered with", choices=tuple(ATTACK_NAMES), kind="attack")
+    ] = DEFAULT_ATTACK
+    attack_options: Annotated[
+        dict[str, OptionValue], Option("the attack's own, see `sap-rl attacks NAME`", hidden=True)
+    ] = field(default_factory=dict)
+    grad_samples: Annotated[
+        int | None,
+        Option(
+            "averaged per gradient of a random victim", "passes", within="count",
+            shown=f"{PASSES}, {PASSES_OF_STEPS} for attacks of several steps",
+        ),
+    ] = None  # fmt: skip
+    policy_samples: Annotated[
+        int, Option("averaged per prediction of a random classifier", "passes", within="count")
+    ] = PASSES
+    victim: Annotated[
+        Victim, Option("whose gradient: the attacked classifier's own, or the undefended one's")
+    ] = "self"
+    backward: Annotated[
+        Backward | None,
+        Option("the defence's backward mode in the attacker's copy", kind="backward mode",
+               shown="the defence's own"),
+    ] = None  # fmt: skip
+    norms: Annotated[
+        NormStatistics,
+        Option("batch norm of the attacked copy; batch: of its own batch, as the paper's code did"),
+    ] = "running"
+    seed: Annotated[int, Option("everything random follows from it")] = 0
+
+    def __post_init__(self) -> None:
+        check(self)
+        if not self.lams:
+            raise UsageError("at least one lambda is needed, got none")
+        for lam in self.lams:
+            check_budget(lam)
+        if len(set(self.lams)) < len(self.lams):
+            raise UsageError(f"a lambda is given twice: {', '.join(f'{v:g}' for v in self.lams)}")
+        if self.defense is not None:
+            parse_defense(self.defense)
+        if self.backward is not None and (self.defense is None or self.victim == "original"):
+            raise UsageError(
+                f"backward {self.backward} is of a defence's gradient, and the undefended "
+                "classifier's is used"
+            )
+        if "grad_samples" in self.attack_options:
+            raise UsageError("grad_samples is an option of its own, not of attack_options")

@@ -204,7 +204,7 @@ class ClassifierRun:
                 "seed": self.seed,
                 "hardware": describe_hardware(torch.device("cpu")),
                 "threads": torch.get_num_threads(),
-                "torch": torch.__version__,
+                "torch": str(torch.__version__),
                 "config": asdict(self.settings),
             },
             "licence": {"weights": "MIT"},
