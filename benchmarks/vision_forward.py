@@ -66,9 +66,8 @@ def main() -> None:
     q = _Chunked(networks["SAP-100 exact"])
     input_gradient(q, images, None, cross_entropy, grad_samples=100)
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(
-        f"\n100 averaged gradients, batch {ROWS}: {most / 2**20:.2f} GB at most, {before / 2**20:.2f} before"
-    )
+    print(f"\n100 averaged gradients, batch {ROWS}: {most / 2**20:.2f} GB at most")
+    print(f"{before / 2**20:.2f} GB before them")
 
 
 if __name__ == "__main__":

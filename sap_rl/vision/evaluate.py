@@ -185,6 +185,7 @@ class ClassifierEvaluationRun:
     images="pixels 0..255 [N, C, H, W], uint8 or float32",
     labels="classes [N], int64",
     lam="attack budgets, one or several (pixels 0..255) [0, 1, 2, 4, 8, 16, 32]",
+    defense="sap-100 (any sap-K), or None [None]",
     model="what results call it [the module's class]",
 )
 def evaluate_classifier(
