@@ -43,7 +43,8 @@ def load_classifier(ref: str | Path) -> nn.Module:
         raise UsageError(f"'{folder / CARD}': unknown network '{kind}'; it is resnet20")
     module = ResNet20(classes).eval()
     _fill(module, _read(folder / WEIGHTS, sha256), folder / WEIGHTS)
-    return module.requires_grad_(False)
+    # On a CPU passes take half to two thirds of the time in this layout, those of SAP three quarters.
+    return module.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def read_card(folder: Path) -> dict[str, Any]:

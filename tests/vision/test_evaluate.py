@@ -88,6 +88,17 @@ def test_the_interval_is_wilsons_and_the_referee_measures() -> None:
     assert row.wrong == (0, 1)
 
 
+def test_the_attack_moves_away_from_the_true_class() -> None:
+    """A wrong image stays wrong; moved away from what the classifier says, it would turn right."""
+    pixels = torch.full((1, 3, 4, 4), 100, dtype=torch.uint8)
+    pixels[0, 2] -= 3
+    for attack in ("fgsm", "pgd", "apgd"):
+        result = evaluate_classifier(
+            Brightest(), pixels, torch.tensor([2]), lam=(0, 4), attack=attack
+        )
+        assert [row.wrong for row in result.rows] == [(0,), (0,)]
+
+
 def test_random_signs_leave_the_mean_alone() -> None:
     row = evaluate_classifier(Brightest(), *pair(coloured()), lam=8, attack="noise").rows[0]
     assert row.largest == pytest.approx(8, abs=1e-3)

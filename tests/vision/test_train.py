@@ -17,6 +17,7 @@ from sap_rl.schema import options_of
 from sap_rl.vision import load_classifier
 from sap_rl.vision.augment import cropped, jittered
 from sap_rl.vision.classifiers import find_classifier, floats_of
+from sap_rl.vision.resnet import ResNet20
 from sap_rl.vision.settings import ClassifierTraining, classifier_training
 from sap_rl.vision.train import ClassifierRun, Epoch, Trained, accuracy_of, learning_rate
 from tests.vision.made import made_images
@@ -114,6 +115,23 @@ def test_a_share_of_the_batch_is_attacked_within_lambda(tmp_path: Path) -> None:
     moved = (images - clean).abs().flatten(1).amax(1) * 255
     assert moved[:4].tolist() == pytest.approx([2.0] * 4, abs=1e-3)
     assert not moved[4:].any()
+
+
+def test_the_network_of_the_epoch_before_is_attacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = ClassifierRun(SMALL, TRAIN, TEST, tmp_path)
+    start = {name: value.clone() for name, value in floats_of(run.network).items()}
+    seen: list[tuple[bool, bool]] = []
+
+    def look(before: ResNet20, *_rest: object) -> None:
+        now = floats_of(before)
+        seen.append((before.training, all(torch.equal(now[name], start[name]) for name in start)))
+
+    monkeypatch.setattr(run, "_attack", look)
+    run._epoch(0)
+    assert seen == [(False, True)] * 2
+    assert not torch.equal(floats_of(run.network)["conv.weight"], start["conv.weight"])
 
 
 def test_rates_by_hand() -> None:
