@@ -98,13 +98,13 @@ def reference(
 def passes(q: QFunction, obs: UnitFrames, samples: int) -> Iterator[QValues]:
     """Action values [n * B, A] of n passes folded into the batch, until `samples` were made.
 
-    A network that knows a cheaper way to n passes has a method `folded_passes(obs, n)`. UsageError
-    for an empty batch.
+    A network that knows a cheaper way to n passes has a method `folded_passes(obs, n)`, and one
+    that has less room than MAX_ROWS says so by `max_rows`. UsageError for an empty batch.
     """
     if not len(obs):
         raise UsageError(f"there are no frames to look at: the batch {list(obs.shape)} is empty")
     own = getattr(q, "folded_passes", None)
-    at_once = max(1, MAX_ROWS // len(obs))
+    at_once = max(1, getattr(q, "max_rows", MAX_ROWS) // len(obs))
     for start in range(0, samples, at_once):
         count = min(at_once, samples - start)
         yield own(obs, count) if callable(own) else q(repeat_rows(obs, count))

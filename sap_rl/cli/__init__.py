@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from importlib import import_module
 
 from sap_rl import __version__
-from sap_rl.cli import arguments
+from sap_rl.cli import arguments, vision_arguments
 from sap_rl.cli.parser import Parser
 from sap_rl.cli.status import INTERRUPTED_STATUS, USAGE_STATUS
 from sap_rl.errors import UsageError
@@ -41,6 +41,10 @@ COMMANDS = {
     "harden": (
         arguments.add_harden,
         "make an agent robust by adversarial distillation from itself",
+    ),
+    "vision": (
+        vision_arguments.add_vision,
+        "the paper's CIFAR-10 half: train classifiers, attack them, draw the figures",
     ),
     "attacks": (arguments.add_attacks, "list the attacks; print one's options"),
     "defenses": (arguments.add_defenses, "list the defences; print one's options"),

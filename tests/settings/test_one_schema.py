@@ -31,6 +31,7 @@ from sap_rl.settings.options import (
 from sap_rl.settings.requests import eval_request
 from sap_rl.training.dqn.settings import TrainSettings
 from sap_rl.training.harden.settings import HardenSettings
+from sap_rl.vision.settings import ClassifierSettings, ClassifierTraining
 
 RULES = ("max_frames", "epsilon", "observation", "frames", "grad_samples", "policy_samples")
 """What `evaluate` takes of a Protocol by name."""
@@ -44,7 +45,7 @@ def merged(groups: dict[str, Options]) -> Options:
 def flags(command: str, capsys: pytest.CaptureFixture[str]) -> set[str]:
     """The flags in a command's help, with underscores."""
     with pytest.raises(SystemExit):
-        main([command, "--help"])
+        main([*command.split(), "--help"])
     words = capsys.readouterr().out.split("options:", 1)[1].split()
     return {w[2:].replace("-", "_") for w in words if w.startswith("--") and w[2:3].isalpha()}
 
@@ -56,6 +57,8 @@ def flags(command: str, capsys: pytest.CaptureFixture[str]) -> set[str]:
         ("audit", merged(AUDIT_GROUPS)),
         ("train", keyed(TrainSettings)),
         ("harden", keyed(HardenSettings)),
+        ("vision train", keyed(ClassifierTraining)),
+        ("vision eval", keyed(ClassifierSettings)),
     ],
 )
 def test_every_option_is_a_flag(
