@@ -25,6 +25,7 @@ class HardenBar(LiveBar):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console, "playing", width=1, total=None)
+        self.total = 0
 
     def __call__(self, event: Moment) -> None:
         """Show one event."""
@@ -33,6 +34,7 @@ class HardenBar(LiveBar):
             long = f"{event.total_updates:,} updates" if event.total_updates else (
                 f"about {event.minutes:g} minutes"
             )  # fmt: skip
+            self.total = event.total_updates
             self.bar.update(self.task, total=event.total_updates or None)
             self._say(
                 f"{event.agent} of {event.game}, hardening at lambda {event.lam:g}: {long}, "
@@ -42,16 +44,25 @@ class HardenBar(LiveBar):
             if not event.updates:
                 self.bar.update(self.task, description=f"{event.steps:,} frames")
         elif isinstance(event, HardenPlanned):
+            self.total = event.total_updates
             self.bar.update(self.task, total=event.total_updates)
-            self._say(f"{event.total_updates:,} updates, as the minutes allow")
+            self._say(f"{self.total:,} updates, as the minutes allow{self._left(event)}")
         elif isinstance(event, HardenUpdated):
             note = f"agrees {event.agreement_attacked:.0%} attacked  {event.rate:.0f} updates/s"
             self.bar.update(self.task, description=f"{event.updates:,} updates", note=note)
         elif isinstance(event, Evaluated):
             row = event.row
-            self._say(f"{event.updates:,} updates: return {row.mean:.1f} at lambda {row.lam:g}")
+            told = f"{event.updates:,} updates: return {row.mean:.1f} at lambda {row.lam:g}"
+            self._say(told + self._left(event))
         elif isinstance(event, CheckpointWritten):
             self._say(f"{event.updates:,} updates: checkpoint {event.path}")
+
+    def _left(self, event: Moment) -> str:
+        """About how long it takes yet, at the pace so far with all that was played between."""
+        if not event.updates or event.updates >= self.total:
+            return ""
+        left = event.seconds / event.updates * (self.total - event.updates)
+        return f", about {max(1, round(left / 60))} minute(s) left"
 
 
 class HardenWriter:
