@@ -69,7 +69,7 @@ def _play(
         if args.tensorboard:
             check_folder(args.tensorboard)
             board = SweepWriter(args.tensorboard)
-            stack.callback(listeners.call, board.close)
+            stack.callback(listeners.call, lambda: board.close(sweep.titled()))
             listeners.listeners.append(board)
         bars = SweepBars(console(stderr=True, quiet=args.quiet))
         stack.enter_context(bars)

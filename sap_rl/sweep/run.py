@@ -123,6 +123,11 @@ class Sweep:
         """The experiments of this sweep as far as they were played."""
         return [self.store.evaluation(plan.record()) for plan in self.planned]
 
+    def titled(self) -> list[tuple[str, Evaluation]]:
+        """The same, each after its experiment's title."""
+        titles = [plan.experiment.title for plan in self.planned]
+        return list(zip(titles, self.evaluations(), strict=True))
+
     def _take_up(self, tasks: Iterable[CellTask]) -> Iterator[SweepEvent]:
         """Tell what is complete, and note the other cells in playing order."""
         found = {task.key: self.store.cell(task.key) for task in tasks}

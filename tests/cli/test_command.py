@@ -59,9 +59,11 @@ def test_json_and_tensorboard(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert set(events.Tags()["scalars"]) == {
         "eval/BankHeist/original/lambda_0/return",
         "eval/BankHeist/defended/lambda_0/return",
-        "eval/BankHeist/original/lambda_4/return",
-        "eval/BankHeist/defended-own/lambda_4/return",
-        "eval/BankHeist/defended-original/lambda_4/return",
+        *(
+            f"eval/BankHeist/{arm}/lambda_4/{name}"
+            for arm in ("original", "defended-own", "defended-original")
+            for name in ("return", "flip_rate")
+        ),
     }
     scalars = events.Scalars("eval/BankHeist/original/lambda_4/return")
     assert [(s.step, s.value) for s in scalars] == list(enumerate(whole["rows"][2]["returns"]))

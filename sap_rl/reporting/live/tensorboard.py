@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 class TensorBoardWriter:
     """Listens to an evaluation's events.
 
-    Scalars `eval/<game>/<arm>/lambda_<x>/return` with the episode's index as step (arms that differ
-    by victim are `defended-own`, `defended-original`); at the end the figure
-    `eval/<game>/return_lambda`. Raises UsageError where the package is missing.
+    Scalars `eval/<game>/<arm>/lambda_<x>/return` with the episode's index as step, and `flip_rate`
+    beside it with the number of episodes (arms that differ by victim are `defended-own`,
+    `defended-original`); at the end the figure `eval/<game>/return_lambda`. Raises UsageError where the package is missing.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -33,9 +34,11 @@ class TensorBoardWriter:
         """Write the episodes of a finished arm."""
         if isinstance(event, ArmEnded):
             row = event.row
-            tag = f"eval/{row.game}/{event.arm.title}/lambda_{row.lam:g}/return"
+            tag = f"eval/{row.game}/{event.arm.title}/lambda_{row.lam:g}"
             for index, value in enumerate(row.returns):
-                self.writer.add_scalar(tag, value, index)
+                self.writer.add_scalar(f"{tag}/return", value, index)
+            if row.flip_rate is not None:
+                self.writer.add_scalar(f"{tag}/flip_rate", row.flip_rate, row.episodes)
 
     def close(self, evaluation: Evaluation) -> None:
         """Write the figure and flush."""
@@ -49,8 +52,9 @@ class SweepWriter:
     """Listens to a sweep's events, to be followed while it plays.
 
     Scalars `eval/<game>/<arm>/lambda_<x>/return` as the engine tells of episodes, the rest of a
-    cell's when it is complete, a run for each experiment; each complete cell is a row of the
-    hparams page: what was played against mean return and flip rate.
+    cell's when it is complete, and `flip_rate` beside it, a run for each experiment; each complete
+    cell is a row of the hparams page: what was played against mean return and flip rate. At the end
+    the figure `eval/<game>/return_lambda` of every evaluation, in the run of its experiment.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -66,24 +70,27 @@ class SweepWriter:
         elif isinstance(event, CellEnded):
             # Not all were told of: those from before a resume, the last ones, none under Ray.
             self._returns(event.task, list(enumerate(event.row.returns, event.task.first)))
+            if event.row.flip_rate is not None:
+                tag = f"{_tag(event.task)}/flip_rate"
+                self._writer(event.task).add_scalar(tag, event.row.flip_rate, event.row.episodes)
             self._hparams(event.task, event.row)
         for writer in self.writers.values():
             writer.flush()
 
-    def close(self) -> None:
-        """Flush and close everything."""
+    def close(self, evaluations: Sequence[tuple[str, Evaluation]] = ()) -> None:
+        """Write the figures of the evaluations, each after its experiment's title, and close."""
+        for title, evaluation in evaluations:
+            if any(row.victim for row in evaluation.rows):
+                tag = f"eval/{evaluation.settings.game}/return_lambda"
+                self._run(title).add_figure(tag, return_lambda_figure(evaluation))
         for writer in self.writers.values():
             writer.close()
 
     def _returns(self, task: CellTask, returns: list[tuple[int, float]]) -> None:
-        run = task.experiment.title.replace(" ", "_")
-        writer = self._writer(run)
-        tag = (
-            f"eval/{task.experiment.settings.game}/{task.arm.title}/lambda_{task.arm.lam:g}/return"
-        )
+        writer, tag = self._writer(task), f"{_tag(task)}/return"
         for index, value in returns:
-            if (run, tag, index) not in self.written:
-                self.written.add((run, tag, index))
+            if (task.experiment.title, tag, index) not in self.written:
+                self.written.add((task.experiment.title, tag, index))
                 writer.add_scalar(tag, value, index)
 
     def _hparams(self, task: CellTask, row: Row) -> None:
@@ -94,12 +101,23 @@ class SweepWriter:
         }  # fmt: skip
         known = {"return": row.mean, "flip_rate": row.flip_rate, "normalised": row.normalised}
         found = {f"cell/{name}": value for name, value in known.items() if value is not None}
-        self.writers[""].add_hparams(asked, found, run_name=f"cells/{task.key}")
+        name = f"cells/{task.experiment.title}/{task.arm.title} lambda {row.lam:g}"
+        name += f" from {task.first}" if task.first else ""
+        self.writers[""].add_hparams(asked, found, run_name=name.replace(" ", "_"))
 
-    def _writer(self, name: str) -> SummaryWriter:
+    def _writer(self, task: CellTask) -> SummaryWriter:
+        return self._run(task.experiment.title)
+
+    def _run(self, title: str) -> SummaryWriter:
+        name = title.replace(" ", "_")
         if name not in self.writers:
             self.writers[name] = summary_writer(self.folder / name)
         return self.writers[name]
+
+
+def _tag(task: CellTask) -> str:
+    """What stands before the names of a cell's scalars."""
+    return f"eval/{task.experiment.settings.game}/{task.arm.title}/lambda_{task.arm.lam:g}"
 
 
 class TrainingWriter:

@@ -21,6 +21,7 @@ from sap_rl.sweep.estimate import CellEstimate
 from sap_rl.sweep.experiments import CellTask, Experiment
 from sap_rl.sweep.run import CellEnded, CellsAdded, SweepPlanned
 from sap_rl.sweep.worker import CellProgress
+from tests.reporting.made import evaluation
 
 SETTINGS = Settings("BankHeist", (4.0,), defense="sap-100", episodes=2, seed=5)
 EXPERIMENT = Experiment("BankHeist", SETTINGS)
@@ -32,7 +33,8 @@ EPISODES = [Episode(0, 10.0, 5, False), Episode(1, 30.0, 5, False)]
 def ended(task: CellTask, *, kept: bool = False) -> CellEnded:
     arm_stats = ArmStats(EPISODES, steps=10, seconds=4.0)
     facts = ArmFacts(attack="fgsm", defense="sap-100") if task.arm.victim else ArmFacts()
-    return CellEnded(task, make_row(SETTINGS, task.arm, facts, arm_stats), kept)
+    row = make_row(SETTINGS, task.arm, facts, arm_stats)
+    return CellEnded(task, replace(row, flip_rate=0.75 if task.arm.victim else None), kept)
 
 
 def events() -> Iterator[Any]:
@@ -119,7 +121,7 @@ def test_tensorboard_shows_returns_as_they_come_and_hparams(tmp_path: Path) -> N
         writer(event)
         if isinstance(event, CellProgress) and len(event.ended) == 1:
             assert list(tmp_path.glob("BankHeist_sap-100_fgsm_seed_5/*")), "there while it plays"
-    writer.close()
+    writer.close([(EXPERIMENT.title, evaluation())])
 
     def read(folder: Path) -> Any:
         found = event_accumulator.EventAccumulator(str(folder))
@@ -134,12 +136,17 @@ def test_tensorboard_shows_returns_as_they_come_and_hparams(tmp_path: Path) -> N
     assert [(s.step, s.value) for s in late] == [(0, 10.0), (1, 30.0)], "none was told while played"
     block = returns.Scalars("eval/BankHeist/original/lambda_2/return")
     assert sorted((s.step, s.value) for s in block) == [(2, 10.0), (3, 30.0)], "each once"
-    cell = read(tmp_path / "cells" / "key-attacked")
+    assert returns.Tags()["images"] == ["eval/BankHeist/return_lambda"]
+    rate = returns.Scalars("eval/BankHeist/defended-own/lambda_4/flip_rate")
+    assert [(s.step, s.value) for s in rate] == [(2, 0.75)]
+    cells = tmp_path / "cells" / "BankHeist_sap-100_fgsm_seed_5"
+    assert (cells / "original_lambda_2_from_2").is_dir()
+    cell = read(cells / "defended-own_lambda_4")
     assert [s.value for s in cell.Scalars("cell/return")] == [20.0]
     plugin = cell.summary_metadata["_hparams_/session_start_info"].plugin_data
     assert plugin.plugin_name == "hparams"
     for text in (b"defended-own", b"sap-100", b"fgsm", b"lambda"):
         assert text in plugin.content
-    assert read(tmp_path / "cells" / "key-clean").Tags()["scalars"] == [
+    assert read(cells / "original_lambda_0").Tags()["scalars"] == [
         "cell/return", "cell/normalised"
     ]  # fmt: skip
