@@ -24,7 +24,8 @@ class TensorBoardWriter:
 
     Scalars `eval/<game>/<arm>/lambda_<x>/return` with the episode's index as step, and `flip_rate`
     beside it with the number of episodes (arms that differ by victim are `defended-own`,
-    `defended-original`); at the end the figure `eval/<game>/return_lambda`. Raises UsageError where the package is missing.
+    `defended-original`); at the end the figure `eval/<game>/return_lambda`. Raises UsageError
+    where the package is missing.
     """
 
     def __init__(self, folder: Path) -> None:
