@@ -100,9 +100,9 @@ def run_figures(args: argparse.Namespace) -> int:
 
 
 def _write_figure(folder: Path, plan: FigurePlan, drawn: tuple[DrawnLine, ...]) -> None:
-    """Its table and its pictures; the table is printed too."""
+    """What it says, its tables and its pictures; all but the pictures is printed too."""
     tables = "\n".join(map(markdown, figure_tables(plan, drawn)))
-    text = "\n".join([f"## {plan.title}\n", tables, *figure_notes(plan, drawn)]) + "\n"
+    text = "\n".join([f"## {plan.title}\n", *figure_notes(plan, drawn), "", tables])
     write_atomically(folder / f"{plan.name}.md", text)
     save_figures({plan.name: vision_figure(plan, drawn)}, folder)
     say(text)

@@ -90,11 +90,11 @@ def test_the_interval_is_wilsons_and_the_referee_measures() -> None:
 
 def test_the_attack_moves_away_from_the_true_class() -> None:
     """A wrong image stays wrong; moved away from what the classifier says, it would turn right."""
-    pixels = torch.full((1, 3, 4, 4), 100, dtype=torch.uint8)
-    pixels[0, 2] -= 3
+    colour = torch.tensor([103, 100, 50], dtype=torch.uint8)
+    pixels = colour[None, :, None, None].expand(1, 3, 4, 4)
     for attack in ("fgsm", "pgd", "apgd"):
         result = evaluate_classifier(
-            Brightest(), pixels, torch.tensor([2]), lam=(0, 4), attack=attack
+            Brightest(), pixels, torch.tensor([1]), lam=(0, 4), attack=attack
         )
         assert [row.wrong for row in result.rows] == [(0,), (0,)]
 

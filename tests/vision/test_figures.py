@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from sap_rl.errors import UsageError
 from sap_rl.reporting.figures.files import save_figures
 from sap_rl.reporting.figures.vision import vision_figure
 from sap_rl.reporting.page.vision import vision_page
-from sap_rl.reporting.tables.vision import figure_notes, figure_tables, markdown
+from sap_rl.reporting.tables.vision import (
+    classifier_report,
+    figure_notes,
+    figure_tables,
+    markdown,
+)
 from sap_rl.statistics.calibration import Bin, Calibration
 from sap_rl.vision import figures
 from sap_rl.vision.data import Images
@@ -109,6 +116,24 @@ def test_a_table_says_ours_and_the_papers() -> None:
     ((head, dense, _),) = figure_tables(plan, [made_line(line) for line in plan.lines])
     assert head == ["percent at lambda", "0", "1", "2", "4", "8", "16", "32"]
     assert dense[:2] == ["dense", "100.0 (97.0..103.0) / 89.8"]
+
+
+def test_a_report_begins_with_its_answer() -> None:
+    settings = ClassifierSettings(lams=(8.0, 0.0))
+    found = made_line(Line("SAP-100", "resnet20", settings), {8.0: (1, 2, 3)}).found
+    assert found is not None
+    screen = Console(width=80, file=io.StringIO())
+    screen.print(classifier_report(found))
+    lines = screen.file.getvalue().splitlines()
+    assert " ".join(lines[:2]) == (
+        "resnet20 with sap-100 classifies 100.0% at lambda 0 and 70.0% at lambda 8 of 10  images "
+        "rightly."
+    )
+    cells = [line.split() for line in lines if line.startswith(" ")]
+    assert [(row[0], row[1], row[-1]) for row in cells] == [
+        ("8", "70.0", "38.3"),
+        ("0", "100.0", "83.3"),
+    ]
 
 
 def test_the_page_stands_alone() -> None:

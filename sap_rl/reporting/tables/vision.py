@@ -18,7 +18,8 @@ Rows = list[list[str]]
 
 
 def classifier_report(evaluation: ClassifierEvaluation) -> RenderableType:
-    """Accuracy and calibration by lambda, the paper's accuracy beside them, in 80 columns."""
+    """The answer in a sentence, then accuracy and calibration by lambda, the paper's accuracy
+    beside them, in 80 columns."""
     names = ("lambda", "accuracy", "95%", "ECE", "by mass", "Brier", "NLL", "paper")
     table = plain_table(*names, left=())
     paper = paper_of(evaluation)
@@ -27,7 +28,8 @@ def classifier_report(evaluation: ClassifierEvaluation) -> RenderableType:
             f"{row.lam:g}", f"{row.accuracy:.1f}", _interval(row), *_scores(row),
             f"{paper[row.lam]:.1f}" if row.lam in paper else "-",
         )  # fmt: skip
-    return Group(Text(_headline(evaluation)), table, Text(_note(evaluation)))
+    lines = (Text(_answer(evaluation)), Text(f"\n{_headline(evaluation)}"))
+    return Group(*lines, table, Text(_note(evaluation)))
 
 
 def figure_tables(plan: FigurePlan, drawn: Sequence[DrawnLine]) -> list[Rows]:
@@ -53,6 +55,17 @@ def markdown(rows: Rows) -> str:
     head, *rest = rows
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rest]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _answer(evaluation: ClassifierEvaluation) -> str:
+    """What is classified rightly at the smallest and at the largest lambda."""
+    rows = sorted(evaluation.rows, key=lambda row: row.lam)
+    if not rows:
+        return "Nothing was computed to its end."
+    ends = dict.fromkeys((rows[0], rows[-1]))
+    said = " and ".join(f"{row.accuracy:.1f}% at lambda {row.lam:g}" for row in ends)
+    who = f"{evaluation.model} with {evaluation.settings.defense or 'no defence'}"
+    return f"{who} classifies {said} of {rows[0].images:,} images rightly."
 
 
 def _headline(evaluation: ClassifierEvaluation) -> str:
