@@ -155,7 +155,7 @@ def test_every_episode_is_told_while_a_cell_is_played(
                                                                 "noise-control"]),
         ({"protocol": Protocol(max_frames=121, grad_samples=1)}, []),
         ({"lams": (2.0, 4.0)}, ["random", "original", "defended", "noise-control", "original 4",
-                                "defended 4", "matched 4"]),
+                                "defended 4", "noise-control 4"]),
     ],
 )  # fmt: skip
 def test_a_cells_key_depends_on_what_determines_it_and_on_nothing_else(
