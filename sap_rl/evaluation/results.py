@@ -12,10 +12,11 @@ from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.facts import AgentFacts, Made
 from sap_rl.evaluation.record import file_layout, value_layout
 from sap_rl.evaluation.settings import Settings
-from sap_rl.files import write_atomically
-from sap_rl.plain import from_plain, json_object, read_json, to_plain
+from sap_rl.files import MAX_RESULT, read_file, write_atomically
+from sap_rl.plain import from_plain, json_object, to_plain
 from sap_rl.play.arms import todays_name
 from sap_rl.statistics import LEVEL
+from sap_rl.texts import read_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -200,10 +201,9 @@ def evaluation_from_json(text: str | bytes) -> Evaluation:
 
 def read_evaluation(path: Path) -> Evaluation:
     """The evaluation in a file of `sap-rl eval --json`; UsageError in one line if it is none."""
+    text = read_file(path, MAX_RESULT)
     try:
-        return evaluation_from_json(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"cannot read '{path}': {error.strerror or error}") from error
+        return evaluation_from_json(text)
     except UsageError as error:
         raise UsageError(
             f"'{path}' is no evaluation as `sap-rl eval --json` writes it: {error}"

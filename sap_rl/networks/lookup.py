@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sap_rl.atari.games import canonical_game, rom_ids
 from sap_rl.errors import UsageError, unknown
+from sap_rl.files import exists
 from sap_rl.networks.hub import PREFIX, SUFFIXES, hub_file
 
 AGENTS_VARIABLE = "SAP_RL_AGENTS"
@@ -18,17 +19,17 @@ def find_agent(ref: str | Path) -> Path:
     """The folder or file of an agent: a path, a name below $SAP_RL_AGENTS, the checkout or the
     wheel, or `hub:owner/name`."""
     if isinstance(ref, Path):
-        if not ref.exists():
+        if not exists(ref):
             raise UsageError(f"there is no agent's folder '{ref}'")
         return ref
     if ref.startswith(PREFIX):
         return hub_file(ref)
-    if "/" in ref and Path(ref).exists():
+    if "/" in ref and exists(Path(ref)):
         return Path(ref)
     known = shipped_agents()
     if ref in known:
         return known[ref]
-    if Path(ref).is_dir() or Path(ref).is_file():
+    if exists(Path(ref)):
         return Path(ref)
     try:
         game = canonical_game(ref)

@@ -12,12 +12,13 @@ from sap_rl.atari.preprocess import Preprocess
 from sap_rl.evaluation.code_version import in_versions
 from sap_rl.evaluation.facts import AgentFacts, Made
 from sap_rl.evaluation.settings import Settings
-from sap_rl.plain import from_plain, json_line, read_json, to_plain
+from sap_rl.plain import from_plain, json_line, to_plain
 from sap_rl.play.arm_stats import ArmFacts, ArmStats
 from sap_rl.play.arms import Arm, in_first_names, in_todays_names, todays_name
 from sap_rl.play.rollout import Episode
 from sap_rl.statistics.sequential import StoppingRule
 from sap_rl.store.cells import cell_key
+from sap_rl.texts import read_json
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

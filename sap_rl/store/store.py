@@ -13,7 +13,7 @@ from sap_rl.evaluation.assembly import assemble
 from sap_rl.evaluation.code_version import in_versions, told
 from sap_rl.evaluation.results import Evaluation, read_evaluation
 from sap_rl.evaluation.summary import make_row
-from sap_rl.plain import from_plain, read_json
+from sap_rl.plain import from_plain
 from sap_rl.play.arm_stats import ArmFacts
 from sap_rl.store.file import MAGIC, StoreFile
 from sap_rl.store.listing import (
@@ -32,6 +32,7 @@ from sap_rl.store.records import (
     episode_from_row,
     episode_row,
 )
+from sap_rl.texts import read_json
 
 
 class Store:
@@ -201,6 +202,8 @@ def _load(path: Path) -> Iterator[Evaluation]:
 def is_store(path: Path) -> bool:
     """Whether a file is SQLite's, by its first bytes."""
     try:
+        if not path.is_file():  # a pipe would wait for its writer
+            return False
         with path.open("rb") as file:
             return file.read(len(MAGIC)) == MAGIC
     except OSError:

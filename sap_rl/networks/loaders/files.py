@@ -22,7 +22,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
-from sap_rl.errors import UsageError
+from sap_rl.errors import UsageError, printable
+from sap_rl.files import read_file
 
 MAX_BYTES = 128 * 2**20
 """The most that a file may hold or unpack to: ten times any Q-network of these formats."""
@@ -73,7 +74,7 @@ class Weights:
 
 def refusal(path: Path, reason: object) -> UsageError:
     """The error for an unusable file, in one line whatever is in it."""
-    return UsageError(" ".join(f"{path}: {reason}".split())[:500])
+    return UsageError(f"{path}: {printable(' '.join(str(reason).split()), 500)}")
 
 
 def read_weights(path: Path) -> Weights:
@@ -82,7 +83,9 @@ def read_weights(path: Path) -> Weights:
     Bounded in memory and time; raises UsageError in one line for anything else, and names the
     function that a pickle wanted to call.
     """
-    data = read_bytes(path)
+    data = read_file(path, MAX_BYTES)
+    if not data:
+        raise refusal(path, "is empty")
     sha256 = hashlib.sha256(data).hexdigest()
     if data[:2] == b"\x1f\x8b":
         data = _gunzip(data, path)
@@ -97,23 +100,6 @@ def read_weights(path: Path) -> Weights:
                 _check_archive(data, path)
     nested, tensors = _tensors(_torch_load(data, path), path)
     return Weights(path, sha256, tensors, container, nested)
-
-
-def read_bytes(path: Path) -> bytes:
-    """A file's bytes; UsageError for one that is no file, empty, or too large."""
-    try:
-        if not path.is_file():
-            raise refusal(path, "is not a file")
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise refusal(path, f"{size} bytes, at most {MAX_BYTES} are read of a checkpoint")
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a name with a null byte
-        raise refusal(path, f"cannot be read: {getattr(error, 'strerror', error)}") from error
-    if not data:
-        raise refusal(path, "is empty")
-    return data
 
 
 def _gunzip(data: bytes, path: Path) -> bytes:
