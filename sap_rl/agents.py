@@ -174,13 +174,15 @@ def load_agent(
     preprocess: Preprocess | Mapping[str, Any] | Transform | None = None,
     device: str | torch.device = "cpu",
     game: str | None = None,
+    entry: str | None = None,
 ) -> Agent:
     """An agent by a game's or agent's name, from a file or folder, `hub:owner/name`, or a module.
 
     format: of `LOADERS`, recognised by the file's tensors where it is not given; preprocess: what
     the network sees, where it is not the format's own, whole or as a mapping of entries of
-    `Preprocess`; game: the one it plays, for what a file does not say. Nothing of a file is
-    executed; UsageError in one line, with the question where a file leaves something open.
+    `Preprocess`; game: the one it plays, for what a file does not say; entry: of a file, that holds
+    the network where several could. Nothing of a file is executed; UsageError in one line, with the
+    question where a file leaves something open.
 
     A module, which is moved to `device` and put into evaluation mode, gives action values (or
     logits) [B, A] of unit frames [B, K, H, W], four of 84x84 unless `preprocess` says otherwise.
@@ -191,7 +193,7 @@ def load_agent(
     game = canonical_game(game) if game is not None else None
     if isinstance(ref, nn.Module):
         return _from_module(ref, preprocess, place, game)
-    return from_checkpoint(read_checkpoint(ref, format, preprocess, game), place)
+    return from_checkpoint(read_checkpoint(ref, format, preprocess, game, entry), place)
 
 
 def read_checkpoint(
@@ -199,6 +201,7 @@ def read_checkpoint(
     format: str | None = None,
     preprocess: Preprocess | Mapping[str, Any] | Transform | None = None,
     game: str | None = None,
+    entry: str | None = None,
 ) -> Checkpoint:
     """What stands at a reference, before it becomes an agent; arguments as in `load_agent`."""
     if callable(preprocess):
@@ -206,7 +209,7 @@ def read_checkpoint(
     if format is not None and format not in LOADERS:
         raise unknown("format", format, LOADERS)
     stated = stated_by_hub(str(ref))
-    request = Request(game or stated.get("game"), {} if preprocess is None else preprocess)
+    request = Request(game or stated.get("game"), {} if preprocess is None else preprocess, entry)
     checkpoint = load_checkpoint(find_agent(ref), format, request)
     return replace(checkpoint, facts=checkpoint.facts | stated)
 

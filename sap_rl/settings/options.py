@@ -63,6 +63,9 @@ class Loading:
             read=read_preprocess,
         ),
     ] = None
+    entry: Annotated[
+        str | None, Option("of the file, that holds the network", shown="the only one")
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -54,10 +54,12 @@ class Format:
 
     def __call__(self, path: Path, request: Request | None = None) -> Checkpoint:
         """Read a file that is said to be of this format; UsageError in one line if it is not."""
-        weights = read_weights(path)
-        if not self.recognises(weights):
-            raise refusal(path, f"not a {self.title} checkpoint; {names_shown(weights)}")
-        return self.build(weights, request or Request())
+        request = request or Request()
+        weights = read_weights(path, request.entry)
+        for variant in weights.variants():
+            if self.recognises(variant):
+                return self.build(variant, request.beside(weights.said))
+        raise refusal(path, f"not a {self.title} checkpoint; {names_shown(weights)}")
 
 
 def names_shown(weights: Weights) -> str:
