@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sap_rl.agents import load_agent, read_checkpoint, shipped_agents
 from sap_rl.cli.status import FAILED_STATUS
-from sap_rl.cli.terminal import Listeners, given_loading, set_threads
+from sap_rl.cli.terminal import Listeners, given_loading, say, set_threads
 from sap_rl.errors import UsageError, require_at_least
 from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.reporting.live.bars import ExportBar, ProgressBar
@@ -34,8 +34,15 @@ def run_list(_args: argparse.Namespace) -> int:
     found = shipped_agents()
     if not found:
         raise UsageError("no agents found; set SAP_RL_AGENTS to a folder of agents")
-    loaded = [(load_agent(str(folder)), folder) for folder in found.values()]
+    loaded, broken = [], []
+    for folder in found.values():
+        try:
+            loaded.append((load_agent(folder), folder))
+        except UsageError as error:  # the others are listed all the same
+            broken.append(error)
     console().print(agents_table(loaded))
+    for reason in broken:
+        say(f"sap-rl: {reason}", stderr=True)
     console().print(BAR)
     return 0
 

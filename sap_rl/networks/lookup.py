@@ -43,8 +43,8 @@ def find_agent(ref: str | Path) -> Path:
     if game in known:
         return known[game]
     raise UsageError(
-        f"no agent for {game} is shipped; choose from {', '.join(known) or 'none'}, "
-        "or give the path of an agent's folder"
+        f"no agent for {game} is shipped: give one's file or folder (--agent FILE), or train one "
+        f"(sap-rl train --game {game})"
     )
 
 
@@ -52,7 +52,7 @@ def shipped_agents() -> dict[str, Path]:
     """Name -> folder of every agent that can be found by name; earlier places win."""
     found: dict[str, Path] = {}
     for place in _places():
-        for card in sorted(place.glob("[!.]*/agent.toml")):
+        for card in sorted(place.glob("[!.]*/agent.toml")) if exists(place) else []:
             found.setdefault(card.parent.name, card.parent)
     return found
 

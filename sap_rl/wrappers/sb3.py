@@ -50,6 +50,7 @@ class AdversarialVecEnv(VecEnvWrapper):
         self.skin = Skin(
             victim,
             spaces.Box(self._first(space.low), self._first(space.high), dtype=space.dtype),
+            venv.action_space,
             attack=attack,
             lam=lam,
             observation=observation,

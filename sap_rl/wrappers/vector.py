@@ -40,6 +40,7 @@ class AdversarialVectorObservation(gymnasium.vector.VectorWrapper):
         self.skin = Skin(
             victim,
             envs.single_observation_space,
+            envs.single_action_space,
             attack=attack,
             lam=lam,
             observation=observation,

@@ -15,12 +15,13 @@ from torch import Tensor, nn
 
 from sap_rl.atari.games import canonical_game
 from sap_rl.atari.preprocess import CHOICES, Preprocess, preprocess_entries
-from sap_rl.errors import UsageError
-from sap_rl.files import MAX_CARD, read_file
+from sap_rl.errors import UsageError, printable
+from sap_rl.files import MAX_CARD, exists, read_file
 from sap_rl.networks import NETWORKS
 from sap_rl.networks.checkpoint import Checkpoint
+from sap_rl.networks.hub import SUFFIXES
 from sap_rl.networks.loaders.files import refusal
-from sap_rl.networks.loaders.layers import empty_network
+from sap_rl.networks.loaders.layers import LONGEST_NAME, empty_network
 from sap_rl.networks.loaders.request import Request
 from sap_rl.texts import read_toml
 
@@ -36,6 +37,8 @@ def load_native(folder: Path, request: Request | None = None) -> Checkpoint:
     NaN-holding file. Draws no random numbers.
     """
     path = folder / "agent.toml"
+    if folder.is_dir() and not exists(path):
+        raise _without_card(folder)
     card = _read_card(path)
     try:
         game = canonical_game(str(card["game"]))
@@ -53,7 +56,8 @@ def load_native(folder: Path, request: Request | None = None) -> Checkpoint:
     kind = card["network"]["kind"]
     _fill(module, _read_weights(weights, sha256), weights, kind)
     return Checkpoint(
-        module.eval(), num_actions, (request or Request()).settle(preprocess), folder.name, game,
+        module.eval(), num_actions, (request or Request()).settle(preprocess),
+        printable(folder.name, LONGEST_NAME), game,
         sha256, facts=card, kind=kind,
     )  # fmt: skip
 
@@ -113,6 +117,18 @@ def write_native(
         (folder / "agent.toml").write_text(tomli_w.dumps(card), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write agent '{folder}': {error.strerror or error}") from error
+
+
+def _without_card(folder: Path) -> UsageError:
+    """The refusal of a folder that is no agent's, with the file in it that may be one."""
+    names = sorted(path.name for path in folder.iterdir() if path.name.endswith(SUFFIXES))
+    if names:
+        there = f"; {', '.join(names[:4])} in it may be an agent: give that file"
+    elif exists(folder / "checkpoints"):
+        there = f"; it is a run: sap-rl agents export '{folder}' makes an agent of it"
+    else:
+        there = " and no file that looks like an agent"
+    return refusal(folder, f"there is no agent.toml in it{there}")
 
 
 def _read_card(path: Path) -> dict[str, Any]:

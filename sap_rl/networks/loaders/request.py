@@ -35,10 +35,16 @@ class Request:
         return isinstance(self.preprocess, Preprocess) or name in self.preprocess
 
     def settle(self, trained: Preprocess) -> Preprocess:
-        """The format's preprocessing with what the user said in its place."""
+        """The format's preprocessing with what the user said in its place.
+
+        A loader counts the first layer's planes; where colour stays, three are a frame.
+        """
         if isinstance(self.preprocess, Preprocess):
             return self.preprocess
-        return replace(trained, **preprocess_entries(self.preprocess))
+        entries = preprocess_entries(self.preprocess)
+        if entries.get("grey") == "none" and trained.frames % 3 == 0:
+            entries = {"frames": trained.frames // 3, **entries}
+        return replace(trained, **entries)
 
 
 def ask(path: Path, question: str, *answers: str) -> UsageError:
