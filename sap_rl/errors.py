@@ -19,6 +19,18 @@ class UsageError(ValueError):
         super().__init__(printable(str(message), LONGEST))
 
 
+MALFORMED = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError,
+)  # fmt: skip
+"""What comes of plain values that are not what they must be, wherever that is noticed."""
+
+
+def told_of(error: Exception) -> str:
+    """What an error says, in one line; its kind where its text alone says nothing."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, UsageError) else f"{type(error).__name__} {text}".strip()
+
+
 def printable(text: str, most: int | None = None) -> str:
     """The text with what a terminal obeys or cannot show (controls, line ends, surrogates) escaped
     as in Python's strings; most: characters, where the middle of a longer text is left out."""

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sap_rl.errors import UsageError
+from sap_rl.errors import MALFORMED, UsageError, told_of
 from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.facts import AgentFacts, Made
 from sap_rl.evaluation.record import file_layout, value_layout
@@ -71,6 +71,13 @@ class Row:
     idle: float | None = None
     forward_passes: float | None = None
     backward_passes: float | None = None
+
+    def __post_init__(self) -> None:
+        if not len(self.returns) == len(self.lengths) == self.episodes:
+            raise UsageError(
+                f"row {self.arm} at lambda {self.lam:g} has {self.episodes} episodes, "
+                f"{len(self.returns)} returns and {len(self.lengths)} lengths"
+            )
 
 
 PERCENT_FLAGS = frozenset({"unstable_denominator"})
@@ -196,7 +203,10 @@ class Evaluation:
 
 def evaluation_from_json(text: str | bytes) -> Evaluation:
     """What `Evaluation.to_json` wrote, now or in an earlier version; UsageError for all else."""
-    return from_plain(Evaluation, value_layout(read_json(text)))
+    try:
+        return from_plain(Evaluation, value_layout(read_json(text)))
+    except MALFORMED as error:
+        raise UsageError(told_of(error)) from error
 
 
 def read_evaluation(path: Path) -> Evaluation:

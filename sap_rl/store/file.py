@@ -80,6 +80,8 @@ class StoreFile:
             self.connection.execute("BEGIN")
             try:
                 yield self.connection
+            except UsageError as error:  # of a row that makes no sense
+                raise UsageError(f"store '{self.path}': {error}") from error
             finally:
                 self.connection.execute("ROLLBACK")
 
