@@ -61,7 +61,8 @@ class Skin:
             require_newest(agent, frames)
         self.device = agent.device if agent is not None else torch.device("cpu")
         look = torch.rand((1, *box.shape), generator=torch_stream(0, "look")).to(self.device)
-        _require_actions(self._victim(seed), look, actions)
+        if agent is not None:  # a function of one's own may value what it likes
+            _require_actions(self._victim(seed), look, actions)
         if "grad_samples" in attack_options(attack) and "grad_samples" not in options:
             samples = default_grad_samples(self._victim(seed), look)
             options = options | {"grad_samples": samples}

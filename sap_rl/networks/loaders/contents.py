@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
 
-from sap_rl.atari.preprocess import preprocess_entries
+from sap_rl.atari.preprocess import Preprocess, preprocess_entries
 from sap_rl.errors import UsageError
 from sap_rl.networks.loaders.pickles import Stub
 
@@ -51,31 +51,32 @@ def said_in(loaded: Any) -> Said:
         if name == "preprocess" and isinstance(value, Mapping):
             said |= _usable(value)
         elif name in SPELLINGS and not isinstance(value, Tensor | Mapping):
-            entry, read = SPELLINGS[name]
-            said |= _usable({entry: read(value)})
+            said |= _usable(SPELLINGS[name](value))
     return said
 
 
-def _scale(divides: object) -> str:
-    return "unit" if divides else "pixels"
+def _divides(value: Any) -> Said:
+    return {"scale": "unit" if value else "pixels"}
 
 
-SPELLINGS: dict[str, tuple[str, Any]] = {
-    "normalize_images": ("scale", _scale),
-    "scale_obs": ("scale", _scale),
-    "frameskip": ("frameskip", int),
-    "frame_skip": ("frameskip", int),
-    "full_action_space": ("full_action_space", bool),
-    "repeat_action_probability": ("sticky_actions", float),
-    "sticky_actions": ("sticky_actions", float),
+SPELLINGS: dict[str, Callable[[Any], Said]] = {
+    "normalize_images": _divides,
+    "scale_obs": _divides,
+    "frameskip": lambda value: {"frameskip": value},
+    "frame_skip": lambda value: {"frameskip": value},
+    "full_action_space": lambda value: {"full_action_space": value},
+    "repeat_action_probability": lambda value: {"sticky_actions": value},
+    "sticky_actions": lambda value: {"sticky_actions": value},
 }
-"""How other projects say entries of a `Preprocess`, and what makes ours of theirs."""
+"""How other projects say entries of a `Preprocess`."""
 
 
 def _usable(entries: Mapping[str, Any]) -> Said:
     try:
-        return preprocess_entries(entries)
-    except (UsageError, TypeError, ValueError):  # a name that means another thing there
+        found = preprocess_entries(entries)
+        Preprocess(**found)
+        return found
+    except (UsageError, TypeError):  # a name that means another thing there
         return {}
 
 
