@@ -31,7 +31,7 @@ class AdversarialVecEnv(VecEnvWrapper):
     def __init__(
         self,
         venv: VecEnv,
-        victim: Agent | QFunction,
+        victim: Agent | QFunction | Any,
         *,
         attack: str = DEFAULT_ATTACK,
         lam: float = 4.0,

@@ -36,7 +36,7 @@ class AdversarialObservation(
     def __init__(
         self,
         env: gymnasium.Env[np.ndarray, Any],
-        victim: Agent | QFunction,
+        victim: Agent | QFunction | Any,
         *,
         attack: str = DEFAULT_ATTACK,
         lam: float = 4.0,

@@ -35,7 +35,7 @@ class Skin:
 
     def __init__(
         self,
-        victim: Agent | QFunction,
+        victim: Agent | QFunction | Any,
         space: spaces.Space[Any],
         actions: spaces.Space[Any],
         *,

@@ -27,7 +27,7 @@ class AdversarialVectorObservation(gymnasium.vector.VectorWrapper):
     def __init__(
         self,
         envs: gymnasium.vector.VectorEnv[Any, Any, Any],
-        victim: Agent | QFunction,
+        victim: Agent | QFunction | Any,
         *,
         attack: str = DEFAULT_ATTACK,
         lam: float = 4.0,
