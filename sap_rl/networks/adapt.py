@@ -63,6 +63,11 @@ def takes_unit(network: nn.Module, preprocess: Preprocess) -> nn.Module:
     return AsTrained(network, preprocess)
 
 
+def retaken(module: nn.Module, preprocess: Preprocess) -> nn.Module:
+    """What `takes_unit` made, as it would be made with another preprocessing."""
+    return takes_unit(module.network if isinstance(module, AsTrained) else module, preprocess)
+
+
 def actions_of(module: nn.Module, sees: Preprocess, device: torch.device) -> int:
     """How many values a module gives; UsageError where they are no finite [B, num_actions], for one
     frame as for many."""

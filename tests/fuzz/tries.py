@@ -30,12 +30,12 @@ class Hangs(BaseException):
 def tried(trial: Trial) -> str:
     """`played` or `refused`; anything else is an error: a traceback, a hang, an odd message."""
     out, err = io.StringIO(), io.StringIO()
-    with _folder(trial), _no_games(), _in_time():
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            try:
-                status = main(trial.argv)
-            except SystemExit as stop:  # of --help
-                status = stop.code  # type: ignore[assignment]
+    told = contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)
+    with _folder(trial), _no_games(), _in_time(), told[0], told[1]:
+        try:
+            status = main(trial.argv)
+        except SystemExit as stop:  # of --help
+            status = stop.code  # type: ignore[assignment]
     assert status in (0, 1, 2), status
     for shown in (out.getvalue(), err.getvalue()):
         assert all(c.isprintable() or c == "\n" for c in shown), ascii(shown)

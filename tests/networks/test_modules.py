@@ -113,7 +113,7 @@ def test_quantiles_are_their_mean(pixels: np.ndarray) -> None:
 def test_a_model_without_action_values_is_refused(venv: VecFrameStack) -> None:
     with pytest.raises(UsageError, match="PPO of Stable-Baselines3 has no action values"):
         load_agent(PPO("CnnPolicy", venv, n_steps=2, batch_size=4))
-    with pytest.raises(UsageError, match="a name, a file, a module or a model .*, got a int"):
+    with pytest.raises(UsageError, match=r"a name, a file, a module or a model .*, got a int"):
         load_agent(3)
 
 
