@@ -34,7 +34,7 @@ def test_a_module_is_shown_what_each_choice_says(agent: Agent) -> None:
 def test_the_true_choice_wins(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
     """A true agent that is shown its frames in the wrong order and scale."""
     monkeypatch.setattr(verdict, "EPISODES", 3)
-    monkeypatch.setattr(verdict, "MAX_FRAMES", 2400)
+    monkeypatch.setattr(verdict, "MAX_FRAMES", 1200)
     wrong = {"order": "newest_first", "scale": "pixels"}
     given = load_agent(agent.module, preprocess=wrong, game="BankHeist")
     *choices, found = judge(given, "BankHeist")

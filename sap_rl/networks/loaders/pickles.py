@@ -139,11 +139,14 @@ def _pickles(data: bytes) -> Iterator[io.BytesIO]:
             if stream.tell() < len(data):
                 yield stream
         return
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        for member in archive.infolist():  # by place: two may have one name
-            if member.filename.endswith("data.pkl"):
-                with archive.open(member) as file:
-                    yield io.BytesIO(file.read(MAX_PICKLE_BYTES))
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = [m for m in archive.infolist() if m.filename.endswith("data.pkl")]
+            # By place: two may have one name.
+            found = [archive.open(member).read(MAX_PICKLE_BYTES) for member in members]
+    except Exception as error:  # zipfile lets struct.error, zlib.error and more through
+        raise BrokenPickle(f"a damaged archive ({type(error).__name__})") from None
+    yield from map(io.BytesIO, found)
 
 
 def _names(stream: io.BytesIO) -> Iterator[str]:
