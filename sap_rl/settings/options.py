@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from sap_rl.atari.preprocess import parse_preprocess, preprocess_entries
 from sap_rl.atari.protocol import Protocol
@@ -19,18 +19,14 @@ from sap_rl.evaluation.settings import Settings
 from sap_rl.files import MAX_CONFIG, read_file
 from sap_rl.networks.loaders import LOADERS
 from sap_rl.registry import Registry
-<<<<<<< HEAD
 from sap_rl.schema import READERS, Option, OptionField, keyed, read_options, spelled, text
+from sap_rl.texts import read_yaml as read_yaml_text
 
 if TYPE_CHECKING:  # both bring torch, which no option needs
     from sap_rl.attacks.factory import AttackFactory
     from sap_rl.defenses.defended import Defense
 
 Options: TypeAlias = dict[str, OptionField]
-=======
-from sap_rl.schema import READERS, Option, OptionField, keyed, spelled, text
-from sap_rl.texts import read_yaml as read_yaml_text
->>>>>>> b9f153b (Whatever people name is read in one place: regular files, bounded in size, depth and length before anything is built; messages are escaped and bounded where they are made)
 
 
 def read_preprocess(value: Any) -> dict[str, Any]:

@@ -7,16 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sap_rl.errors import UsageError
-<<<<<<< HEAD
-from sap_rl.files import check_folder, write_atomically
-from sap_rl.plain import json_line, json_object, read_json
-=======
+from sap_rl.errors import MALFORMED, UsageError
 from sap_rl.files import MAX_RESULT, check_folder, read_file, write_atomically
 from sap_rl.plain import json_line, json_object
-from sap_rl.play.threads import Job, side_by_side
 from sap_rl.texts import read_json
->>>>>>> b9f153b (Whatever people name is read in one place: regular files, bounded in size, depth and length before anything is built; messages are escaped and bounded where they are made)
 
 KEY_LENGTH = 16
 
@@ -37,49 +31,19 @@ class KeptResults:
         self._kept: dict[str, dict[str, Any]] = {}
         for path in sorted(folder.glob("*.json")):
             try:
-                stored = read_json(path.read_bytes())
+                stored = read_json(read_file(path, MAX_RESULT))
                 self._kept[cell_key(of_today(stored["facts"]))] = stored["cell"]
-            except (OSError, UsageError, AttributeError, KeyError, TypeError):
+            except MALFORMED:
                 continue
 
     def find(self, facts: Facts) -> dict[str, Any] | None:
         """What is kept under these facts, None if nothing usable is."""
         return self._kept.get(cell_key(facts))
 
-<<<<<<< HEAD
     def keep(self, facts: Facts, result: dict[str, Any]) -> None:
         """Keep a result; its file is there whole or not at all."""
         path = self.folder / f"{cell_key(facts)}.json"
         write_atomically(path, json_object({"facts": facts, "cell": result}))
-=======
-    def _make(self, plan: P, place: int) -> Iterator[CellMade[P]]:
-        started = time.perf_counter()
-        cell = plan.make(place)
-        self.store(plan.facts, cell)
-        yield CellMade(plan, cell, time.perf_counter() - started)
-
-    def load(self, facts: dict[str, Any]) -> dict[str, Any] | None:
-        """What was stored under these facts, None if nothing usable was."""
-        if self.folder is None:
-            return None
-        try:
-            stored = read_json(read_file(self._path(facts), MAX_RESULT))
-        except UsageError:
-            return None
-        if not isinstance(stored, dict) or stored.get("facts") != read_json(json_line(facts)):
-            return None
-        found: dict[str, Any] = stored["cell"]
-        return found
-
-    def store(self, facts: dict[str, Any], cell: dict[str, Any]) -> None:
-        """Keep a finished cell; the file is there whole or not at all."""
-        if self.folder is not None:
-            write_atomically(self._path(facts), json_object({"facts": facts, "cell": cell}))
-
-    def _path(self, facts: dict[str, Any]) -> Path:
-        assert self.folder is not None
-        return self.folder / f"{cell_key(facts)}.json"
->>>>>>> b9f153b (Whatever people name is read in one place: regular files, bounded in size, depth and length before anything is built; messages are escaped and bounded where they are made)
 
 
 def cell_key(facts: Facts) -> str:
