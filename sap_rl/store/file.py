@@ -48,7 +48,8 @@ class StoreFile:
         if not exists(path) and not make:
             raise UsageError(f"there is no store '{path}'")
         if exists(path) and not path.is_file():
-            raise UsageError(f"store '{path}' is a folder or a device, not a file")
+            what = "folder" if path.is_dir() else "device"
+            raise UsageError(f"store '{path}' is a {what}, not a file")
         with self._in_one_line():
             self._look(make=make)
             self.connection = self._connect(make=make)

@@ -205,8 +205,8 @@ def episode_from_row(row: Iterable[Any]) -> Episode:
 def experiment_from_row(key: str, manifest: str) -> ExperimentRecord:
     """The experiment that a row of the table `experiment` holds, without its time."""
     try:
-        plain = from_plain(dict[str, Any], read_json(manifest))
-        arms = [(_arm(each), from_plain(list[str], each["cells"])) for each in plain.pop("arms")]
+        plain = from_plain(dict, read_json(manifest))
+        arms = [(_arm(each), from_plain(list, each["cells"])) for each in plain.pop("arms")]
         asked = plain.get("settings", {})
         made = in_versions(in_todays_names(plain), asked.get("attack"), asked.get("defense"))
         record = ExperimentRecord(key, made, arms)

@@ -96,12 +96,12 @@ class Store:
         text, facts, arm_stats, sigma, complete = found
         manifest: dict[str, Any] = {}
         with self._understood(f"cell {key}", manifest):
-            manifest |= from_plain(dict[str, Any], read_json(text))
+            manifest |= from_plain(dict, read_json(text))
             require_rows(rows, manifest.pop(EPISODES, None))
             manifest = in_versions(manifest, manifest.get("attack"), manifest.get("defense"))
             played = counted_stats(read_json(arm_stats), [episode_from_row(row) for row in rows])
             its = from_plain(ArmFacts, read_json(facts))
-            noise = from_plain(float | None, sigma)  # type: ignore[arg-type]
+            noise = None if sigma is None else from_plain(float, sigma)
         return CellRecord(key, manifest, its, played, bool(complete), noise)
 
     def cell_keys(self) -> dict[str, bool]:

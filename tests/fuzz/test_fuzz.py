@@ -10,8 +10,10 @@ from tests.fuzz.kinds import KINDS
 from tests.fuzz.run import fuzzed
 from tests.fuzz.tries import tried
 
-SHORT, LONG = 25, 1000
+SHORT, LONG = 12, 1000
 """Inputs of each kind."""
+PATIENCE = 20.0
+"""Seconds of computing where every annotation is checked on the way."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -21,7 +23,7 @@ SHORT, LONG = 25, 1000
 )  # fmt: skip
 @given(data=st.data())
 def test_short(kind: str, data: st.DataObject) -> None:
-    tried(data.draw(KINDS[kind]()))
+    tried(data.draw(KINDS[kind]()), PATIENCE)
 
 
 @pytest.mark.slow

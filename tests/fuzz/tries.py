@@ -27,11 +27,11 @@ class Hangs(BaseException):
     """Raised in a trial that takes too long; nothing may catch it."""
 
 
-def tried(trial: Trial) -> str:
+def tried(trial: Trial, seconds: float = SECONDS) -> str:
     """`played` or `refused`; anything else is an error: a traceback, a hang, an odd message."""
     out, err = io.StringIO(), io.StringIO()
     told = contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)
-    with _folder(trial), _no_games(), _in_time(), told[0], told[1]:
+    with _folder(trial), _no_games(), _in_time(seconds), told[0], told[1]:
         try:
             status = main(trial.argv)
         except SystemExit as stop:  # of --help
@@ -75,12 +75,12 @@ def _no_games() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _in_time() -> Iterator[None]:
+def _in_time(seconds: float) -> Iterator[None]:
     def stop(*_: Any) -> None:
-        raise Hangs(f"over {SECONDS:g} s")
+        raise Hangs(f"over {seconds:g} s")
 
     before = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:

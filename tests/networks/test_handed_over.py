@@ -195,7 +195,7 @@ def test_refused_in_bounds_and_one_line(kind: str, tmp_path: Path) -> None:
     started = time.process_time()
     with pytest.raises(UsageError) as refusal:
         load_agent(path)
-    assert time.process_time() - started < 2  # one second, on a machine that is not alone
+    assert time.process_time() - started < 6  # a second, where annotations are not checked
     message = str(refusal.value)
     assert words in message
     assert message.isprintable()
