@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sap_rl.atari.games import canonical_game
-from sap_rl.atari.protocol import Preprocess, Protocol
+from sap_rl.atari.protocol import Frames, Preprocess, Protocol
 from sap_rl.attacks.gradients import mean_values
 from sap_rl.defenses import DEFENSES, parse_defense
 from sap_rl.defenses.activations import has_streams, reseed_parts, shared_copy
@@ -25,6 +25,7 @@ from sap_rl.networks.loaders import LOADERS
 from sap_rl.networks.loaders.recognition import load_checkpoint
 from sap_rl.networks.loaders.request import Request
 from sap_rl.networks.lookup import find_agent, shipped_agents
+from sap_rl.networks.modules import is_network, understood
 from sap_rl.networks.precision import PRECISIONS, half_precision
 from sap_rl.pixels import to_unit
 from sap_rl.seeds import numpy_stream
@@ -101,8 +102,10 @@ class Agent:
 
         obs: [K, H, W], [B, K, H, W] or channels last. deterministic=False replaces actions by
         uniform ones with the protocol's epsilon; a random defence stays random either way.
+        UsageError for what is surely no frame in 0..255.
         """
         pixels = np.asarray(obs)
+        require_pixels(pixels)
         single = pixels.ndim == 3
         pixels = self._channels_first(pixels[None] if single else pixels)
         values = self.q_values(pixels)
@@ -162,36 +165,60 @@ class Agent:
         return pixels
 
 
+def require_newest(agent: Agent, frames: Frames) -> None:
+    """UsageError where an attacker of the newest frame alone would reach one colour of it."""
+    if frames == "newest" and agent.preprocess.planes > 1:
+        raise UsageError(f"frames=newest needs grey frames; agent '{agent.name}' sees colour")
+
+
+def require_pixels(pixels: np.ndarray) -> None:
+    """UsageError for floats that fill 0..1 and go no further: frames that were scaled already."""
+    if pixels.dtype.kind == "f" and pixels.size and 0.1 < pixels.max() <= 1.0:
+        raise UsageError(
+            f"frames are pixels 0..255, got {pixels.dtype} in {pixels.min():g}..{pixels.max():g}: "
+            "do not scale them"
+        )
+
+
 def _explorer(seed: int = 0) -> np.random.Generator:
     """The stream of `predict(deterministic=False)`."""
     return numpy_stream(seed, "epsilon")
 
 
 def load_agent(
-    ref: str | Path | nn.Module,
+    ref: str | Path | nn.Module | Any,
     *,
     format: str | None = None,
     preprocess: Preprocess | Mapping[str, Any] | Transform | None = None,
     device: str | torch.device = "cpu",
     game: str | None = None,
+    entry: str | None = None,
 ) -> Agent:
     """An agent by a game's or agent's name, from a file or folder, `hub:owner/name`, or a module.
 
     format: of `LOADERS`, recognised by the file's tensors where it is not given; preprocess: what
     the network sees, where it is not the format's own, whole or as a mapping of entries of
-    `Preprocess`; game: the one it plays, for what a file does not say. Nothing of a file is
-    executed; UsageError in one line, with the question where a file leaves something open.
+    `Preprocess`; game: the one it plays, for what a file does not say; entry: of a file, that holds
+    the network where several could. Nothing of a file is executed; UsageError in one line, with the
+    question where a file leaves something open.
 
     A module, which is moved to `device` and put into evaluation mode, gives action values (or
     logits) [B, A] of unit frames [B, K, H, W], four of 84x84 unless `preprocess` says otherwise.
     preprocess may also be its own preprocessing: a differentiable function of pixels 0..255
-    [B, K, H, W], float32, whose value it takes.
+    [B, K, H, W], float32, whose value it takes. Models of Stable-Baselines3 with action values, and
+    their networks, say themselves what they see. A compiled module is what it compiles; one in
+    another precision is copied to float32, which `facts` says.
     """
     place = _device(device)
     game = canonical_game(game) if game is not None else None
-    if isinstance(ref, nn.Module):
+    if not isinstance(ref, str | Path):
+        if not is_network(ref):
+            raise UsageError(
+                f"an agent is a name, a file, a module or a model of Stable-Baselines3, got a "
+                f"{type(ref).__name__}"
+            )
         return _from_module(ref, preprocess, place, game)
-    return from_checkpoint(read_checkpoint(ref, format, preprocess, game), place)
+    return from_checkpoint(read_checkpoint(ref, format, preprocess, game, entry), place)
 
 
 def read_checkpoint(
@@ -199,6 +226,7 @@ def read_checkpoint(
     format: str | None = None,
     preprocess: Preprocess | Mapping[str, Any] | Transform | None = None,
     game: str | None = None,
+    entry: str | None = None,
 ) -> Checkpoint:
     """What stands at a reference, before it becomes an agent; arguments as in `load_agent`."""
     if callable(preprocess):
@@ -206,7 +234,7 @@ def read_checkpoint(
     if format is not None and format not in LOADERS:
         raise unknown("format", format, LOADERS)
     stated = stated_by_hub(str(ref))
-    request = Request(game or stated.get("game"), {} if preprocess is None else preprocess)
+    request = Request(game or stated.get("game"), {} if preprocess is None else preprocess, entry)
     checkpoint = load_checkpoint(find_agent(ref), format, request)
     return replace(checkpoint, facts=checkpoint.facts | stated)
 
@@ -229,21 +257,25 @@ def from_checkpoint(checkpoint: Checkpoint, device: str | torch.device = "cpu") 
 
 
 def _from_module(
-    network: nn.Module,
+    given: Any,
     preprocess: Preprocess | Mapping[str, Any] | Transform | None,
     device: torch.device,
     game: str | None,
 ) -> Agent:
+    found = understood(given)
     sees = Preprocess()
-    module = network.to(device).eval()
+    module = found.network.to(device).eval()
     if callable(preprocess):
         module = Transformed(module, preprocess)
-    elif preprocess is not None:
-        sees = Request(game, preprocess).settle(sees)
+    else:
+        request = Request(game, {} if preprocess is None else preprocess).beside(found.said)
+        sees = request.settle(sees)
         module = takes_unit(module, sees)
     actions = actions_of(module, sees, device)
-    name = type(network).__name__
-    return Agent(module, sees, name, game=game, num_actions=actions, device=device)
+    name = type(found.network).__name__
+    return Agent(
+        module, sees, name, game=game, num_actions=actions, device=device, facts={**found.facts}
+    )
 
 
 def _device(device: str | torch.device) -> torch.device:

@@ -24,7 +24,7 @@ from sap_rl.schema import documented, options_of
 from sap_rl.training.harden.run import Hardening
 from sap_rl.training.harden.settings import HardenSettings, asked
 
-AGENT = "an Agent, or what `load_agent` takes: a name, folder or file, or hub:owner/name"
+AGENT = "an Agent, or what `load_agent` takes: a name, file, hub:owner/name or module"
 
 
 @documented(
@@ -37,7 +37,7 @@ AGENT = "an Agent, or what `load_agent` takes: a name, folder or file, or hub:ow
     **{name: option.line for name, option in options_of(Protocol).items()},
 )
 def evaluate(
-    agent: Agent | str | Path | nn.Module,
+    agent: Agent | str | Path | nn.Module | Any,
     game: str,
     *,
     lam: float | Sequence[float],
@@ -46,7 +46,7 @@ def evaluate(
     defense: str | None = Settings.defense,
     defense_options: dict[str, Any] | None = None,
     victims: tuple[str, ...] = Settings.victims,
-    other: Agent | str | Path | nn.Module | None = None,
+    other: Agent | str | Path | nn.Module | Any = None,
     attack_backward: Backward | None = Settings.attack_backward,
     schedule: Schedule | str = Settings.schedule,
     episodes: int = Settings.episodes,
@@ -149,9 +149,9 @@ def harden(
     return hardening.agent()
 
 
-def _ref(given: Agent | str | Path | nn.Module | None) -> str | None:
+def _ref(given: object) -> str | None:
     return str(given) if isinstance(given, str | Path) else None
 
 
-def _agent(given: Agent | str | Path | nn.Module, game: str) -> Agent:
+def _agent(given: Agent | Any, game: str) -> Agent:
     return given if isinstance(given, Agent) else load_agent(given, game=game)

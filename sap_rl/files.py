@@ -1,14 +1,57 @@
-"""Files that are there whole or not at all."""
+"""Files that people name, read within bounds; files that are there whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sap_rl.errors import UsageError
+
+MAX_RESULT = 32 * 2**20
+"""Bytes of a result in JSON: one with 1,000 episodes of ten arms has half a million."""
+MAX_CARD = 2**16
+MAX_CONFIG = 2**18
+"""Bytes of an agent's card and of an experiment's file, which have a few thousand."""
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """The bytes of a file that somebody named.
+
+    UsageError in one line for what is not there or no regular file (nothing waits for a pipe's
+    writer or reads a device), and for more than `most` bytes.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        raise UsageError(f"'{path}' cannot be read: {_reason(error)}") from error
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise UsageError(f"'{path}' is not a file")
+        if found.st_size > most:
+            raise UsageError(f"'{path}' has {found.st_size} bytes; at most {most} are read")
+        with open(handle, "rb", closefd=False) as file:
+            return file.read(most)
+    except OSError as error:
+        raise UsageError(f"'{path}' cannot be read: {_reason(error)}") from error
+    finally:
+        os.close(handle)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def exists(path: Path) -> bool:
+    """Whether something is there; what no system could name is not."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name too long, or with a null byte
+        return False
 
 
 def write_atomically(path: Path, text: str | bytes) -> None:
@@ -28,7 +71,7 @@ def write_atomically(path: Path, text: str | bytes) -> None:
 def check_writable(path: Path) -> None:
     """Refuse, before games are played, a file that could not be written afterwards."""
     folder = path.parent
-    if path.exists() and not path.is_file():
+    if exists(path) and not path.is_file():
         raise UsageError(f"cannot write '{path}': it is a folder or a device, not a file")
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise UsageError(f"cannot write '{path}': folder '{folder}' is missing or read-only")

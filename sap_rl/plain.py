@@ -36,14 +36,6 @@ def from_plain(kind: type[T], plain: object) -> T:
     return found
 
 
-def read_json(text: str | bytes) -> Any:
-    """The values of a JSON text; UsageError in one line for anything else, NaN among it."""
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError(str(error)) from error
-
-
 def json_object(value: object) -> str:
     """One object for people and programs; ValueError for NaN or infinity."""
     return json.dumps(to_plain(value), indent=1, allow_nan=False) + "\n"

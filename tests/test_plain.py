@@ -19,11 +19,12 @@ from sap_rl.evaluation.facts import AgentFacts, Made, Origin
 from sap_rl.evaluation.results import Change
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.summary import make_row
-from sap_rl.plain import from_plain, json_line, json_object, read_json, to_plain
+from sap_rl.plain import from_plain, json_line, json_object, to_plain
 from sap_rl.play.arm_stats import ArmFacts, ArmStats, Share
 from sap_rl.play.arms import Arm
 from sap_rl.play.rollout import Episode
 from sap_rl.statistics.sequential import StoppingRule
+from sap_rl.texts import read_json
 
 SEES = Preprocess(crop=(1, 2, 150, 140), scale="pixels", full_action_space=True)
 RULE = StoppingRule(0.1 + 0.2, "points", 3, 99, 0.9)

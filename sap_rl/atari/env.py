@@ -50,6 +50,7 @@ def make_atari(
         "repeat_action_probability": max(protocol.sticky_actions, preprocess.sticky_actions),
         "full_action_space": preprocess.full_action_space,
         "frameskip": preprocess.frameskip,
+        "maxpool": preprocess.max_pool,
         "noop_max": protocol.noop_max,
         "reward_clipping": False,
     }

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from sap_rl.errors import UsageError, require_positive, unknown
 
 Order = Literal["oldest_first", "newest_first"]
 Layout = Literal["rows_first", "columns_first"]
-Grey = Literal["first", "pooled", "resized"]
+Grey = Literal["first", "pooled", "resized", "none"]
 Luma = Literal["luminance", "mean"]
 Interpolation = Literal["area", "linear"]
 Fill = Literal["zero", "repeat"]
@@ -37,11 +37,13 @@ class Preprocess:
 
     The world, `make_atari`'s part:
     frames: how many are stacked; height, width: pixels after resizing; frameskip: emulator frames
-    per action, the last two maximised; full_action_space: all 18 actions instead of those that
+    per action; max_pool: the last two of them maximised, else the last alone, as where the emulator
+    skips by itself ("ALE/Breakout-v5"); full_action_space: all 18 actions instead of those that
     matter in the game; first_actions: only the first so many of them, 0 for all; crop: (top, left,
     height, width) of the part of the screen that is resized, black where it leaves the screen, ()
     for the whole screen; grey: colour goes `first` (the emulator's grey), after the two frames are
-    `pooled`, or after they are `resized`; luma: grey is the `luminance` or the `mean` of red, green
+    `pooled`, or after they are `resized`, or never (`none`), so that each frame is three planes,
+    red, green and blue; luma: grey is the `luminance` or the `mean` of red, green
     and blue; interpolation: `area` or `linear`; fill: what stands before an episode's first frame,
     `zero` or that frame on `repeat`; sticky_actions: probability of repeating the last action.
 
@@ -62,6 +64,7 @@ class Preprocess:
     interpolation: Interpolation = "area"
     fill: Fill = "zero"
     sticky_actions: float = 0.0
+    max_pool: bool = True
     order: Order = "oldest_first"
     layout: Layout = "rows_first"
     scale: Scale = "unit"
@@ -77,7 +80,7 @@ class Preprocess:
                 raise unknown(name, str(getattr(self, name)), words)
         if not 0.0 <= self.sticky_actions <= 1.0:
             raise UsageError(f"sticky_actions must lie in 0..1, got {self.sticky_actions}")
-        if self.luma == "mean" and self.grey == "first":
+        if self.luma == "mean" and self.grey in ("first", "none"):
             raise UsageError("luma=mean needs grey=pooled or grey=resized: the emulator's own grey "
                              "is the luminance")  # fmt: skip
         self._check_crop()
@@ -97,9 +100,23 @@ class Preprocess:
             )
 
     @property
+    def planes(self) -> int:
+        """Planes of a frame: one grey, or three colours."""
+        return 3 if self.grey == "none" else 1
+
+    @property
     def shape(self) -> tuple[int, int, int]:
-        """Shape of one observation, [K, H, W]."""
-        return (self.frames, self.height, self.width)
+        """Shape of one observation, [K, H, W]; in colour K counts the planes of all frames."""
+        return (self.frames * self.planes, self.height, self.width)
+
+    @property
+    def deciding(self) -> dict[str, Any]:
+        """Its entries as keys of stored results have them: those that are younger only where they
+        are not what they always were."""
+        found = asdict(self)
+        if self.max_pool:
+            del found["max_pool"]
+        return found
 
     @property
     def seen_size(self) -> tuple[int, int]:

@@ -50,18 +50,19 @@ class RestackedAtari(gymnasium.vector.VectorWrapper):
         """Play one action in each; the step after an end begins the next episode."""
         pictures, reward, terminated, truncated, info = self.env.step(actions)
         frames = self._frames(pictures)
-        self._stack = np.concatenate([self._stack[:, 1:], frames[:, None]], 1)
+        self._stack = np.concatenate([self._stack[:, self.preprocess.planes :], frames], 1)
         self._begin(frames, self._done)
         self._done = terminated | truncated
         return self._stack.copy(), reward, terminated, truncated, info
 
     def _begin(self, frames: np.ndarray, which: np.ndarray) -> None:
-        """Stacks of episodes that begin with these frames [num_envs, H, W]."""
-        repeat = self.preprocess.fill == "repeat"
-        self._stack[which] = frames[which, None] if repeat else 0
-        self._stack[which, -1] = frames[which]
+        """Stacks of episodes that begin with these frames [num_envs, planes, H, W]."""
+        repeated = np.tile(frames[which], (1, self.preprocess.frames, 1, 1))
+        self._stack[which] = repeated if self.preprocess.fill == "repeat" else 0
+        self._stack[which, -self.preprocess.planes :] = frames[which]
 
     def _frames(self, pictures: np.ndarray) -> np.ndarray:
-        """The newest frames [num_envs, H, W], from the emulator's stacks of one frame."""
+        """The newest frames [num_envs, planes, H, W], from the emulator's stacks of one frame."""
         newest = pictures[:, -1]
-        return newest if self.lens is None else self.lens(newest)
+        seen = newest if self.lens is None else self.lens(newest)
+        return seen if seen.ndim == 4 else seen[:, None]

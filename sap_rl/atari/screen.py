@@ -69,7 +69,8 @@ def linear_taps(old: int, new: int) -> Taps:
 
 
 class Lens:
-    """Screens uint8 [N, H, W] (grey) or [N, H, W, 3] (red, green, blue) -> frames uint8 [N, h, w].
+    """Screens uint8 [N, H, W] (grey) or [N, H, W, 3] (red, green, blue) -> frames uint8 [N, h, w],
+    or [N, 3, h, w] where colour stays.
 
     screen: height and width of the emulator's. With `area` pixel for pixel what OpenCV's INTER_AREA
     makes of the cropped screen; `linear` is within one level of INTER_LINEAR. Raises UsageError for
@@ -97,12 +98,14 @@ class Lens:
         self.block = _block((height, width), small) if taps is area_taps else 1
 
     def __call__(self, screens: Screens) -> np.ndarray:
-        """Frames [N, h, w] of a batch of screens."""
+        """Frames of a batch of screens."""
         if screens.ndim == 3:
             return self._resized(screens)
-        if self.preprocess.grey == "resized":
+        if self.preprocess.grey in ("resized", "none"):
             planes = self._resized(np.ascontiguousarray(np.moveaxis(screens, 3, 1)))
-            return self._grey(np.moveaxis(planes, 1, 3))
+            return (
+                planes if self.preprocess.grey == "none" else self._grey(np.moveaxis(planes, 1, 3))
+            )
         if self.preprocess.luma == "luminance":
             return self._resized(self._grey(screens))
         # The mean of the colours is rounded once, after resizing.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sap_rl.attacks.gradients import greedy
 from sap_rl.attacks.schedule import EVERY, Schedule
-from sap_rl.attacks.threat import Threat
+from sap_rl.attacks.threat import Threat, require_like
 from sap_rl.attacks.timer import Timer
 from sap_rl.pixels import to_unit
 from sap_rl.seeds import torch_stream
@@ -86,6 +86,9 @@ class Adversary:
         schedule: Schedule = EVERY,
     ) -> None:
         self.victim, self.attack, self.threat, self.schedule = victim, attack, threat, schedule
+        self._rules = replace(
+            threat
+        )  # the referee's own: an attack may do to its copy what it likes
         self.reseed(seed)
 
     def reseed(self, seed: int) -> None:
@@ -108,12 +111,12 @@ class Adversary:
         q = _Noting(self.victim)
         obs = to_unit(given)
         adv, struck = self._strike(q, obs)
-        received = self.threat.deliver(adv, obs, given)
-        linf, mean = self.threat.check(received, given, pixels)
-        if self.threat.frames == "newest":
+        received = self._rules.deliver(adv, obs, given)
+        linf, mean = self._rules.check(received, given, pixels)
+        if self._rules.frames == "newest":
             self._history.update(zip(rows, received[:, 1:].clone(), strict=True))
         cost, label = q.cost(len(obs)), q.label(obs)
-        newest = slice(-1 if self.threat.frames == "newest" else 0, None)
+        newest = slice(-1 if self._rules.frames == "newest" else 0, None)
         touched = (obs[:, newest], adv[:, newest])
         return Attacked(received, label, linf, mean, self.victim, struck, cost, *touched)
 
@@ -122,20 +125,22 @@ class Adversary:
         generator = self._generator(obs.device)
         if self.schedule == EVERY:
             struck = torch.ones(len(obs), dtype=torch.bool, device=obs.device)
-            return self.attack(q, obs, self.threat, generator=generator).detach(), struck
+            return require_like(self.attack(q, obs, self.threat, generator=generator), obs), struck
         with torch.no_grad():
             struck = self._timer.strikes(q(obs), generator)
         adv = obs.clone()
         if bool(struck.any()):
-            found = self.attack(q, obs[struck], self.threat, generator=generator)
-            adv[struck] = found.detach()
+            chosen = obs[struck]
+            adv[struck] = require_like(
+                self.attack(q, chosen, self.threat, generator=generator), chosen
+            )
         return adv, struck
 
     def _with_history(self, pixels: Pixels, first: Flags, rows: list[int]) -> Pixels:
         """The clean stack with its older frames as they were tampered with before."""
-        if self.threat.frames == "all":
+        if self._rules.frames == "all":
             return pixels
-        dtype = torch.float32 if self.threat.observation == "float" else pixels.dtype
+        dtype = torch.float32 if self._rules.observation == "float" else pixels.dtype
         given = pixels.to(dtype, copy=True)
         for i, row in enumerate(rows):
             if not first[i] and row in self._history:

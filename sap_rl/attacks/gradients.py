@@ -57,9 +57,14 @@ def value_and_gradient(
                 label = greedy(values.detach(), samples)
             losses = objective(values, repeat_rows(label, samples))
             loss = losses.sum()
-            if not loss.requires_grad:
-                raise UsageError("the victim's values carry no gradient, which this attack needs")
-            (found,) = torch.autograd.grad(loss, x)
+            found = None
+            if loss.requires_grad:
+                (found,) = torch.autograd.grad(loss, x, allow_unused=True)
+            if found is None:
+                raise UsageError(
+                    "the victim's values carry no gradient, which this attack needs (no gradient "
+                    "reaches the frames: use square or spsa)"
+                )
             total = found if total is None else total + found
             value += losses.detach().view(samples, -1).sum(0)
     assert label is not None

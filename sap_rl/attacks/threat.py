@@ -61,7 +61,8 @@ class Threat:
         obs: the frames `given` in unit scale. Raises ThreatViolation where `adv` is not float32 in
         0..1 of their shape.
         """
-        _require_frames(adv, obs)
+        require_like(adv, obs)
+        _require_pixels(adv)
         delta = to_pixels(adv - obs)
         if self.observation == "float":
             return delta.add_(given).clamp_(0, PIXEL_MAX)
@@ -96,12 +97,22 @@ class Threat:
         return Distance(linf, moved.mean(1))
 
 
-def _require_frames(adv: Tensor, obs: Tensor) -> None:
-    """Refuse what an attack gave if it could not be frames at all."""
+def require_like(adv: object, obs: Tensor) -> Tensor:
+    """What an attack gave, as a tensor without a graph; ThreatViolation where it is none of the
+    type, shape and device of the frames that it was given."""
+    if not isinstance(adv, Tensor):
+        raise ThreatViolation(f"the attack gave a {type(adv).__name__}, no tensor")
     if adv.dtype != obs.dtype or adv.shape != obs.shape:
         raise ThreatViolation(
             f"the attack gave {adv.dtype} {list(adv.shape)}, not {obs.dtype} {list(obs.shape)}"
         )
+    if adv.device != obs.device:
+        raise ThreatViolation(f"the attack gave frames on {adv.device}, not on {obs.device}")
+    return adv.detach()
+
+
+def _require_pixels(adv: Tensor) -> None:
+    """Refuse what an attack gave if its values could be no pixels at all."""
     low, high = (float(to_pixels(extreme)) for extreme in adv.aminmax())
     if not (math.isfinite(low) and math.isfinite(high)):
         broken = int((~torch.isfinite(adv)).sum())

@@ -70,7 +70,8 @@ def main(argv: list[str] | None = None) -> int:
             status: int = getattr(import_module(module), name)(args)
             return status
     except (UsageError, OSError) as error:
-        print(f"sap-rl: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+        line = str(UsageError(error))  # bounded and without controls, whoever raised it
+        print(f"sap-rl: {' '.join(line.split())}", file=sys.stderr)  # noqa: T201
         return USAGE_STATUS
     except KeyboardInterrupt:
         print("sap-rl: interrupted", file=sys.stderr)  # noqa: T201

@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sap_rl.agents import load_agent, read_checkpoint, shipped_agents
+from sap_rl.agents import Agent, load_agent, read_checkpoint, shipped_agents
 from sap_rl.cli.status import FAILED_STATUS
-from sap_rl.cli.terminal import Listeners, given_loading, set_threads
+from sap_rl.cli.terminal import Listeners, given_loading, say, set_threads
 from sap_rl.errors import UsageError, require_at_least
 from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.reporting.live.bars import ExportBar, ProgressBar
 from sap_rl.reporting.tables.checkpoints import checkpoint_report
 from sap_rl.reporting.tables.evaluation import agents_table, check_report, console
 from sap_rl.reporting.tables.flags import BAR
+from sap_rl.reporting.tables.verdict import verdict_report
 from sap_rl.settings.flags import said
 from sap_rl.settings.options import read_number, read_option, read_whole
 from sap_rl.zoo.candidates import Candidate, imported
@@ -27,6 +28,7 @@ from sap_rl.zoo.score import (
     stated_score,
 )
 from sap_rl.zoo.settings import ExportSettings
+from sap_rl.zoo.verdict import Verdict, judge
 
 
 def run_list(_args: argparse.Namespace) -> int:
@@ -34,8 +36,15 @@ def run_list(_args: argparse.Namespace) -> int:
     found = shipped_agents()
     if not found:
         raise UsageError("no agents found; set SAP_RL_AGENTS to a folder of agents")
-    loaded = [(load_agent(str(folder)), folder) for folder in found.values()]
+    loaded, broken = [], []
+    for folder in found.values():
+        try:
+            loaded.append((load_agent(folder), folder))
+        except UsageError as error:  # the others are listed all the same
+            broken.append(error)
     console().print(agents_table(loaded))
+    for reason in broken:
+        say(f"sap-rl: {reason}", stderr=True)
     console().print(BAR)
     return 0
 
@@ -92,6 +101,8 @@ def run_check(args: argparse.Namespace) -> int:
     )
     bare = agent.facts.get("stated_mean") if args.stated is None else args.stated
     mean = None if bare is None else read_number("stated", bare)
+    if mean is None and not agent.facts.get("score"):
+        return _judge(agent, agent.game)
     stated = None if mean is not None else stated_score(agent.facts, settings.protocol.max_frames)
     run = EvaluationRun(agent, settings)
     bar = ProgressBar(run.arms, settings.episodes, console(stderr=True))
@@ -106,3 +117,16 @@ def run_check(args: argparse.Namespace) -> int:
         check = check_mean(agent.game, mean, row)
     console().print(check_report(agent, check, settings))
     return listeners.told(0 if check.passed else FAILED_STATUS)
+
+
+def _judge(agent: Agent, game: str) -> int:
+    """Of what no score is known: how it plays under each choice; status 0 if best as given."""
+    found: Verdict | None = None
+    for event in judge(agent, game):
+        if isinstance(event, Verdict):
+            found = event
+        else:
+            say(f"{event.said}: return {event.mean:.1f}", stderr=True)
+    assert found is not None
+    console().print(verdict_report(agent, game, found))
+    return 0 if found.plays and found.best.sees == agent.preprocess else FAILED_STATUS

@@ -217,7 +217,11 @@ def add_agents(parser: argparse.ArgumentParser) -> None:
     _add_show(commands.add_parser("show", help="say what an agent is and what it sees"))
     _add_import(commands.add_parser("import", help="make an agent of another project's file"))
     _add_export(commands.add_parser("export", help="make an agent of a training run"))
-    _add_check(commands.add_parser("check", help="play an agent and compare with its stated score"))
+    _add_check(
+        commands.add_parser(
+            "check", help="play an agent; compare with its stated score, or try what it may see"
+        )
+    )
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:

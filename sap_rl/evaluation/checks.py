@@ -29,6 +29,8 @@ IDLE_SHARE = 0.05
 REPEATED_SHARE = 0.9
 KEPT_SHARE = 0.1
 LOST_SHARE = 0.05
+ENOUGH = 10
+"""Episodes below which an agent that plays like chance may well be better."""
 STEP_FACTOR = 0.05
 """Share of the damage below which a change by more passes does not matter, however certain."""
 
@@ -149,6 +151,22 @@ def floor_not_reached(
         where,
         f"the return is {mean_of(returns)} at lambda {lam:g}, the random policy's {mean_of(floor)}",
         "an attacker who may paint any frame must win: the attack is broken, the defence unproven",
+    )
+
+
+def no_better_than_random(
+    returns: Damage, floor: Damage, *, where: str
+) -> Finding | None:  # fmt: skip
+    """The undefended agent, not attacked, is not clearly above random play."""
+    if len(returns) < ENOUGH or clearly_above(returns, floor):
+        return None
+    return Finding(
+        "no_better_than_random",
+        where,
+        f"the return is {mean_of(returns)} without any attack, the random policy's "
+        f"{mean_of(floor)}",
+        "likely its frames or actions are not those it was trained on: their scale, their order, "
+        "the action set, sticky actions, or another game (sap-rl agents check tries them)",
     )
 
 

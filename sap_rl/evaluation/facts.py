@@ -17,6 +17,7 @@ class LoadingFacts(TypedDict, total=False):
 
     format: str
     preprocess: dict[str, OptionValue]
+    entry: str
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 from sap_rl.evaluation.checks import (
     budget_lost,
     floor_not_reached,
+    no_better_than_random,
     no_variance,
     return_rises,
     too_few_episodes,
@@ -54,6 +55,9 @@ def row_findings(row: Row, observation: str) -> Iterator[Finding | None]:
 def _between_rows(rows: list[Row]) -> Iterator[Finding | None]:
     at = {(row.arm, row.lam, row.victim): row for row in rows}
     floor = at.get(("random", 0.0, None))
+    clean = at.get(("original", 0.0, None))
+    if floor is not None and clean is not None:
+        yield no_better_than_random(clean.returns, floor.returns, where=_where(clean))
     curves: dict[tuple[str, str | None], list[Row]] = {}
     for row in rows:
         if row.victim is None:

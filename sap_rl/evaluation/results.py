@@ -7,15 +7,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sap_rl.errors import UsageError
+from sap_rl.errors import MALFORMED, UsageError, told_of
 from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.facts import AgentFacts, Made
 from sap_rl.evaluation.record import file_layout, value_layout
 from sap_rl.evaluation.settings import Settings
-from sap_rl.files import write_atomically
-from sap_rl.plain import from_plain, json_object, read_json, to_plain
+from sap_rl.files import MAX_RESULT, read_file, write_atomically
+from sap_rl.plain import from_plain, json_object, to_plain
 from sap_rl.play.arms import todays_name
 from sap_rl.statistics import LEVEL
+from sap_rl.texts import read_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,6 +71,13 @@ class Row:
     idle: float | None = None
     forward_passes: float | None = None
     backward_passes: float | None = None
+
+    def __post_init__(self) -> None:
+        if not len(self.returns) == len(self.lengths) == self.episodes:
+            raise UsageError(
+                f"row {self.arm} at lambda {self.lam:g} has {self.episodes} episodes, "
+                f"{len(self.returns)} returns and {len(self.lengths)} lengths"
+            )
 
 
 PERCENT_FLAGS = frozenset({"unstable_denominator"})
@@ -195,15 +203,17 @@ class Evaluation:
 
 def evaluation_from_json(text: str | bytes) -> Evaluation:
     """What `Evaluation.to_json` wrote, now or in an earlier version; UsageError for all else."""
-    return from_plain(Evaluation, value_layout(read_json(text)))
+    try:
+        return from_plain(Evaluation, value_layout(read_json(text)))
+    except MALFORMED as error:
+        raise UsageError(told_of(error)) from error
 
 
 def read_evaluation(path: Path) -> Evaluation:
     """The evaluation in a file of `sap-rl eval --json`; UsageError in one line if it is none."""
+    text = read_file(path, MAX_RESULT)
     try:
-        return evaluation_from_json(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"cannot read '{path}': {error.strerror or error}") from error
+        return evaluation_from_json(text)
     except UsageError as error:
         raise UsageError(
             f"'{path}' is no evaluation as `sap-rl eval --json` writes it: {error}"

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sap_rl.evaluation.results import Evaluation
-from sap_rl.plain import json_line, read_json, to_plain
+from sap_rl.plain import json_line, to_plain
+from sap_rl.texts import read_json
 
 
 def rules_of(evaluation: Evaluation) -> str:

@@ -15,6 +15,7 @@ from sap_rl.attacks.names import ATTACK_NAMES, DEFAULT_ATTACK
 from sap_rl.attacks.schedule import EVERY, Schedule, parse_schedule
 from sap_rl.defenses.names import Backward
 from sap_rl.errors import UsageError, unknown
+from sap_rl.files import exists
 from sap_rl.networks.lookup import shipped_agents
 from sap_rl.plain import OptionValue
 from sap_rl.play.arms import Victim, todays_name
@@ -43,7 +44,7 @@ def read_victims(value: Any) -> tuple[str, ...]:
     parts = [todays_name(part.strip()) for part in text(value).split(",") if part.strip()]
     named = (*BOTH, "both", *shipped_agents())
     for part in parts:
-        if part not in named and not Path(part).exists():
+        if part not in named and not exists(Path(part)):
             raise unknown("victim", part, named)
     return tuple(v for part in parts for v in (BOTH if part == "both" else (part,)))
 

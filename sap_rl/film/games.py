@@ -195,9 +195,12 @@ class FilmedGame:
         self.steps += 1
         self.flips += chosen != wanted
         self.self_flips += int(again.argmax()) != wanted
+        newest = slice(
+            -self.player.agent.preprocess.planes, None
+        )  # colours are shown as their mean
         return View(
-            clean=step.pixels[0, -1],
-            tampered=seen.pixels[0, -1].float().cpu().numpy(),
+            clean=step.pixels[0, newest].mean(0),
+            tampered=seen.pixels[0, newest].float().mean(0).cpu().numpy(),
             on_clean=on_clean.float().cpu().numpy(),
             on_tampered=on_tampered.float().cpu().numpy(),
             wanted=wanted,

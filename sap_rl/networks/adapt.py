@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from sap_rl.atari.preprocess import Preprocess
 from sap_rl.errors import UsageError
 from sap_rl.pixels import to_pixels
+from sap_rl.seeds import torch_stream
 from sap_rl.types import QValues, UnitFrames
 
 
@@ -24,14 +25,14 @@ class AsTrained(nn.Module):
     def __init__(self, network: nn.Module, preprocess: Preprocess) -> None:
         super().__init__()
         self.network = network
-        self.reversed = preprocess.order == "newest_first"
+        self.reversed, self.planes = preprocess.order == "newest_first", preprocess.planes
         self.swapped = preprocess.layout == "columns_first"
         self.in_pixels = preprocess.scale == "pixels"
 
     def forward(self, obs: UnitFrames) -> QValues:
         """Action values [B, A]."""
         if self.reversed:
-            obs = obs.flip(1)
+            obs = obs.view(len(obs), -1, self.planes, *obs.shape[2:]).flip(1).flatten(1, 2)
         if self.swapped:
             obs = obs.transpose(2, 3)
         if self.in_pixels:
@@ -62,21 +63,34 @@ def takes_unit(network: nn.Module, preprocess: Preprocess) -> nn.Module:
     return AsTrained(network, preprocess)
 
 
+def retaken(module: nn.Module, preprocess: Preprocess) -> nn.Module:
+    """What `takes_unit` made, as it would be made with another preprocessing."""
+    return takes_unit(module.network if isinstance(module, AsTrained) else module, preprocess)
+
+
 def actions_of(module: nn.Module, sees: Preprocess, device: torch.device) -> int:
-    """How many values a module gives; UsageError where they are no [B, num_actions]."""
+    """How many values a module gives; UsageError where they are no finite [B, num_actions], for one
+    frame as for many."""
     try:
         twin = copy.deepcopy(module)  # looking moves a random module's stream
     except Exception:  # a module may refuse
         twin = module
-    frames = torch.zeros(2, *sees.shape, device=device)
-    name = type(module).__name__
-    try:
-        with torch.no_grad():
-            values = twin(frames)
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UsageError(f"{name} cannot take {list(frames.shape)} frames: {reason}") from error
-    if not isinstance(values, Tensor) or values.ndim != 2 or len(values) != 2:
-        found = list(values.shape) if isinstance(values, Tensor) else f"a {type(values).__name__}"
-        raise UsageError(f"{name} must give action values [B, num_actions], got {found}")
+    name = type(getattr(module, "network", module)).__name__
+    values = torch.zeros(0)
+    for count in (2, 1):  # some squeeze a single frame away
+        frames = torch.rand((count, *sees.shape), generator=torch_stream(0, "look")).to(device)
+        try:
+            with torch.no_grad():
+                values = twin(frames)
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            raise UsageError(f"{name} cannot take {list(frames.shape)} frames: {reason}") from error
+        if not isinstance(values, Tensor) or values.ndim != 2 or len(values) != count:
+            tensor = isinstance(values, Tensor)
+            found = str(list(values.shape)) if tensor else f"a {type(values).__name__}"
+            raise UsageError(
+                f"{name} must give action values [B, num_actions], got {found} for {count} frames"
+            )
+        if not bool(torch.isfinite(values).all()):
+            raise UsageError(f"{name} gives action values that are not finite")
     return values.shape[1]

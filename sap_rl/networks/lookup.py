@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sap_rl.atari.games import canonical_game, rom_ids
 from sap_rl.errors import UsageError, unknown
+from sap_rl.files import exists
 from sap_rl.networks.hub import PREFIX, SUFFIXES, hub_file
 
 AGENTS_VARIABLE = "SAP_RL_AGENTS"
@@ -18,17 +19,17 @@ def find_agent(ref: str | Path) -> Path:
     """The folder or file of an agent: a path, a name below $SAP_RL_AGENTS, the checkout or the
     wheel, or `hub:owner/name`."""
     if isinstance(ref, Path):
-        if not ref.exists():
+        if not exists(ref):
             raise UsageError(f"there is no agent's folder '{ref}'")
         return ref
     if ref.startswith(PREFIX):
         return hub_file(ref)
-    if "/" in ref and Path(ref).exists():
+    if "/" in ref and exists(Path(ref)):
         return Path(ref)
     known = shipped_agents()
     if ref in known:
         return known[ref]
-    if Path(ref).is_dir() or Path(ref).is_file():
+    if exists(Path(ref)):
         return Path(ref)
     try:
         game = canonical_game(ref)
@@ -42,8 +43,8 @@ def find_agent(ref: str | Path) -> Path:
     if game in known:
         return known[game]
     raise UsageError(
-        f"no agent for {game} is shipped; choose from {', '.join(known) or 'none'}, "
-        "or give the path of an agent's folder"
+        f"no agent for {game} is shipped: give one's file or folder (--agent FILE), or train one "
+        f"(sap-rl train --game {game})"
     )
 
 
@@ -51,7 +52,7 @@ def shipped_agents() -> dict[str, Path]:
     """Name -> folder of every agent that can be found by name; earlier places win."""
     found: dict[str, Path] = {}
     for place in _places():
-        for card in sorted(place.glob("[!.]*/agent.toml")):
+        for card in sorted(place.glob("[!.]*/agent.toml")) if exists(place) else []:
             found.setdefault(card.parent.name, card.parent)
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,16 @@ def half_precision(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     layers[0].register_forward_hook(_Cast(dtype))
     half.register_forward_hook(_Cast(torch.float32))
     return half
+
+
+def said_of_precision(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """For people, as an entry of an agent's facts: in what weights are kept, where it is not
+    float32, in which they are computed."""
+    floats = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()}
+    names = sorted(str(dtype).removeprefix("torch.") for dtype in floats - {torch.float32})
+    if not names:
+        return {}
+    return {"precision": f"weights in {' and '.join(names)}, computed in float32"}
 
 
 def _weights(part: nn.Module) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sap_rl.agents import Agent, load_agent
+from sap_rl.atari.env import num_actions
 from sap_rl.errors import UsageError
 from sap_rl.play.defended_name import parse_defended_player
 
@@ -44,5 +45,18 @@ def require_actions(agent: Agent, game: str, wanted: int) -> None:
     if found != wanted:
         raise UsageError(
             f"agent '{agent.name}' has {found} actions but {game} has {wanted}; "
-            "it was trained on another game or action set"
+            f"it was trained on another game or action set{_cure(agent, game, found)}"
         )
+
+
+def _cure(agent: Agent, game: str, found: int) -> str:
+    """The entry of the preprocessing that gives the game as many actions, if there is one."""
+    sees = agent.preprocess
+    every, own = replace(sees, full_action_space=True), replace(sees, full_action_space=False)
+    if found == num_actions(game, every):
+        return "; say full_action_space=true in preprocess (--preprocess full_action_space=true)"
+    if found == num_actions(game, own):
+        return "; say full_action_space=false in preprocess (--preprocess full_action_space=false)"
+    if found < num_actions(game, replace(own, first_actions=0)):
+        return f"; if its first ones, say first_actions={found} in preprocess (--preprocess ...)"
+    return ""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sap_rl.agents import Agent
+from sap_rl.agents import Agent, require_newest
 from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks import ATTACKS, make_attack
 from sap_rl.attacks.adversary import Adversary, Attacked
@@ -150,6 +150,9 @@ class Players:
     backward: Backward | None = None
     schedule: Schedule = EVERY
     recorded: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        require_newest(self.original, self.protocol.frames)
 
     @property
     def plain(self) -> Agent:

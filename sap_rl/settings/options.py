@@ -8,8 +8,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-import yaml
-
 from sap_rl.atari.preprocess import parse_preprocess, preprocess_entries
 from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks import ATTACKS
@@ -18,9 +16,11 @@ from sap_rl.defenses import DEFENSES
 from sap_rl.defenses.names import DEFAULT_DEFENSE
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.settings import Settings
+from sap_rl.files import MAX_CONFIG, read_file
 from sap_rl.networks.loaders import LOADERS
 from sap_rl.registry import Registry
 from sap_rl.schema import READERS, Option, OptionField, keyed, read_options, spelled, text
+from sap_rl.texts import read_yaml as read_yaml_text
 
 if TYPE_CHECKING:  # both bring torch, which no option needs
     from sap_rl.attacks.factory import AttackFactory
@@ -58,6 +58,9 @@ class Loading:
             "key=value, what a file does not say of its frames (sap-rl agents show)",
             read=read_preprocess,
         ),
+    ] = None
+    entry: Annotated[
+        str | None, Option("of the file, that holds the network", shown="the only one")
     ] = None
 
 
@@ -163,10 +166,9 @@ def _merged(groups: Mapping[str, Options]) -> Options:
 def read_yaml(path: Path) -> dict[str, Any]:
     """An experiment's file as a mapping of options; UsageError if it is not one."""
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(f"config '{path}' cannot be read: {reason}") from error
+        loaded = read_yaml_text(read_file(path, MAX_CONFIG))
+    except UsageError as error:
+        raise UsageError(f"config '{path}' cannot be read: {error}") from error
     if not isinstance(loaded, dict):
         raise UsageError(f"config '{path}' must be a mapping of options, got {loaded!r:.60}")
     return {str(key).replace("-", "_"): value for key, value in loaded.items()}

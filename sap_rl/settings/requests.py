@@ -22,7 +22,7 @@ from sap_rl.settings.options import (
     read_number,
 )
 
-LOADING_KEYS = ("format", "preprocess")
+LOADING_KEYS = ("format", "preprocess", "entry")
 PLAIN_KEYS = tuple(name for name, option in options_of(Settings).items() if option.key == name)
 
 

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sap_rl.errors import UsageError
-from sap_rl.files import check_folder, write_atomically
-from sap_rl.plain import json_line, json_object, read_json
+from sap_rl.errors import MALFORMED, UsageError
+from sap_rl.files import MAX_RESULT, check_folder, read_file, write_atomically
+from sap_rl.plain import json_line, json_object
+from sap_rl.texts import read_json
 
 KEY_LENGTH = 16
 
@@ -30,9 +31,9 @@ class KeptResults:
         self._kept: dict[str, dict[str, Any]] = {}
         for path in sorted(folder.glob("*.json")):
             try:
-                stored = read_json(path.read_bytes())
+                stored = read_json(read_file(path, MAX_RESULT))
                 self._kept[cell_key(of_today(stored["facts"]))] = stored["cell"]
-            except (OSError, UsageError, AttributeError, KeyError, TypeError):
+            except MALFORMED:
                 continue
 
     def find(self, facts: Facts) -> dict[str, Any] | None:

@@ -92,7 +92,7 @@ def _asked(asked: Asked, arm: Arm) -> dict[str, Any]:
         "defended_sha256": agent.defended_sha256 if behind else None,
         "other": agent.other if other else None,
         "other_sha256": agent.other_sha256 if other else None,
-        "preprocess": _json(agent.preprocess) if played else None,
+        "preprocess": _json(agent.preprocess.deciding) if played else None,
         "device": agent.device,
         "until": _json(asked.made.until),
         "max_frames": protocol.max_frames,

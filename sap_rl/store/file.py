@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sap_rl.errors import UsageError
+from sap_rl.files import exists
 
 FORMAT = 1
 """The number of the tables' format, which every store states."""
@@ -44,10 +45,11 @@ class StoreFile:
 
     def __init__(self, path: Path, *, make: bool, patience: float = PATIENCE) -> None:
         self.path, self.patience = path, patience
-        if not path.exists() and not make:
+        if not exists(path) and not make:
             raise UsageError(f"there is no store '{path}'")
-        if path.is_dir():
-            raise UsageError(f"store '{path}' is a folder, not a file")
+        if exists(path) and not path.is_file():
+            what = "folder" if path.is_dir() else "device"
+            raise UsageError(f"store '{path}' is a {what}, not a file")
         with self._in_one_line():
             self._look(make=make)
             self.connection = self._connect(make=make)
@@ -79,6 +81,8 @@ class StoreFile:
             self.connection.execute("BEGIN")
             try:
                 yield self.connection
+            except UsageError as error:  # of a row that makes no sense
+                raise UsageError(f"store '{self.path}': {error}") from error
             finally:
                 self.connection.execute("ROLLBACK")
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from sap_rl.atari.preprocess import Preprocess
+from sap_rl.errors import MALFORMED, UsageError, told_of
 from sap_rl.evaluation.code_version import in_versions
 from sap_rl.evaluation.facts import AgentFacts, Made
 from sap_rl.evaluation.settings import Settings
-from sap_rl.plain import from_plain, json_line, read_json, to_plain
+from sap_rl.plain import from_plain, json_line, to_plain
 from sap_rl.play.arm_stats import ArmFacts, ArmStats
 from sap_rl.play.arms import Arm, in_first_names, in_todays_names, todays_name
 from sap_rl.play.rollout import Episode
 from sap_rl.statistics.sequential import StoppingRule
 from sap_rl.store.cells import cell_key
+from sap_rl.texts import read_json
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -147,10 +150,15 @@ def _defaults(kind: type[DataclassInstance]) -> dict[str, Any]:
 _NOTHING = object()
 
 
+EPISODES = "episodes_sha256"
+"""The entry of a cell's manifest in its file that tells whether a row of an episode has changed."""
+
+
 def cell_row(record: CellRecord) -> tuple[Any, ...]:
     """The record as a row of the table `cell`."""
     counted, facts = json_line(counts(record.arm_stats)), json_line(record.facts)
-    manifest = json_line(record.manifest)
+    rows = [episode_row(episode) for episode in record.arm_stats.episodes]
+    manifest = json_line(record.manifest | {EPISODES: rows_hash(rows)})
     now = time.time()
     return (record.key, manifest, facts, counted, record.sigma, int(record.complete), now)
 
@@ -167,6 +175,22 @@ def counted_stats(counted: object, episodes: list[Episode]) -> ArmStats:
     return replace(from_plain(ArmStats, counted), episodes=episodes)
 
 
+def rows_hash(rows: Iterable[Iterable[Any]]) -> str:
+    """A hash of a cell's rows of episodes, whatever their order."""
+    return cell_key({"rows": sorted([list(row) for row in rows])})
+
+
+def require_rows(rows: Iterable[tuple[Any, ...]], said: str | None) -> None:
+    """UsageError for rows of episodes that are none, or not those that were written; said: their
+    hash, None from versions that wrote none."""
+    for row in rows:
+        numbers = all(isinstance(value, int | float) and math.isfinite(value) for value in row)
+        if not numbers or row[0] < 0 or row[2] < 1 or row[3] not in (0, 1):
+            raise UsageError(f"the row of episode {row[0]!r} is damaged: {row!r:.80}")
+    if said is not None and rows_hash(rows) != said:
+        raise UsageError("its rows of episodes are damaged: they are not those that were written")
+
+
 def episode_row(episode: Episode) -> tuple[int, float, int, int]:
     """The episode as a row of the table `episode`, without the cell's key."""
     return episode.index, episode.ret, episode.length, int(episode.truncated)
@@ -180,11 +204,18 @@ def episode_from_row(row: Iterable[Any]) -> Episode:
 
 def experiment_from_row(key: str, manifest: str) -> ExperimentRecord:
     """The experiment that a row of the table `experiment` holds, without its time."""
-    plain = read_json(manifest)
-    arms = [
-        (Arm(todays_name(a["name"]), a["lam"], todays_name(a["victim"])), a["cells"])
-        for a in plain.pop("arms")
-    ]
-    asked = plain.get("settings", {})
-    made = in_versions(in_todays_names(plain), asked.get("attack"), asked.get("defense"))
-    return ExperimentRecord(key, made, arms)
+    try:
+        plain = from_plain(dict, read_json(manifest))
+        arms = [(_arm(each), from_plain(list, each["cells"])) for each in plain.pop("arms")]
+        asked = plain.get("settings", {})
+        made = in_versions(in_todays_names(plain), asked.get("attack"), asked.get("defense"))
+        record = ExperimentRecord(key, made, arms)
+        _ = record.identity  # which needs what asks the question
+    except MALFORMED as error:
+        raise UsageError(f"experiment {key!r:.40} is damaged: {told_of(error)}") from error
+    return record
+
+
+def _arm(plain: Mapping[str, Any]) -> Arm:
+    names = {name: todays_name(plain[name]) for name in ("name", "victim")}
+    return from_plain(Arm, names | {"lam": plain["lam"]})

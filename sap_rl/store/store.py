@@ -8,13 +8,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from sap_rl.errors import UsageError, unknown
+from sap_rl.errors import MALFORMED, UsageError, told_of, unknown
 from sap_rl.evaluation.assembly import assemble
 from sap_rl.evaluation.code_version import in_versions, told
-from sap_rl.evaluation.results import Evaluation, read_evaluation
+from sap_rl.evaluation.results import Evaluation, Row, read_evaluation
+from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.summary import make_row
-from sap_rl.plain import from_plain, read_json
+from sap_rl.plain import from_plain
 from sap_rl.play.arm_stats import ArmFacts
+from sap_rl.play.arms import Arm
 from sap_rl.store.file import MAGIC, StoreFile
 from sap_rl.store.listing import (
     Listed,
@@ -24,6 +26,7 @@ from sap_rl.store.listing import (
     write_experiment,
 )
 from sap_rl.store.records import (
+    EPISODES,
     Asked,
     CellRecord,
     ExperimentRecord,
@@ -31,7 +34,9 @@ from sap_rl.store.records import (
     counted_stats,
     episode_from_row,
     episode_row,
+    require_rows,
 )
+from sap_rl.texts import read_json
 
 
 class Store:
@@ -89,12 +94,15 @@ class Store:
         if found is None:
             return None
         text, facts, arm_stats, sigma, complete = found
-        episodes, manifest = [episode_from_row(row) for row in rows], read_json(text)
-        manifest = in_versions(manifest, manifest.get("attack"), manifest.get("defense"))
+        manifest: dict[str, Any] = {}
         with self._understood(f"cell {key}", manifest):
-            played = counted_stats(read_json(arm_stats), episodes)
+            manifest |= from_plain(dict, read_json(text))
+            require_rows(rows, manifest.pop(EPISODES, None))
+            manifest = in_versions(manifest, manifest.get("attack"), manifest.get("defense"))
+            played = counted_stats(read_json(arm_stats), [episode_from_row(row) for row in rows])
             its = from_plain(ArmFacts, read_json(facts))
-        return CellRecord(key, manifest, its, played, bool(complete), sigma)
+            noise = None if sigma is None else from_plain(float, sigma)
+        return CellRecord(key, manifest, its, played, bool(complete), noise)
 
     def cell_keys(self) -> dict[str, bool]:
         """Every cell's key, and whether it is complete."""
@@ -148,13 +156,13 @@ class Store:
     def evaluation(self, record: ExperimentRecord) -> Evaluation:
         """One experiment as far as it was played, intervals, changes and checks computed anew."""
         asked = self.asked(record)
-        rows = []
-        for arm, keys in record.arms:
-            cells = [cell for key in keys if (cell := self.cell(key)) is not None]
-            if cells:
-                arm_stats = sum((cell.arm_stats for cell in cells[1:]), cells[0].arm_stats)
-                rows.append(make_row(asked.settings, arm, cells[0].facts, arm_stats))
-        return assemble(asked.settings, asked.agent, asked.made, rows, arms=len(record.arms))
+        arms = [
+            (arm, [cell for key in keys if (cell := self.cell(key)) is not None])
+            for arm, keys in record.arms
+        ]
+        with self._understood(f"experiment {record.key}", record.manifest):
+            rows = [_row(asked.settings, arm, cells) for arm, cells in arms if cells]
+            return assemble(asked.settings, asked.agent, asked.made, rows, arms=len(record.arms))
 
     def asked(self, record: ExperimentRecord) -> Asked:
         """What one of its experiments asked; UsageError where another version wrote it."""
@@ -163,14 +171,16 @@ class Store:
 
     @contextmanager
     def _understood(self, what: str, manifest: Mapping[str, Any]) -> Iterator[None]:
-        """One line instead of a traceback where another version wrote what this one has not."""
+        """One line instead of a traceback where another version wrote what this one has not, or
+        where the file is damaged."""
         try:
             yield
-        except (KeyError, UsageError) as error:
-            made = manifest.get("versions", {}).get("sap-rl", "unsaid")
+        except MALFORMED as error:
+            made = manifest.get("versions")
+            by = made.get("sap-rl", "unsaid") if isinstance(made, dict) else "unsaid"
             raise UsageError(
-                f"store '{self.path}': {what} was made by another version of sap_rl ({made}, code "
-                f"{told(manifest.get('code')) or 'unsaid'}; this is {version('sap-rl')}): {error}"
+                f"store '{self.path}': {what} was made by another version of sap_rl ({by}, code "
+                f"{_code(manifest)}; this is {version('sap-rl')}) or is damaged: {told_of(error)}"
             ) from error
 
 
@@ -201,10 +211,22 @@ def _load(path: Path) -> Iterator[Evaluation]:
 def is_store(path: Path) -> bool:
     """Whether a file is SQLite's, by its first bytes."""
     try:
+        if not path.is_file():  # a pipe would wait for its writer
+            return False
         with path.open("rb") as file:
             return file.read(len(MAGIC)) == MAGIC
     except OSError:
         return False
+
+
+def _row(settings: Settings, arm: Arm, cells: Sequence[CellRecord]) -> Row:
+    arm_stats = sum((cell.arm_stats for cell in cells[1:]), cells[0].arm_stats)
+    return make_row(settings, arm, cells[0].facts, arm_stats)
+
+
+def _code(manifest: Mapping[str, Any]) -> str:
+    code = manifest.get("code")
+    return (told(code) if isinstance(code, str) else None) or "unsaid"
 
 
 _CELL = "INSERT OR REPLACE INTO cell VALUES (?, ?, ?, ?, ?, ?, ?)"

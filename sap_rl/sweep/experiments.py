@@ -231,7 +231,7 @@ def deciding(run: EvaluationRun, arm: Arm) -> dict[str, Any]:
         "episodes": s.episodes,
         "num_envs": s.parallel,
         "device": run.agent.device.type,
-        "preprocess": asdict(run.agent.preprocess),
+        "preprocess": run.agent.preprocess.deciding,
         "protocol": _pick(p, "sticky_actions", "noop_max", "max_frames"),
     }
     if arm.name == "random":

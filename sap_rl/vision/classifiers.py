@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,9 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from sap_rl.errors import UsageError, unknown
-from sap_rl.files import check_folder, write_atomically
+from sap_rl.files import MAX_CARD, check_folder, read_file, write_atomically
 from sap_rl.networks.loaders.native import encode_weights
+from sap_rl.texts import read_toml
 from sap_rl.vision.resnet import ResNet20
 
 CARD, WEIGHTS = "classifier.toml", "weights.safetensors"
@@ -50,9 +50,9 @@ def read_card(folder: Path) -> dict[str, Any]:
     """What a classifier's folder says of it; UsageError where it cannot be read."""
     path = folder / CARD
     try:
-        card = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"'{path}' cannot be read: {' '.join(str(error).split())}") from error
+        card = read_toml(read_file(path, MAX_CARD))
+    except UsageError as error:
+        raise UsageError(f"'{path}' cannot be read: {error}") from error
     if card.get("format") != FORMAT:
         raise UsageError(
             f"'{path}' has format {card.get('format')}; this version reads format {FORMAT}"
@@ -107,15 +107,13 @@ def shipped_classifiers() -> dict[str, Path]:
 
 
 def _read(path: Path, sha256: str) -> dict[str, Tensor]:
+    data = read_file(path, MAX_BYTES)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UsageError(f"'{path}' is larger than {MAX_BYTES:,} bytes")
-        data = path.read_bytes()
         found = hashlib.sha256(data).hexdigest()
         if found != sha256:
             raise UsageError(f"'{path}' has sha256 {found}, its card says {sha256}")
         return load(data)
-    except (OSError, SafetensorError) as error:
+    except SafetensorError as error:
         raise UsageError(f"'{path}' cannot be read: {error}") from error
 
 

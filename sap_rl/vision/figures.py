@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sap_rl.errors import unknown
-from sap_rl.files import check_folder, write_atomically
+from sap_rl.files import MAX_RESULT, check_folder, read_file, write_atomically
 from sap_rl.plain import json_line
 from sap_rl.vision.classifiers import find_classifier, load_classifier, read_card
 from sap_rl.vision.data import Images
@@ -193,7 +193,7 @@ class FigureWork:
         return tuple(DrawnLine(line, self._read(self._place(line))) for line in plan.lines)
 
     def _read(self, path: Path) -> ClassifierEvaluation | None:
-        return read_evaluation(path.read_bytes()) if path.exists() else None
+        return read_evaluation(read_file(path, MAX_RESULT)) if path.exists() else None
 
     def _place(self, line: Line) -> Path:
         """A file for everything that a line's numbers depend on."""

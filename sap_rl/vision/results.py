@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sap_rl.errors import UsageError
-from sap_rl.plain import from_plain, json_object, read_json, to_plain
+from sap_rl.plain import from_plain, json_object, to_plain
 from sap_rl.statistics.calibration import Calibration
+from sap_rl.texts import read_json
 from sap_rl.vision.settings import ClassifierSettings
 
 FORMAT = 1

@@ -31,7 +31,7 @@ class AdversarialVecEnv(VecEnvWrapper):
     def __init__(
         self,
         venv: VecEnv,
-        victim: Agent | QFunction,
+        victim: Agent | QFunction | Any,
         *,
         attack: str = DEFAULT_ATTACK,
         lam: float = 4.0,
@@ -50,6 +50,7 @@ class AdversarialVecEnv(VecEnvWrapper):
         self.skin = Skin(
             victim,
             spaces.Box(self._first(space.low), self._first(space.high), dtype=space.dtype),
+            venv.action_space,
             attack=attack,
             lam=lam,
             observation=observation,

@@ -20,8 +20,9 @@ class AdversarialObservation(
     """Attack every observation on its way to whoever plays.
 
     env: observations [K, H, W] in 0..255, e.g. AtariPreprocessing and FrameStackObservation.
-    victim: the Agent, or the Q-function on unit floats [B, K, H, W], that the attack looks at. An
-    Agent or nn.Module with streams of its own gets new ones: attacking never moves the player's.
+    victim: the Agent, a model of Stable-Baselines3 or its network, or the Q-function on unit floats
+    [B, K, H, W], that the attack looks at. An Agent or nn.Module with streams of its own gets new
+    ones: attacking never moves the player's.
     attack: a name in `ATTACKS`; lam: budget in pixel units; observation: `uint8` (rounded towards
     the clean frame) or `float`; frames: `all` or `newest`; seed: of the attacker until a reset
     brings one; schedule: `every` step, `threshold-L`, `rate-L` or `random-L` as in
@@ -35,7 +36,7 @@ class AdversarialObservation(
     def __init__(
         self,
         env: gymnasium.Env[np.ndarray, Any],
-        victim: Agent | QFunction,
+        victim: Agent | QFunction | Any,
         *,
         attack: str = DEFAULT_ATTACK,
         lam: float = 4.0,
@@ -59,6 +60,7 @@ class AdversarialObservation(
         self.skin = Skin(
             victim,
             env.observation_space,
+            env.action_space,
             attack=attack,
             lam=lam,
             observation=observation,

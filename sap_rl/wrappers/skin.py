@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
-from torch import nn
+from torch import Tensor
 
-from sap_rl.agents import Agent
+from sap_rl.agents import Agent, require_newest
 from sap_rl.atari.protocol import Frames, Observation, Preprocess
 from sap_rl.attacks import attack_options, make_attack
 from sap_rl.attacks.adversary import Adversary, Attacked
@@ -17,6 +17,8 @@ from sap_rl.attacks.gradients import default_grad_samples
 from sap_rl.attacks.schedule import parse_schedule
 from sap_rl.attacks.threat import Threat
 from sap_rl.errors import UsageError
+from sap_rl.networks.adapt import takes_unit
+from sap_rl.networks.modules import is_network, understood
 from sap_rl.pixels import PIXEL_MAX
 from sap_rl.seeds import stream_seed, torch_stream
 from sap_rl.types import QFunction
@@ -25,15 +27,17 @@ from sap_rl.types import QFunction
 class Skin:
     """An adversary that speaks numpy.
 
-    victim: an Agent or a QFunction; space: the environment's observation space for one
-    environment, a Box of pixels [K, H, W]; other options as in `AdversarialObservation`. The
-    victim of an Agent or a module has streams of its own: attacking never moves the player's.
+    victim: an Agent, a module or model as `load_agent` takes it, or a QFunction; space: the
+    environment's observation space for one environment, a Box of pixels [K, H, W]; actions: its
+    action space; other options as in `AdversarialObservation`. The victim of an Agent or a module
+    has streams of its own: attacking never moves the player's.
     """
 
     def __init__(
         self,
-        victim: Agent | QFunction,
+        victim: Agent | QFunction | Any,
         space: spaces.Space[Any],
+        actions: spaces.Space[Any],
         *,
         attack: str,
         lam: float,
@@ -46,17 +50,21 @@ class Skin:
         schedule = parse_schedule(options.get("schedule", "every"))
         options = {name: value for name, value in options.items() if name != "schedule"}
         box = _pixel_box(space, threat)
-        self._source = _agent_of(victim, box) if isinstance(victim, nn.Module) else victim
+        self._source = _agent_of(victim, box) if is_network(victim) else victim
         agent = self._source if isinstance(self._source, Agent) else None
         if agent is not None and agent.preprocess.shape != box.shape:
             raise UsageError(
                 f"the victim '{agent.name}' sees {agent.preprocess.shape} frames, "
                 f"the environment gives {box.shape}"
             )
+        if agent is not None:
+            require_newest(agent, frames)
         self.device = agent.device if agent is not None else torch.device("cpu")
+        look = torch.rand((1, *box.shape), generator=torch_stream(0, "look")).to(self.device)
+        if agent is not None:  # a function of one's own may value what it likes
+            _require_actions(self._victim(seed), look, actions)
         if "grad_samples" in attack_options(attack) and "grad_samples" not in options:
-            look = torch.rand((1, *box.shape), generator=torch_stream(0, "look"))
-            samples = default_grad_samples(self._victim(seed), look.to(self.device))
+            samples = default_grad_samples(self._victim(seed), look)
             options = options | {"grad_samples": samples}
         made = make_attack(attack, **options)
         self.adversary = Adversary(self._victim(seed), made, threat, seed, schedule)
@@ -79,12 +87,22 @@ class Skin:
         return self._source
 
 
-def _agent_of(module: nn.Module, box: spaces.Box) -> Agent:
-    """A module with what it sees, on the device where it is."""
+def _agent_of(given: Any, box: spaces.Box) -> Agent:
+    """A module or model with what it sees, on the device where it is."""
+    found = understood(given)
     frames, height, width = box.shape
-    parameter = next(module.parameters(), torch.empty(0))
-    sees = Preprocess(frames, height, width)
-    return Agent(module, sees, type(module).__name__, device=parameter.device)
+    sees = Preprocess(**{"frames": frames, "height": height, "width": width, **found.said})
+    parameter = next(found.network.parameters(), torch.empty(0))
+    module = takes_unit(found.network, sees)
+    return Agent(module, sees, type(found.network).__name__, device=parameter.device)
+
+
+def _require_actions(victim: QFunction, look: Tensor, actions: spaces.Space[Any]) -> None:
+    """UsageError for a victim that chooses among other actions than the environment offers."""
+    with torch.no_grad():
+        found = victim(look).shape[-1]
+    if isinstance(actions, spaces.Discrete) and found != actions.n:
+        raise UsageError(f"the victim has {found} actions, the environment {actions.n}")
 
 
 def _pixel_box(space: spaces.Space[Any], threat: Threat) -> spaces.Box:

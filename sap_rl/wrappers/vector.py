@@ -27,7 +27,7 @@ class AdversarialVectorObservation(gymnasium.vector.VectorWrapper):
     def __init__(
         self,
         envs: gymnasium.vector.VectorEnv[Any, Any, Any],
-        victim: Agent | QFunction,
+        victim: Agent | QFunction | Any,
         *,
         attack: str = DEFAULT_ATTACK,
         lam: float = 4.0,
@@ -40,6 +40,7 @@ class AdversarialVectorObservation(gymnasium.vector.VectorWrapper):
         self.skin = Skin(
             victim,
             envs.single_observation_space,
+            envs.single_action_space,
             attack=attack,
             lam=lam,
             observation=observation,

@@ -130,13 +130,14 @@ def imported(
     game: str,
     format: str | None = None,
     preprocess: Mapping[str, Any] | None = None,
+    entry: str | None = None,
 ) -> Candidate:
-    """A checkpoint of another project; source, format and preprocess as in `load_agent`.
+    """A checkpoint of another project; arguments as in `load_agent`.
 
     UsageError for a file that does not load, or that plays another game.
     """
     game = canonical_game(game)
-    found = read_checkpoint(source, format, preprocess, game)
+    found = read_checkpoint(source, format, preprocess, game, entry)
     if found.game not in (None, game):
         raise UsageError(f"'{source}' is an agent of {found.game}, not {game}")
     return Candidate(replace(found, name=game, game=game), imported_tables(found))

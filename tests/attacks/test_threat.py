@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sap_rl import Adversary, Threat, ThreatViolation, UsageError
+from sap_rl.attacks.schedule import EVERY, Schedule
 
 NEVER = torch.zeros(2, dtype=torch.bool)
 
@@ -68,6 +69,38 @@ def test_cheats_are_caught_with_their_number(
     tamper, message = CHEATS[cheat]
     with pytest.raises(ThreatViolation, match=message):
         run(tamper, Threat(4, frames, observation), grey)
+
+
+@pytest.mark.parametrize("schedule", [EVERY, Schedule("rate", 1.0)])
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda obs: obs.numpy(), "gave a ndarray, no tensor"),
+        (lambda obs: None, "gave a NoneType, no tensor"),
+        (lambda obs: obs.double(), "gave torch.float64"),
+        (lambda obs: obs[:, :1], r"gave torch.float32 \[2, 1, 5, 5\]"),
+        (lambda obs: obs[0], r"gave torch.float32 \[4, 5, 5\]"),
+        (lambda obs: obs.to("meta"), "gave frames on meta, not on cpu"),
+    ],
+)
+def test_what_is_no_frames_is_a_violation_under_any_schedule(
+    wrong: Any, message: str, schedule: Schedule, grey: Tensor
+) -> None:
+    adversary = Adversary(values, lambda q, obs, *_, **__: wrong(obs), Threat(4), 0, schedule)
+    with pytest.raises(ThreatViolation, match=message):
+        adversary.perturb(grey, NEVER)
+
+
+def test_the_referee_judges_by_a_copy_of_its_own(grey: Tensor) -> None:
+    threat = Threat(4)
+
+    def greedy(q: Any, obs: Tensor, threat: Threat, /, **_: Any) -> Tensor:
+        object.__setattr__(threat, "lam", 255.0)
+        object.__setattr__(threat, "frames", "all")
+        return obs + 50 / 255
+
+    with pytest.raises(ThreatViolation, match="distance 50 exceeds lambda 4"):
+        Adversary(values, greedy, threat, 0).perturb(grey, NEVER)
 
 
 @pytest.mark.parametrize("pixel", [254, 1])

@@ -69,6 +69,11 @@ CASES: dict[str, tuple[Check, str, Check]] = {
         "35%",
         lambda: checks.unbounded_survived(0.01, **AT),
     ),
+    "no_better_than_random": (
+        lambda: checks.no_better_than_random(11 + EPISODES, 11 + EPISODES[::-1], **AT),
+        "without any attack",
+        lambda: checks.no_better_than_random(50 + EPISODES, 11 + EPISODES[::-1], **AT),
+    ),
     "floor_not_reached": (
         lambda: checks.floor_not_reached(255, 50 + EPISODES, 11 + EPISODES[::-1], **AT),
         "the random policy's 1",

@@ -61,6 +61,7 @@ PLANTED: list[tuple[str, int, Row, str]] = [
     ("transfer_stronger", 5, row("defended", 100, 1.0, "original", **GOOD),
      "sap-100 at lambda 1, original's gradient"),
     ("return_rises", 7, row("defended", 250, 4.0, "own", **GOOD), "sap-100, own gradient"),
+    ("no_better_than_random", 1, row("original", 10, 0.0, None), "original at lambda 0"),
     ("no_variance", 1, replace(healthy()[1], returns=(900.0,) * 30), "original at lambda 0"),
     ("too_few_episodes", 4, row("defended", 399.9, 1.0, "own", **GOOD),
      "change at lambda 1, own gradient"),

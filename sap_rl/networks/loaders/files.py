@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-import pickletools
+import re
 import struct
-import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,19 +21,26 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
-from sap_rl.errors import UsageError
+from sap_rl.errors import UsageError, printable, unknown
+from sap_rl.files import MAX_CONFIG, read_file
+from sap_rl.networks.loaders.contents import NO_NETWORK, Said, networks_in, playing, said_in
+from sap_rl.networks.loaders.pickles import (
+    MAX_PICKLE_BYTES,
+    BrokenPickle,
+    ForeignCall,
+    load_pickle,
+)
+from sap_rl.networks.loaders.request import ask
+from sap_rl.networks.loaders.strangers import kind_of
+from sap_rl.texts import read_json
 
 MAX_BYTES = 128 * 2**20
 """The most that a file may hold or unpack to: ten times any Q-network of these formats."""
 MAX_ENTRIES = 10_000
 """The most files that an archive may hold."""
-MAX_PICKLE_BYTES = 2**20
-"""The most that the pickle in a torch archive may take; a state_dict's has a few kilobytes."""
 SB3_MEMBER = "policy.pth"
-"""What is read of a Stable-Baselines3 zip; its other members hold pickled code."""
-NESTED = ("model_state_dict", "estimator_state", "state_dict")
-"""Entries under which training scripts put the network's own state_dict."""
-
+SB3_DATA = "data"
+"""What is read of a Stable-Baselines3 zip: the tensors, and of the settings what is plain JSON."""
 Container = Literal["torch", "safetensors", "sb3"]
 
 
@@ -43,7 +49,8 @@ class Weights:
     """The tensors of a file by name, none of them looked into yet.
 
     path: of the file; sha256: of its bytes; container: what it was; nested: entry of the file's
-    mapping that held the tensors, "" if they were the mapping.
+    mapping that held the tensors, "" if they were the mapping; said: what its plain data says of
+    the frames, entries of a `Preprocess`.
     """
 
     path: Path
@@ -51,10 +58,22 @@ class Weights:
     tensors: Mapping[str, Tensor] = field(repr=False)
     container: Container = "torch"
     nested: str = ""
+    said: Mapping[str, Any] = field(default_factory=dict)
 
     def names(self, *ignored: str) -> set[str]:
         """Names of all tensors but those that begin with an ignored prefix."""
         return {name for name in self.tensors if not name.startswith(ignored or ("\0",))}
+
+    def variants(self) -> Iterator[Weights]:
+        """Itself, then the same tensors under names without what wrappers put before them."""
+        yield self
+        names = {name: name for name in self.tensors}
+        for strip in (_without_compiled, _without_wrappers, _without_holder):
+            found = strip(names)
+            if found != names and len(set(found.values())) == len(found):
+                names = found
+                tensors = {new: self.tensors[old] for old, new in names.items()}
+                yield replace(self, tensors=tensors)
 
     def take(self, name: str) -> Tensor:
         """A tensor as float32; UsageError if it is missing, not finite floats, or only pretends."""
@@ -71,49 +90,111 @@ class Weights:
         return value.detach().float().contiguous()
 
 
+Names = dict[str, str]
+"""Of tensors: in the file -> as formats know them."""
+HOLDERS = (
+    "agent", "dqn", "model", "net", "network", "online", "online_net", "policy", "policy_net",
+    "q_net", "q_network", "qnet", "value_net",
+)  # fmt: skip
+"""What people call the attribute that holds the network."""
+
+
+def _without_compiled(names: Names) -> Names:
+    return {old: re.sub(r"(^|\.)_orig_mod\.", r"\1", new) for old, new in names.items()}
+
+
+def _without_wrappers(names: Names) -> Names:
+    return {old: re.sub(r"(^|\.)module\.", r"\1", new) for old, new in names.items()}
+
+
+def _without_holder(names: Names) -> Names:
+    """Without the network's place in an agent, and without the agent's target network; as they are
+    where bare numbers would be left, which say nothing of whose they are."""
+    playing = {old: new for old, new in names.items() if not NO_NETWORK.search(new)}
+    first = {new.partition(".")[0] for new in playing.values()}
+    if len(first) != 1 or not first <= {*HOLDERS}:
+        return names
+    found = {old: new.partition(".")[2] for old, new in playing.items()}
+    return names if any(new[:1].isdigit() for new in found.values()) else found
+
+
 def refusal(path: Path, reason: object) -> UsageError:
     """The error for an unusable file, in one line whatever is in it."""
-    return UsageError(" ".join(f"{path}: {reason}".split())[:500])
+    return UsageError(f"{path}: {printable(' '.join(str(reason).split()), 500)}")
 
 
-def read_weights(path: Path) -> Weights:
+def read_weights(path: Path, entry: str | None = None) -> Weights:
     """The tensors of a torch file (plain or gzipped), of safetensors, or of SB3's zip.
 
-    Bounded in memory and time; raises UsageError in one line for anything else, and names the
-    function that a pickle wanted to call.
+    entry: of the file, that holds the network where several could. Bounded in memory and time;
+    raises UsageError in one line for anything else, and names the function that a pickle wanted to
+    call.
     """
-    data = read_bytes(path)
+    data = read_file(path, MAX_BYTES)
+    if not data:
+        raise refusal(path, "is empty")
     sha256 = hashlib.sha256(data).hexdigest()
     if data[:2] == b"\x1f\x8b":
         data = _gunzip(data, path)
     if _is_safetensors(data):
         return Weights(path, sha256, _safetensors(data, path), "safetensors")
     container: Container = "torch"
+    said: Said = {}
     if data[:2] == b"PK":
         members = _check_archive(data, path)
         if SB3_MEMBER in members:
-            container, data = "sb3", _member(data, SB3_MEMBER, path)
+            said = _said_by_sb3(data, members, path)
+            container, data = "sb3", _member(data, SB3_MEMBER, path, MAX_BYTES)
             if data[:2] == b"PK":
                 _check_archive(data, path)
-    nested, tensors = _tensors(_torch_load(data, path), path)
-    return Weights(path, sha256, tensors, container, nested)
+    if what := kind_of(data):
+        raise refusal(path, what)
+    loaded, classes = _torch_load(data, path)
+    nested, tensors = _network(loaded, classes, entry, path)
+    return Weights(path, sha256, tensors, container, nested, said_in(loaded) | said)
 
 
-def read_bytes(path: Path) -> bytes:
-    """A file's bytes; UsageError for one that is no file, empty, or too large."""
+def _said_by_sb3(data: bytes, members: set[str], path: Path) -> Said:
+    """What SB3's own settings say in plain JSON; the pickles in it are not looked at."""
+    if SB3_DATA not in members:
+        return {}
     try:
-        if not path.is_file():
-            raise refusal(path, "is not a file")
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise refusal(path, f"{size} bytes, at most {MAX_BYTES} are read of a checkpoint")
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a name with a null byte
-        raise refusal(path, f"cannot be read: {getattr(error, 'strerror', error)}") from error
-    if not data:
-        raise refusal(path, "is empty")
-    return data
+        return said_in(read_json(_member(data, SB3_DATA, path, MAX_CONFIG)))
+    except UsageError:  # of no version that is known
+        return {}
+
+
+def _network(
+    loaded: Any, classes: list[str], entry: str | None, path: Path
+) -> tuple[str, dict[str, Tensor]]:
+    """The network's tensors and the entry that held them; the question where several could be."""
+    found = networks_in(loaded)
+    if entry is not None:
+        if entry not in found:
+            raise refusal(path, unknown("entry", entry, found))
+        return entry, found[entry]
+    may_play = playing(found)
+    if len(may_play) == 1:
+        return next(iter(may_play.items()))
+    if classes and not may_play:
+        raise called(path, classes[0])
+    if found:
+        names = sorted(may_play or found)
+        raise ask(
+            path,
+            f"which of its entries is the network that plays: {', '.join(names[:12])}?",
+            f"entry='{names[0]}' (--entry {names[0]})",
+        )
+    raise refusal(path, f"holds no network's state_dict but a {type(loaded).__name__}")
+
+
+def called(path: Path, name: object) -> UsageError:
+    """The refusal of a pickle for the sake of what it names."""
+    return refusal(
+        path,
+        f"refused: unpickling it would call {name}, and no code of a checkpoint is run; "
+        "save the network's state_dict, or pass the module itself",
+    )
 
 
 def _gunzip(data: bytes, path: Path) -> bytes:
@@ -147,14 +228,14 @@ def _check_archive(data: bytes, path: Path) -> set[str]:
     return set(sizes)
 
 
-def _member(data: bytes, name: str, path: Path) -> bytes:
+def _member(data: bytes, name: str, path: Path, most: int) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive, archive.open(name) as member:
-            plain = member.read(MAX_BYTES + 1)
+            plain = member.read(most + 1)
     except Exception as error:
         raise refusal(path, f"'{name}' in it cannot be unpacked: {error}") from None
-    if len(plain) > MAX_BYTES:
-        raise refusal(path, f"'{name}' in it unpacks to more than {MAX_BYTES} bytes")
+    if len(plain) > most:
+        raise refusal(path, f"'{name}' in it unpacks to more than {most} bytes")
     if not plain:
         raise refusal(path, f"'{name}' in it is empty")
     return plain
@@ -175,63 +256,11 @@ def _safetensors(data: bytes, path: Path) -> dict[str, Tensor]:
     return found
 
 
-def _torch_load(data: bytes, path: Path) -> Any:
-    """What torch.load makes of it with weights_only, which calls nothing that a file names."""
+def _torch_load(data: bytes, path: Path) -> tuple[Any, list[str]]:
+    """What is in torch's own file, and the classes of what stands there beside tensors."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of old pickle protocols and storages
-            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a made-up file may provoke
-        for name in _foreign_calls(data):
-            raise refusal(
-                path,
-                f"refused: unpickling it would call {name}, and no code of a checkpoint is run; "
-                "save the network's state_dict, or pass the module itself",
-            ) from None
-        # A text of torch's may be pages long, and made by the file: only its kind is told.
-        raise refusal(
-            path, f"not a readable torch, safetensors or zip file ({type(error).__name__})"
-        ) from None
-
-
-KNOWN_CALLS = ("torch", "torch._utils", "torch._tensor", "torch.serialization", "collections")
-"""Modules whose names in a pickle are no reason to refuse it."""
-
-
-def _foreign_calls(data: bytes) -> Iterator[str]:
-    """Names in a pickle, `module.function`, that belong to no plain state_dict."""
-    strings: list[str] = []
-    try:
-        if data[:2] == b"PK":
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                pickles = [name for name in archive.namelist() if name.endswith("data.pkl")]
-                data = archive.open(pickles[0]).read(MAX_PICKLE_BYTES)
-        stream = io.BytesIO(data)
-        while stream.tell() < len(data):  # torch's legacy files are pickles one after the other
-            for opcode, arg, _ in pickletools.genops(stream):
-                if isinstance(arg, str) and opcode.name not in ("GLOBAL", "INST"):
-                    strings = [*strings[-1:], arg]
-                named = None
-                if opcode.name in ("GLOBAL", "INST"):
-                    named = str(arg).split(" ", 1)
-                elif opcode.name == "STACK_GLOBAL" and len(strings) == 2:
-                    named = strings
-                if named and named[0] not in KNOWN_CALLS:
-                    yield ".".join(named)[:80]
-    except Exception:  # a broken pickle has been refused already; it only stays unnamed
-        return
-
-
-def _tensors(loaded: Any, path: Path) -> tuple[str, dict[str, Tensor]]:
-    """The state_dict in what was loaded, and the entry that held it."""
-    if isinstance(loaded, Mapping):
-        for nested in ("", *NESTED):
-            inner = loaded.get(nested) if nested else loaded
-            found = {
-                name: value
-                for name, value in (inner.items() if isinstance(inner, Mapping) else ())
-                if isinstance(name, str) and isinstance(value, Tensor)
-            }
-            if found:
-                return nested, found
-    raise refusal(path, f"holds no network's state_dict but a {type(loaded).__name__}")
+        return load_pickle(data)
+    except ForeignCall as call:
+        raise called(path, call) from None
+    except BrokenPickle as error:
+        raise refusal(path, f"not a readable torch, safetensors or zip file ({error})") from None

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from sap_rl.atari.preprocess import LARGEST, Preprocess
-from sap_rl.errors import UsageError
+from sap_rl.errors import UsageError, printable
 from sap_rl.networks import NETWORKS
 from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.loaders.files import Weights, read_weights, refusal
 from sap_rl.networks.loaders.request import Request
+from sap_rl.networks.nature import conv_features
+from sap_rl.networks.precision import said_of_precision
 
 PLAIN = ("conv1", "conv2", "conv3", "dense", "q")
 """Layers of the Nature network."""
@@ -54,10 +56,12 @@ class Format:
 
     def __call__(self, path: Path, request: Request | None = None) -> Checkpoint:
         """Read a file that is said to be of this format; UsageError in one line if it is not."""
-        weights = read_weights(path)
-        if not self.recognises(weights):
-            raise refusal(path, f"not a {self.title} checkpoint; {names_shown(weights)}")
-        return self.build(weights, request or Request())
+        request = request or Request()
+        weights = read_weights(path, request.entry)
+        for variant in weights.variants():
+            if self.recognises(variant):
+                return self.build(variant, request.beside(weights.said))
+        raise refusal(path, f"not a {self.title} checkpoint; {names_shown(weights)}")
 
 
 def names_shown(weights: Weights) -> str:
@@ -118,11 +122,11 @@ def make_checkpoint(
     last = {"nature": "q", "dueling": "head.advantage.out", "categorical": "head.out"}[kind]
     outputs = len(state[f"{last}.bias"]) if state[f"{last}.bias"].ndim == 1 else 0
     num_actions = outputs // len(state["head.support"]) if kind == "categorical" else outputs
-    if preprocess.frames != state["conv1.weight"].shape[1]:
+    if preprocess.shape[0] != state["conv1.weight"].shape[1]:
         raise refusal(
             weights.path,
             f"the network sees {state['conv1.weight'].shape[1]} frames, preprocess says "
-            f"{preprocess.frames}",
+            f"{preprocess.shape[0]}",
         )
     try:
         module = empty_network(kind, num_actions, preprocess)
@@ -131,14 +135,38 @@ def make_checkpoint(
     try:
         module.load_state_dict(state, assign=True)
     except RuntimeError as error:
-        raise refusal(weights.path, f"not a {kind} network's weights: {error}") from None
+        reason = f"not a {kind} network's weights: {error}{_cure(state, preprocess)}"
+        raise refusal(weights.path, reason) from None
+    facts = {"format": format, "source": weights.path.name, **said_of_precision(weights.tensors)}
     return Checkpoint(
-        module.eval(), num_actions, preprocess, weights.path.stem, request.game, weights.sha256,
-        facts={"format": format, "source": weights.path.name}, kind=kind,
+        module.eval(), num_actions, preprocess, printable(weights.path.stem, LONGEST_NAME),
+        request.game, weights.sha256, facts=facts, kind=kind,
     )  # fmt: skip
+
+
+LONGEST_NAME = 80
+"""Characters of an agent's name, where a file's own is longer."""
+SIZES = (84, 64, 80, 96, 72, 128, 160, 48, 40, 36)
+"""Heights and widths of square frames that people train on."""
+
+
+def _cure(state: dict[str, Tensor], preprocess: Preprocess) -> str:
+    """The size of frames of which the convolutions make what the dense layer takes, if another."""
+    dense = next((state[name] for name in state if name.endswith("dense.weight")), torch.zeros(0))
+    features = dense.shape[1] if dense.ndim == 2 else 0
+    if features == conv_features(*preprocess.seen_size):
+        return ""
+    for size in SIZES:
+        if features == conv_features(size, size):
+            said = f"height={size} width={size}"
+            return (
+                f"; its {features} features are of {size}x{size} frames: say {said} in "
+                f"preprocess (--preprocess {said})"
+            )
+    return ""
 
 
 def empty_network(kind: str, num_actions: int, preprocess: Preprocess) -> nn.Module:
     """A network without memory behind it, so that absurd sizes cost nothing."""
     with torch.device("meta"):
-        return NETWORKS[kind](num_actions, frames=preprocess.frames, size=preprocess.seen_size)
+        return NETWORKS[kind](num_actions, frames=preprocess.shape[0], size=preprocess.seen_size)

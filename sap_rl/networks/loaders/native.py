@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,15 @@ from torch import Tensor, nn
 
 from sap_rl.atari.games import canonical_game
 from sap_rl.atari.preprocess import CHOICES, Preprocess, preprocess_entries
-from sap_rl.errors import UsageError
+from sap_rl.errors import UsageError, printable
+from sap_rl.files import MAX_CARD, exists, read_file
 from sap_rl.networks import NETWORKS
 from sap_rl.networks.checkpoint import Checkpoint
+from sap_rl.networks.hub import SUFFIXES
 from sap_rl.networks.loaders.files import refusal
-from sap_rl.networks.loaders.layers import empty_network
+from sap_rl.networks.loaders.layers import LONGEST_NAME, empty_network
 from sap_rl.networks.loaders.request import Request
+from sap_rl.texts import read_toml
 
 MAX_BYTES = 64 * 2**20
 """A larger file is refused unread; no Q-network of this format comes near it."""
@@ -35,6 +37,8 @@ def load_native(folder: Path, request: Request | None = None) -> Checkpoint:
     NaN-holding file. Draws no random numbers.
     """
     path = folder / "agent.toml"
+    if folder.is_dir() and not exists(path):
+        raise _without_card(folder)
     card = _read_card(path)
     try:
         game = canonical_game(str(card["game"]))
@@ -47,17 +51,13 @@ def load_native(folder: Path, request: Request | None = None) -> Checkpoint:
         module = empty_network(card["network"]["kind"], num_actions, preprocess)
     except KeyError as error:
         raise refusal(path, f"entry {error} is missing") from error
-    except (
-        TypeError,
-        ValueError,
-        OverflowError,
-        RuntimeError,
-    ) as error:  # Runtime: sizes beyond 2^63
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # Runtime: beyond 2^63
         raise refusal(path, error) from error
     kind = card["network"]["kind"]
     _fill(module, _read_weights(weights, sha256), weights, kind)
     return Checkpoint(
-        module.eval(), num_actions, (request or Request()).settle(preprocess), folder.name, game,
+        module.eval(), num_actions, (request or Request()).settle(preprocess),
+        printable(folder.name, LONGEST_NAME), game,
         sha256, facts=card, kind=kind,
     )  # fmt: skip
 
@@ -119,10 +119,22 @@ def write_native(
         raise UsageError(f"cannot write agent '{folder}': {error.strerror or error}") from error
 
 
+def _without_card(folder: Path) -> UsageError:
+    """The refusal of a folder that is no agent's, with the file in it that may be one."""
+    names = sorted(path.name for path in folder.iterdir() if path.name.endswith(SUFFIXES))
+    if names:
+        there = f"; {', '.join(names[:4])} in it may be an agent: give that file"
+    elif exists(folder / "checkpoints"):
+        there = f"; it is a run: sap-rl agents export '{folder}' makes an agent of it"
+    else:
+        there = " and no file that looks like an agent"
+    return refusal(folder, f"there is no agent.toml in it{there}")
+
+
 def _read_card(path: Path) -> dict[str, Any]:
     try:
-        card = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        card = read_toml(read_file(path, MAX_CARD))
+    except UsageError as error:
         raise refusal(path, f"cannot be read as an agent's card: {error}") from error
     network = card.get("network")
     kind = network.get("kind") if isinstance(network, dict) else None
@@ -146,14 +158,7 @@ def _read_preprocess(entries: Any) -> Preprocess:
 
 def _read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
     """The tensors of a weights file as float32."""
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise refusal(path, f"{size} bytes of weights, at most {MAX_BYTES} are read")
-        data = path.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a name with a null byte
-        reason = getattr(error, "strerror", None) or error
-        raise refusal(path, f"cannot be read: {reason}") from error
+    data = read_file(path, MAX_BYTES)
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
         raise refusal(

@@ -30,14 +30,19 @@ def load_checkpoint(path: Path, format: str | None, request: Request) -> Checkpo
     if format is not None or path.is_dir() or not path.exists():
         name = format or NATIVE
         return replace(LOADERS[name](path, request), format=name)
-    weights = read_weights(path)
-    found = _recognised(weights)
-    return replace(found.build(weights, request), format=found.name)
+    weights = read_weights(path, request.entry)
+    found, weights = _recognised(weights)
+    return replace(found.build(weights, request.beside(weights.said)), format=found.name)
 
 
-def _recognised(weights: Weights) -> Format:
-    """The one format whose names these are."""
-    fitting = [format for format in formats().values() if format.recognises(weights)]
+def _recognised(weights: Weights) -> tuple[Format, Weights]:
+    """The one format whose names these are, and the names under which they are."""
+    fitting: list[Format] = []
+    for variant in weights.variants():
+        fitting = [format for format in formats().values() if format.recognises(variant)]
+        if fitting:
+            weights = variant
+            break
     given_up = {name for format in fitting for name in format.instead_of}
     fitting = [format for format in fitting if format.name not in given_up]
     if not fitting:
@@ -51,4 +56,4 @@ def _recognised(weights: Weights) -> Format:
         answers = [f"format='{format.name}'" for format in fitting]
         answers[-1] += f" (--format {fitting[-1].name})"
         raise ask(weights.path, f"{titles} write the same names; whose is it?", *answers)
-    return fitting[0]
+    return fitting[0], weights

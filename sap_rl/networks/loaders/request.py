@@ -15,21 +15,36 @@ from sap_rl.errors import UsageError
 class Request:
     """Answers to what a loader may ask.
 
-    game: canonical name; preprocess: entries that replace the format's, or the whole of it.
+    game: canonical name; preprocess: entries that replace the format's, or the whole of it; entry:
+    of the file, that holds the network.
     """
 
     game: str | None = None
     preprocess: Preprocess | Mapping[str, Any] = field(default_factory=dict)
+    entry: str | None = None
+
+    def beside(self, said: Mapping[str, Any]) -> Request:
+        """With what the file itself says of its frames, where the user says nothing of it."""
+        if isinstance(self.preprocess, Preprocess) or not said:
+            return self
+        own = preprocess_entries(self.preprocess)
+        return replace(self, preprocess={**said, **own})
 
     def says(self, name: str) -> bool:
         """Whether the user said this entry of the preprocessing."""
         return isinstance(self.preprocess, Preprocess) or name in self.preprocess
 
     def settle(self, trained: Preprocess) -> Preprocess:
-        """The format's preprocessing with what the user said in its place."""
+        """The format's preprocessing with what the user said in its place.
+
+        A loader counts the first layer's planes; where colour stays, three are a frame.
+        """
         if isinstance(self.preprocess, Preprocess):
             return self.preprocess
-        return replace(trained, **preprocess_entries(self.preprocess))
+        entries = preprocess_entries(self.preprocess)
+        if entries.get("grey") == "none" and trained.frames % 3 == 0:
+            entries = {"frames": trained.frames // 3, **entries}
+        return replace(trained, **entries)
 
 
 def ask(path: Path, question: str, *answers: str) -> UsageError:

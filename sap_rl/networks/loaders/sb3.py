@@ -47,7 +47,7 @@ def build(weights: Weights, request: Request) -> Checkpoint:
         raise refusal(
             weights.path,
             "a Stable-Baselines3 DQN whose policy is not the plain CnnPolicy (net_arch or a "
-            "features extractor of its own): load it there and pass its q_net as a module",
+            "features extractor of its own): load it there and pass the model or its q_net",
         )
     preprocess = request.settle(zoo_preprocess(frames_of(weights, layers[0])))
     state = renamed(weights, [*layers, HEAD], PLAIN)

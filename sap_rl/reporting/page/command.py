@@ -105,7 +105,8 @@ def _loading(agent: AgentFacts) -> dict[str, Any]:
         loading = {"preprocess": {k: v for k, v in seen.items() if v != plain[k]}}
     entries = loading.get("preprocess") or {}
     words = [f"{key}={_word(value)}" for key, value in entries.items()]
-    return {"format": loading.get("format"), "preprocess": words or None}
+    given = {"format": loading.get("format"), "preprocess": words or None}
+    return given | ({"entry": loading["entry"]} if loading.get("entry") else {})
 
 
 def _word(value: Any) -> str:

@@ -21,6 +21,7 @@ MEANINGS = {
     "full_action_space": "all 18 actions, not the game's own",
     "first_actions": "only the first so many, 0 for all",
     "crop": "top, left, height, width of the screen",
+    "max_pool": "the last two emulator frames maximised",
     "sticky_actions": "chance that the last action is repeated",
 }
 """What an entry means, where its choices do not say it."""
@@ -51,6 +52,8 @@ def _lines(checkpoint: Checkpoint) -> Iterator[str]:
     yield f"{checkpoint.name}: {facts.get('format', 'unknown')}, {checkpoint.kind} network"
     yield f"game {checkpoint.game or 'unknown'}, {checkpoint.num_actions} actions"
     yield f"sha256 {checkpoint.sha256}"
+    if "precision" in facts:
+        yield str(facts["precision"])
     yield from _parents(facts)
     scores = facts.get("score")
     for table in scores.values() if isinstance(scores, dict) else ():

@@ -14,6 +14,7 @@ import torch
 
 from sap_rl.agents import Agent
 from sap_rl.attacks.adversary import Adversary
+from sap_rl.errors import UsageError
 from sap_rl.seeds import numpy_stream
 from sap_rl.training.dqn.collect import Collector, Explorer, Game
 from sap_rl.training.harden.settings import HardenSettings
@@ -52,6 +53,10 @@ class DistillationData:
     def __init__(self, envs: Any, teacher: Agent, settings: HardenSettings) -> None:
         self.teacher, self.settings = teacher, settings
         preprocess = teacher.preprocess
+        if preprocess.planes > 1:
+            raise UsageError(
+                f"agent '{teacher.name}' sees colour; hardening keeps grey frames only"
+            )
         self.ring = Replay(
             settings.ring_frames,
             settings.num_envs,

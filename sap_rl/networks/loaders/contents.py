@@ -1,0 +1,103 @@
+"""What stands in a checkpoint: the one dict of tensors, and what is said of its frames."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from sap_rl.atari.preprocess import Preprocess, preprocess_entries
+from sap_rl.errors import UsageError
+from sap_rl.networks.loaders.pickles import Stub
+
+FIRST = ("model_state_dict", "estimator_state", "state_dict")
+"""Entries that hold the network whatever else is there, the first that is there."""
+NO_NETWORK = re.compile(
+    r"target|optim|sched|replay|buffer|(^|[._])(old|tgt|ema|grad|momentum|rms|scaler)($|[._])",
+    re.IGNORECASE,
+)
+"""Names of entries that are not the network that plays."""
+DEEPEST = 5
+MOST = 10_000
+"""How far into a checkpoint is looked: entries inside of entries, and how many."""
+
+Said = dict[str, Any]
+
+
+def networks_in(loaded: Any) -> dict[str, dict[str, Tensor]]:
+    """The dicts of tensors in a checkpoint by the names of the entries that lead there, "" for
+    itself."""
+    everything = [("", loaded), *_entries(loaded, objects=False)]
+    return {place: tensors for place, value in everything if (tensors := _tensors_of(value))}
+
+
+def playing(found: dict[str, dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
+    """Those that may be the network that plays."""
+    for place in ("", *FIRST):
+        if place in found:
+            return {place: found[place]}
+    found = {place: tensors for place, tensors in found.items() if not NO_NETWORK.search(place)}
+    weighty = {p: t for p, t in found.items() if any(name.endswith("weight") for name in t)}
+    return weighty or found
+
+
+def said_in(loaded: Any) -> Said:
+    """What a checkpoint's plain data says of the frames, as entries of a `Preprocess`."""
+    said: Said = {}
+    for place, value in _entries(loaded, objects=True):
+        name = place.rpartition(".")[2].lower()
+        if name == "preprocess" and isinstance(value, Mapping):
+            said |= _usable(value)
+        elif name in SPELLINGS and not isinstance(value, Tensor | Mapping):
+            said |= _usable(SPELLINGS[name](value))
+    return said
+
+
+def _divides(value: Any) -> Said:
+    return {"scale": "unit" if value else "pixels"}
+
+
+SPELLINGS: dict[str, Callable[[Any], Said]] = {
+    "normalize_images": _divides,
+    "scale_obs": _divides,
+    "frameskip": lambda value: {"frameskip": value},
+    "frame_skip": lambda value: {"frameskip": value},
+    "full_action_space": lambda value: {"full_action_space": value},
+    "repeat_action_probability": lambda value: {"sticky_actions": value},
+    "sticky_actions": lambda value: {"sticky_actions": value},
+}
+"""How other projects say entries of a `Preprocess`."""
+
+
+def _usable(entries: Mapping[str, Any]) -> Said:
+    try:
+        found = preprocess_entries(entries)
+        Preprocess(**found)
+        return found
+    except (UsageError, TypeError):  # a name that means another thing there
+        return {}
+
+
+def _tensors_of(value: object) -> dict[str, Tensor]:
+    items = value.items() if isinstance(value, Mapping) else ()
+    return {k: v for k, v in items if isinstance(k, str) and isinstance(v, Tensor)}
+
+
+def _entries(loaded: Any, *, objects: bool) -> Iterator[tuple[str, Any]]:
+    """Entries inside of entries with the names that lead there, the outer ones first; objects:
+    the attributes of what was saved beside the weights are entries too."""
+    level: list[tuple[str, Any]] = [("", loaded)]
+    seen = 0
+    for _ in range(DEEPEST):
+        inner = []
+        for place, value in level:
+            value = value.state if objects and isinstance(value, Stub) else value
+            for name, entry in value.items() if isinstance(value, Mapping) else ():
+                seen += 1
+                if seen > MOST:
+                    return
+                inner.append((f"{place}.{name}".lstrip("."), entry))
+        yield from inner
+        level = inner

@@ -1,0 +1,47 @@
+"""Files that are no checkpoint of a network's tensors, told by how they begin."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+
+BEGINNINGS: tuple[tuple[str, str], ...] = (
+    (r"version https://git-lfs", "a Git LFS pointer, not the file itself: fetch it with "
+                                 "`git lfs pull`"),
+    (r"\s*<(!doctype|html|\?xml|head|body)", "an HTML page, as a link to a download gives it: "
+                                             "fetch the file itself"),
+    (r"\s*[{\[]", "a JSON file, not a network's weights"),
+    (r"\x89HDF\r\n", "an HDF5 file (Keras, h5py): save the network's tensors with torch.save or "
+                     "safetensors"),
+    (r"\x93NUMPY", "an array of NumPy: save the network's state_dict with torch.save"),
+    (r"\x08[\x01-\x20](\x12|\x3a|\x42)", "an ONNX file: save the state_dict of the network that "
+                                         "it was made of"),
+    (r"(\xfd7zXZ|BZh|7z\xbc\xaf|Rar!|\x28\xb5\x2f\xfd)", "a packed file: unpack it first"),
+    (r"%PDF", "a PDF file"),
+    (r"(\x7fELF|MZ|#!)", "a program"),
+)  # fmt: skip
+"""How a file begins, and what it is."""
+MEMBERS = (
+    ("constants.pkl", "a TorchScript file: load it with torch.jit.load and save its state_dict"),
+    ("config.json", "a Keras file: save the network's tensors with torch.save or safetensors"),
+    (".npy", "arrays of NumPy: save the network's state_dict with torch.save"),
+    ("policy.optimizer.pth", "a Stable-Baselines3 zip without its policy.pth"),
+)
+"""What a zip archive holds, and what it is."""
+
+
+def kind_of(data: bytes) -> str | None:
+    """What a file is that is no torch file; None for what nobody would know."""
+    if data[:2] == b"PK":
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = archive.namelist()
+        found = (what for ending, what in MEMBERS if any(name.endswith(ending) for name in names))
+        return next(found, None)
+    start = data[:512].decode("latin-1").removeprefix("\xef\xbb\xbf")
+    for beginning, what in BEGINNINGS:
+        if re.match(beginning, start, re.IGNORECASE):
+            return what
+    if data[257:262] == b"ustar":
+        return "a tar archive: unpack it first"
+    return None

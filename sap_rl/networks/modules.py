@@ -1,0 +1,110 @@
+"""Networks that people hand over as they have them: compiled, in half precision, or
+Stable-Baselines3's, which take pixels."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from sap_rl.errors import UsageError
+from sap_rl.networks.precision import said_of_precision
+from sap_rl.pixels import PIXEL_MAX
+from sap_rl.types import QValues
+
+SB3 = ("stable_baselines3", "sb3_contrib")
+WITH_VALUES = ("q_net", "quantile_net")
+"""Networks of Stable-Baselines3's policies that give action values or their quantiles."""
+
+
+@dataclass(frozen=True)
+class Understood:
+    """A network that gives action values, and what it says of its frames.
+
+    said: entries of a `Preprocess`; facts: what was done to it, for people.
+    """
+
+    network: nn.Module
+    said: dict[str, Any]
+    facts: dict[str, str]
+
+
+class MeanOfQuantiles(nn.Module):
+    """A QR-DQN network [B, N, A] as action values [B, A]."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, obs: Tensor) -> QValues:
+        """Action values."""
+        quantiles: Tensor = self.network(obs)
+        values: QValues = quantiles.mean(1)
+        return values
+
+
+def is_network(given: object) -> bool:
+    """Whether `understood` takes it: a module, or a model of Stable-Baselines3."""
+    return isinstance(given, nn.Module) or _is_sb3(given)
+
+
+def understood(given: Any) -> Understood:
+    """The network in a module or a model, as float32; UsageError for one without action values.
+
+    Recognised by what it is, never by its values. A network in another precision is copied.
+    """
+    network, said = given, dict[str, Any]()
+    if _is_sb3(given):
+        network = _sb3_network(given)
+        said = _said_by_space(network)
+    while isinstance(inner := _wrapped(network), nn.Module):
+        network = inner
+        if _is_sb3(network):
+            return understood(network)
+    if _is_sb3(network) and hasattr(network, "quantile_net"):
+        network = MeanOfQuantiles(network)
+    facts = said_of_precision(dict(network.named_parameters()))
+    return Understood(copy.deepcopy(network).float() if facts else network, said, facts)
+
+
+def _wrapped(network: nn.Module) -> object:
+    """What torch.compile or a data-parallel wrapper holds; None for any other module."""
+    parallel = isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel)
+    return network.module if parallel else getattr(network, "_orig_mod", None)
+
+
+def _is_sb3(given: object) -> bool:
+    kinds = type(given).__mro__
+    own = any(kind.__module__.partition(".")[0] in SB3 for kind in kinds)
+    return own and hasattr(given, "observation_space")
+
+
+def _sb3_network(given: Any) -> nn.Module:
+    """The online network of a model, its policy or itself."""
+    policy = getattr(given, "policy", given)
+    for name in WITH_VALUES:
+        network = getattr(policy, name, None)
+        if isinstance(network, nn.Module):  # a policy's network, or the last layers of a network
+            return network if _is_sb3(network) else policy
+    raise UsageError(
+        f"{type(given).__name__} of Stable-Baselines3 has no action values: DQN and QR-DQN have; "
+        "pass a module of its network that gives logits, with preprocess"
+    )
+
+
+def _said_by_space(network: Any) -> dict[str, Any]:
+    """The frames and their scale, by the observation space: a network of Stable-Baselines3 takes
+    what the environment gives, and divides inside."""
+    space = network.observation_space
+    shape, high = getattr(space, "shape", None) or (), np.max(getattr(space, "high", 0))
+    if len(shape) != 3 or high not in (1.0, PIXEL_MAX):
+        raise UsageError(
+            f"the network of Stable-Baselines3 sees {' '.join(str(space).split())}, no stacked "
+            "frames 0..255 or 0..1"
+        )
+    frames, height, width = map(int, shape)
+    scale = "pixels" if high == PIXEL_MAX else "unit"
+    return {"frames": frames, "height": height, "width": width, "scale": scale}

@@ -1,0 +1,112 @@
+"""JSON, TOML and YAML that anyone may have written, bounded before a value of it is built."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any
+
+import msgspec
+import numpy as np
+import yaml
+
+from sap_rl.errors import UsageError
+
+DEEPEST = 48
+"""Brackets inside brackets, or parts of a dotted name; no file of ours has more than six."""
+MAX_NODES = 20_000
+"""Values in a YAML file, those that an alias repeats counted again."""
+MAX_WORD = 1_000
+"""Characters of one value of YAML, of one number or bare name of TOML."""
+
+_STRINGS = {
+    "JSON": re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|$)', re.DOTALL),
+    "TOML": re.compile(
+        rb'"""(?:[^"\\]|\\.|"(?!""))*+(?:"""|$)'
+        rb"|'''(?:[^']|'(?!''))*+(?:'''|$)"
+        rb'|"(?:[^"\\\n]|\\.)*+(?:"|$|\n)'
+        rb"|'[^'\n]*+(?:'|$|\n)"
+        rb"|#[^\n]*+",
+        re.DOTALL,
+    ),
+}
+"""What stands in quotes or, in TOML, is a comment; unfinished ones go to the end."""
+_NOT_STRUCTURE = bytes(set(range(256)) - set(b".,=[]{}\n"))
+
+
+def read_json(text: str | bytes) -> Any:
+    """The values of a JSON text; UsageError in one line for anything else, NaN among it."""
+    data = text.encode(errors="surrogatepass") if isinstance(text, str) else text
+    _require_shallow(data, "JSON")
+    try:
+        return msgspec.json.decode(data)
+    except (ValueError, RecursionError) as error:  # msgspec's and Unicode's errors are ValueErrors
+        raise UsageError(error) from error
+
+
+def read_toml(data: bytes) -> dict[str, Any]:
+    """The tables of a TOML file; UsageError in one line for anything else."""
+    _require_shallow(data, "TOML")
+    try:
+        return tomllib.loads(data.decode())
+    except (ValueError, RecursionError) as error:
+        raise UsageError(error) from error
+
+
+def read_yaml(data: bytes) -> Any:
+    """The values of a YAML file with plain types alone; UsageError in one line for anything else.
+
+    Aliases may be used, but not to make a small file large.
+    """
+    try:
+        text = data.decode()
+        _require_small(text)
+        return yaml.load(text, _YAML)
+    except Exception as error:  # PyYAML lets AttributeError, KeyError and more through
+        raise UsageError(" ".join(str(error).split()) or type(error).__name__) from error
+
+
+_YAML: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _require_shallow(data: bytes, kind: str) -> None:
+    """Refuse what is nested so deeply that building it costs a stack, or the square of its size."""
+    bare = _STRINGS[kind].sub(b"", data)
+    structure = bare.translate(None, _NOT_STRUCTURE)
+    if kind == "TOML":
+        if b"." * DEEPEST in structure:
+            raise UsageError(f"a name in it has more than {DEEPEST} parts")
+        if max(map(len, re.findall(rb"\w+", bare)), default=0) > MAX_WORD:
+            raise UsageError(f"a number or name in it has more than {MAX_WORD} characters")
+    marks = np.frombuffer(structure, np.uint8)
+    opened = np.isin(marks, list(b"[{")).astype(np.int8) - np.isin(marks, list(b"]}"))
+    if len(marks) and opened.cumsum(dtype=np.int32).max() > DEEPEST:
+        raise UsageError(f"it is nested more than {DEEPEST} deep")
+
+
+def _require_small(text: str) -> None:
+    """Refuse a YAML text whose values are deep, long, or many once aliases stand for what they
+    name."""
+    sizes: dict[str, int] = {}
+    names: list[str] = []
+    counts = [0]
+    for event in yaml.parse(text, _YAML):
+        if isinstance(event, yaml.AliasEvent):
+            inside_itself = event.anchor in names
+            counts[-1] += MAX_NODES if inside_itself else sizes.get(str(event.anchor), 1)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            names.append(event.anchor or "")
+            counts.append(1)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            size, name = counts.pop(), names.pop()
+            counts[-1] += size
+            sizes |= {name: size} if name else {}
+        elif isinstance(event, yaml.ScalarEvent):
+            if len(event.value) > MAX_WORD:
+                raise UsageError(f"a value in it is longer than {MAX_WORD} characters")
+            counts[-1] += 1
+            sizes |= {event.anchor: 1} if event.anchor else {}
+        if len(counts) > DEEPEST:
+            raise UsageError(f"it is nested more than {DEEPEST} deep")
+        if sum(counts) > MAX_NODES:
+            raise UsageError(f"it has more than {MAX_NODES} values")

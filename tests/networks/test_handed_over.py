@@ -1,0 +1,253 @@
+"""Whatever people hand over, by its kind: read right, or refused in one line that says what to do.
+
+A new example is a line of a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import datetime
+import io
+import os
+import pickle
+import resource
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sap_rl import UsageError, load_agent
+from sap_rl.networks.loaders.files import read_weights
+from tests.networks.foreign import FOREIGN, sb3_zip
+
+STATE = FOREIGN["pfrl"].state
+CLEANRL = FOREIGN["cleanrl"].state
+SB3_STATE = FOREIGN["sb3"].state
+TIANSHOU = next(foreign for name, foreign in FOREIGN.items() if name.startswith("tianshou")).state
+
+
+class Score:
+    """An object that somebody saved beside the weights."""
+
+    def __init__(self) -> None:
+        self.best = 21.0
+
+
+class Scores(list[float]):
+    """One that cannot be left out: a list of a class of its own."""
+
+
+def saved(loaded: Any, **options: Any) -> bytes:
+    file = io.BytesIO()
+    torch.save(loaded, file, **options)
+    return file.getvalue()
+
+
+def optimizer() -> dict[str, Any]:
+    layer = nn.Linear(2, 2)
+    found = torch.optim.Adam(layer.parameters())
+    layer(torch.ones(1, 2)).sum().backward()
+    found.step()
+    return found.state_dict()
+
+
+BESIDE: dict[str, Any] = {
+    "steps": {"policy_net": STATE, "steps": 1},
+    "tianshou's own": {"model": STATE},
+    "target and optimiser": {"q_network": STATE, "target_q": STATE, "optim": optimizer()},
+    "online": {"online": STATE, "online_target": STATE},
+    "deep": {"agents": {"player": {"agent_state_dict": STATE}}},
+    "model_weights": {"model_weights": STATE, "rms": {"mean": torch.zeros(2)}},
+    "numpy": {"model": STATE, "score": np.float64(3.0), "curve": np.arange(3.0)},
+    "namespace": {"model": STATE, "args": argparse.Namespace(lr=1e-4)},
+    "collections": {"model": STATE, "scores": collections.deque([1.0], maxlen=3),
+                    "counts": collections.Counter("aab"), "by": collections.defaultdict(list)},
+    "dates and paths": {"model": STATE, "when": datetime.datetime(2026, 1, 1), "at": Path("x")},
+    "an object": {"model": STATE, "score": Score()},
+    "a device and sizes": {"model": STATE, "on": torch.device("cpu"), "size": torch.Size([1])},
+    "parallel": {f"module.{name}": value for name, value in STATE.items()},
+    "compiled and parallel": {f"_orig_mod.module.{name}": v for name, v in STATE.items()},
+    "held by an agent": {f"policy_net.{n}": v for n, v in FOREIGN["paad"].state.items()},
+    "Parameters": {"model": {name: nn.Parameter(value) for name, value in STATE.items()}},
+    "long lists": {"model": STATE, "returns": np.random.default_rng(0).random(20_000).tolist()},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("kind", BESIDE)
+def test_weights_beside_other_things(kind: str, legacy: bool, tmp_path: Path) -> None:
+    path = tmp_path / "theirs.pt"
+    path.write_bytes(saved(BESIDE[kind], _use_new_zipfile_serialization=not legacy))
+    agent = load_agent(path)
+    alone = tmp_path / "alone.pt"
+    alone.write_bytes(saved(FOREIGN["paad"].state if kind == "held by an agent" else STATE))
+    frames = np.random.default_rng(1).integers(256, size=(2, 4, 84, 84), dtype=np.uint8)
+    assert torch.equal(agent.q_values(frames), load_agent(alone).q_values(frames))
+
+
+def test_the_entry_is_asked_for_and_taken(tmp_path: Path) -> None:
+    path = tmp_path / "two.pt"
+    other = {name: value + 1 for name, value in STATE.items()}
+    path.write_bytes(saved({"first": STATE, "second": other, "old_target": other}))
+    with pytest.raises(UsageError, match=r"first, second\? Say entry='first' \(--entry first\)"):
+        load_agent(path)
+    assert torch.equal(load_agent(path, entry="second").module.q.bias, other["1.bias"])
+    assert torch.equal(load_agent(path, entry="old_target").module.q.bias, other["1.bias"])
+    with pytest.raises(UsageError, match="unknown entry 'third'; choose from first, second"):
+        load_agent(path, entry="third")
+
+
+SAYS: dict[str, tuple[bytes, dict[str, Any], dict[str, Any]]] = {
+    "sb3's settings": (
+        sb3_zip(saved(SB3_STATE), data=b'{"policy_kwargs": {"normalize_images": false}}'),
+        {}, {"scale": "pixels"},
+    ),
+    "sb3's policy": (
+        saved({"state_dict": SB3_STATE, "data": {"normalize_images": False, "fn": nn.ReLU}}),
+        {}, {"scale": "pixels"},
+    ),
+    "tianshou's arguments": (
+        saved({"model": TIANSHOU, "args": argparse.Namespace(scale_obs=1, frame_skip=3)}),
+        {}, {"scale": "unit", "frameskip": 3},
+    ),
+    "our own words": (
+        saved({"state_dict": STATE, "preprocess": {"order": "newest_first"}}),
+        {}, {"order": "newest_first"},
+    ),
+    "the user wins": (
+        saved({"state_dict": STATE, "config": {"sticky_actions": 0.25, "frame_skip": 2}}),
+        {"preprocess": {"frameskip": 5}}, {"sticky_actions": 0.25, "frameskip": 5},
+    ),
+    "of another meaning": (
+        saved({"state_dict": STATE, "config": {"frame_skip": "many"}}), {}, {"frameskip": 4},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SAYS)
+def test_what_a_file_says_of_its_frames_is_read(kind: str, tmp_path: Path) -> None:
+    data, options, expected = SAYS[kind]
+    path = tmp_path / f"theirs{'.zip' if data[:2] == b'PK' and b'policy.pth' in data else '.pt'}"
+    path.write_bytes(data)
+    sees = load_agent(path, **options).preprocess
+    assert {name: getattr(sees, name) for name in expected} == expected
+
+
+def script() -> bytes:
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated, its files are still about
+        torch.jit.save(torch.jit.script(nn.Linear(2, 2)), file)
+    return file.getvalue()
+
+
+def arrays() -> bytes:
+    file = io.BytesIO()
+    np.savez(file, weight=np.zeros(3))
+    return file.getvalue()
+
+
+def repeated(operation: bytes, count: int) -> bytes:
+    """A pickle whose one key is what an operation makes of an empty tuple."""
+    return b"\x80\x02)q\0" + operation * count + b"q\0}h\0Ns."
+
+
+REFUSED: dict[str, tuple[bytes | Callable[[], bytes], str]] = {
+    "nested tuples": (repeated(b"\x85", 200_000), "levels"),
+    "doubled tuples": (repeated(b"2\x86", 60), "values or 64 levels"),
+    "doubled by the memo": (repeated(b"h\0h\0\x86q\0", 60), "values or 64 levels"),
+    "numbers that collide": (saved({"m": STATE, "x": {i * (2**61 - 1): 1 for i in range(9000)}}),
+                             "beyond 64 bits"),
+    "memo out of range": (b"\x80\x02}r\xff\xff\xff\x7f.", "not a readable torch"),
+    "nothing but steps": (b"\x80\x02" + b"K\1" * 300_000 + b".", "steps"),
+    "a function": (saved({"m": STATE, "x": os.getcwd}), "would call posix.getcwd"),
+    "an alien list": (saved({"m": STATE, "x": Scores([1.0])}), "test_handed_over.Scores"),
+    "a whole module": (saved({"model": nn.Linear(2, 2), "optimizer": optimizer()}),
+                       "would call torch.nn.modules.linear.Linear"),
+    "LFS": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9", "git lfs pull"),
+    "HTML": (b"\n<!DOCTYPE html><html><body>404", "an HTML page"),
+    "JSON": (b'{"weights": [1, 2]}', "a JSON file"),
+    "HDF5": (b"\x89HDF\r\n\x1a\n" + b"\0" * 99, "Keras"),
+    "ONNX": (b"\x08\x07\x12\x07pytorch\x1a\x052.1.0", "an ONNX file"),
+    "TorchScript": (script, "torch.jit.load"),
+    "NumPy": (arrays, "NumPy"),
+    "packed": (b"7z\xbc\xaf\x27\x1c", "unpack it"),
+    "a script": (b"#!/bin/sh\necho", "a program"),
+    "other frames": (
+        lambda: saved({n: v[:, :1024] if n == "0.output.weight" else v for n, v in STATE.items()}),
+        "height=64 width=64",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_refused_in_bounds_and_one_line(kind: str, tmp_path: Path) -> None:
+    made, words = REFUSED[kind]
+    path = tmp_path / "theirs\x1b[2J\n.pt"
+    path.write_bytes(made() if callable(made) else made)
+    started = time.process_time()
+    with pytest.raises(UsageError) as refusal:
+        load_agent(path)
+    assert time.process_time() - started < 6  # a second, where annotations are not checked
+    message = str(refusal.value)
+    assert words in message
+    assert message.isprintable()
+    assert len(message) <= 800
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 4 * 2**20  # KiB
+
+
+PLACES: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "a pipe": (lambda path: os.mkfifo(path), "is not a file"),
+    "a device": (lambda path: path.symlink_to("/dev/zero"), "is not a file"),
+    "a link to nowhere": (lambda path: path.symlink_to("nowhere"), "there is no"),
+    "itself": (lambda path: path.symlink_to(path), "there is no"),
+    "a folder": (lambda path: path.mkdir(), "no file that looks like an agent"),
+    "a folder with weights": (
+        lambda path: (path.mkdir(), (path / "dqn.zip").touch()), "dqn.zip in it may be an agent",
+    ),
+    "a folder with a pipe": (
+        lambda path: (path.mkdir(), os.mkfifo(path / "agent.toml")), "is not a file",
+    ),
+    "a run": (lambda path: (path / "checkpoints").mkdir(parents=True), "sap-rl agents export"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_places_that_are_no_file(kind: str, tmp_path: Path) -> None:
+    make, words = PLACES[kind]
+    make(tmp_path / "there.pt")
+    with pytest.raises(UsageError, match=words):
+        load_agent(str(tmp_path / "there.pt"))
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "x/" * 3000, "nul\0byte.pt", "\udcff.pt", "./\n"])
+def test_names_that_no_file_has(name: str) -> None:
+    with pytest.raises(UsageError) as refusal:
+        load_agent(name)
+    assert str(refusal.value).isprintable()
+    with pytest.raises(UsageError):
+        read_weights(Path(name))
+
+
+def test_a_loss_of_torch_stands_beside_weights(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.pt"  # in the older format its source text would stand there too
+    path.write_bytes(saved({"model": STATE, "loss": nn.SmoothL1Loss()}))
+    assert load_agent(path).format == "pfrl"
+
+
+def test_stubs_hold_no_code(tmp_path: Path) -> None:
+    """What stands in for a class is ours, whatever the file calls it."""
+    path = tmp_path / "theirs.pt"
+    data = saved({"model": STATE, "x": Score()}).replace(b"Score", b"Stare")
+    path.write_bytes(data)
+    with pytest.raises((AttributeError, pickle.UnpicklingError, RuntimeError)):
+        torch.load(path, weights_only=False)
+    with pytest.raises(UsageError):  # the archive's checksum no longer fits
+        load_agent(path)

@@ -1,0 +1,187 @@
+"""Modules and models as people have them: taken for what they are."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from stable_baselines3 import DQN, PPO
+from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack
+from torch import Tensor, nn
+
+from sap_rl import UsageError, load_agent
+from sap_rl.networks.nature import nature_network
+from sap_rl.wrappers.sb3 import AdversarialVecEnv
+from sap_rl.wrappers.single import AdversarialObservation
+
+
+class Noise(gymnasium.Env[np.ndarray, np.int64]):
+    """Frames of noise [84, 84, 1]; six actions that change nothing."""
+
+    observation_space = spaces.Box(0, 255, (84, 84, 1), np.uint8)
+    action_space = spaces.Discrete(6)
+
+    def reset(self, **options: Any) -> tuple[np.ndarray, dict[str, Any]]:
+        self.rng = np.random.default_rng(0)
+        return self._frame(), {}
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        return self._frame(), 0.0, False, False, {}
+
+    def _frame(self) -> np.ndarray:
+        return self.rng.integers(256, size=(84, 84, 1), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def venv() -> VecFrameStack:
+    return VecFrameStack(DummyVecEnv([Noise, Noise]), 4)
+
+
+@pytest.fixture(scope="module")
+def model(venv: VecFrameStack) -> DQN:
+    return DQN("CnnPolicy", venv, buffer_size=4, seed=0)
+
+
+@pytest.fixture
+def pixels() -> np.ndarray:
+    return np.random.default_rng(0).integers(256, size=(12, 4, 84, 84), dtype=np.uint8)
+
+
+GIVEN: dict[str, Any] = {
+    "model": lambda model: model,
+    "policy": lambda model: model.policy,
+    "network": lambda model: model.q_net,
+    "compiled": lambda model: torch.compile(model.q_net, backend="eager"),
+    "parallel": lambda model: nn.DataParallel(model.q_net),
+}
+
+
+@pytest.mark.parametrize("kind", GIVEN)
+def test_stable_baselines3_takes_pixels(kind: str, model: DQN, pixels: np.ndarray) -> None:
+    agent = load_agent(GIVEN[kind](model))
+    expected, _ = model.predict(pixels, deterministic=True)
+    assert agent.preprocess.scale == "pixels"
+    assert agent.predict(pixels)[0].tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("kind", ["model", "network", "compiled"])
+def test_as_victim_it_is_what_it_is_as_agent(kind: str, model: DQN, venv: VecFrameStack) -> None:
+    seen = [
+        AdversarialVecEnv(venv, victim, lam=8.0, attack="fgsm").reset()
+        for victim in (GIVEN[kind](model), load_agent(model.q_net))
+    ]
+    assert np.array_equal(*seen)
+    assert (seen[0] != venv.reset()).mean() > 0.5
+
+
+def test_what_is_said_wins(model: DQN, pixels: np.ndarray) -> None:
+    agent = load_agent(model.q_net, preprocess={"order": "newest_first"})
+    assert agent.preprocess.scale == "pixels"
+    assert agent.act(pixels).tolist() == load_agent(model).act(pixels[:, ::-1]).tolist()
+
+
+class QuantileNetwork(nn.Module):
+    """As sb3-contrib has it: quantiles [B, N, A] of pixels, divided inside."""
+
+    observation_space = spaces.Box(0, 255, (4, 84, 84), np.uint8)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.quantile_net = nature_network(5 * 3)
+
+    def forward(self, obs: Tensor) -> Tensor:
+        found: Tensor = self.quantile_net(obs.float() / 255).view(-1, 5, 3)
+        return found
+
+
+QuantileNetwork.__module__ = "sb3_contrib.qrdqn.policies"
+
+
+def test_quantiles_are_their_mean(pixels: np.ndarray) -> None:
+    network = QuantileNetwork()
+    agent = load_agent(network)
+    expected = network(torch.from_numpy(pixels)).mean(1)
+    # 1e-5: x / 255 * 255.
+    torch.testing.assert_close(agent.q_values(pixels), expected.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_model_without_action_values_is_refused(venv: VecFrameStack) -> None:
+    with pytest.raises(UsageError, match="PPO of Stable-Baselines3 has no action values"):
+        load_agent(PPO("CnnPolicy", venv, n_steps=2, batch_size=4))
+    with pytest.raises(UsageError, match=r"a name, a file, a module or a model .*, got a int"):
+        load_agent(3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precisions_are_converted_and_said(dtype: torch.dtype, pixels: np.ndarray) -> None:
+    network = nature_network(6).to(dtype)
+    agent = load_agent(network)
+    assert agent.q_values(pixels).dtype == torch.float32
+    name = str(dtype).removeprefix("torch.")
+    assert agent.facts == {"precision": f"weights in {name}, computed in float32"}
+    assert next(network.parameters()).dtype == dtype, "the given one stays as it is"
+    same = load_agent(copy.deepcopy(network).float())
+    assert torch.equal(agent.q_values(pixels), same.q_values(pixels))
+
+
+def test_a_compiled_module_is_defended_as_what_it_compiles(pixels: np.ndarray) -> None:
+    network = nature_network(6)
+    compiled, plain = load_agent(torch.compile(network, backend="eager")), load_agent(network)
+    one, other = (agent.defend("sap-100", seed=0).q_values(pixels) for agent in (compiled, plain))
+    assert torch.equal(one, other)
+    assert not torch.equal(one, plain.q_values(pixels))
+
+
+class Answers(nn.Module):
+    """Gives what it is told to give of action values."""
+
+    def __init__(self, change: Any) -> None:
+        super().__init__()
+        self.network, self.change = nature_network(6), change
+
+    def forward(self, obs: Tensor) -> Tensor:
+        found: Tensor = self.change(self.network(obs))
+        return found
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda values: values.squeeze(0), r"got \[6\] for 1 frames"),
+        (lambda values: values * torch.nan, "not finite"),
+        (lambda values: values / 0, "not finite"),
+        (lambda values: (values, None), "a tuple"),
+    ],
+)
+def test_an_answer_is_checked_for_one_frame_as_for_many(change: Any, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        load_agent(Answers(change))
+
+
+@pytest.mark.parametrize("change", [lambda values: values.detach(), lambda v: v.round().detach()])
+def test_without_a_gradient_the_cure_is_named(change: Any) -> None:
+    agent = load_agent(Answers(change))
+    env = gymnasium.wrappers.FrameStackObservation(
+        gymnasium.wrappers.ReshapeObservation(Noise(), (84, 84)), 4
+    )
+    with pytest.raises(UsageError, match="no gradient reaches the frames: use square or spsa"):
+        AdversarialObservation(env, agent, grad_samples=1).reset()
+    AdversarialObservation(env, agent, attack="square", steps=2).reset()
+
+
+def test_a_victim_of_another_game_is_refused(venv: VecFrameStack) -> None:
+    with pytest.raises(UsageError, match="the victim has 4 actions, the environment 6"):
+        AdversarialVecEnv(venv, nature_network(4))
+
+
+def test_scaled_frames_are_no_pixels(pixels: np.ndarray) -> None:
+    agent = load_agent(nature_network(6))
+    with pytest.raises(UsageError, match=r"pixels 0\.\.255, got float32 in 0\.\.1: do not scale"):
+        agent.predict(pixels.astype(np.float32) / 255)
+    agent.predict(pixels.astype(np.float32))
+    agent.predict(np.zeros((1, 4, 84, 84), np.float32))
