@@ -21,6 +21,7 @@ from sap_rl.evaluation.settings import Settings
 from sap_rl.networks.loaders import LOADERS
 from sap_rl.registry import Registry
 from sap_rl.schema import READERS, Option, OptionField, keyed, read_options, spelled, text
+from sap_rl.settings.shipped import find_config
 
 if TYPE_CHECKING:  # both bring torch, which no option needs
     from sap_rl.attacks.factory import AttackFactory
@@ -161,9 +162,12 @@ def _merged(groups: Mapping[str, Options]) -> Options:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """An experiment's file as a mapping of options; UsageError if it is not one."""
+    """An experiment's file as a mapping of options; UsageError if it is not one.
+
+    path: of a file, or the name of a shipped one, see `find_config`.
+    """
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loaded = yaml.safe_load(find_config(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise UsageError(f"config '{path}' cannot be read: {reason}") from error
