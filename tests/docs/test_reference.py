@@ -62,7 +62,7 @@ def test_arguments_of_a_docstring_become_a_list() -> None:
     lines = [
         "First line.",
         "",
-        "a, b [N, 2]: two * `*` |numbers|; c: that: is; no such: end. Raises it.",
+        "a, b [N, 2]: two * `*` |numbers|; c: that: is; no such: end.",
     ]
     assert DOCSTRINGS["listed"](lines, {"a", "b", "c"}) == [
         "First line.", "",
