@@ -145,7 +145,7 @@ def run(block: Block, names: dict[str, Any]) -> list[str]:
         except Exception:
             raise SystemExit(traceback.format_exc()) from None
         printed = out.getvalue()
-    return printed.rstrip().split("\n")
+    return [line.rstrip() for line in printed.rstrip().split("\n")]
 
 
 def run_page(page: Path, extras: set[str], *, write: bool = False) -> list[str]:
@@ -205,7 +205,8 @@ def main(argv: list[str] | None = None) -> int:
             wrong += run_page(page, set(args.extras), write=args.write)
         else:
             first = next(b for b in blocks(page.read_text(encoding="utf-8")) if b.printed)
-            printed = args.printed.read_text(encoding="utf-8").rstrip().split("\n")
+            text = args.printed.read_text(encoding="utf-8").rstrip()
+            printed = [line.rstrip() for line in text.split("\n")]
             wrong += compared(page, [(first, printed)], write=args.write)
     if args.write:
         MACHINE.write_text(json.dumps(machine, indent=2) + "\n", encoding="utf-8")
