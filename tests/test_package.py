@@ -59,6 +59,7 @@ def test_the_readme_holds_the_two_commands() -> None:
     assert "sap-rl eval --game BankHeist --lambda 4" in text
     assert "ale-py" in text
     assert "GPL-2.0" in text
+    assert len(text.split("\n")) <= 200
 
 
 def test_missing_extra_is_one_clear_line() -> None:

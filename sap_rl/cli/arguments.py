@@ -89,7 +89,7 @@ def add_sweep(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `sap-rl sweep`."""
     parser.set_defaults(run="sap_rl.cli.sweep:run_sweep")
     unset = argparse.SUPPRESS
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="YAML, see configs/")
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="YAML, or a shipped one's name")
     parser.add_argument(
         "--out", type=Path, metavar="STORE", help="the results' file [runs/CONFIG.sqlite]"
     )

@@ -24,6 +24,9 @@ SHARE_CUT = 0.05
 """Share of the looks, those with the largest action values, whose bars may be cut: else a few would
 make all others too short to compare."""
 
+SMALLEST = 6
+"""Size of the smallest letters."""
+
 BACK, INK, FAINT, LINE = "#12161c", "#f2f4f7", "#9aa4b2", "#3a4350"
 CLEAN = "#9aa4b2"
 TINTS = ("#56b4e9", "#f0a030")
@@ -39,10 +42,9 @@ def film_height(players: int) -> int:
 
 
 def title_lines(facts: FilmFacts) -> tuple[str, str]:
-    """What a film is of, in two lines."""
-    defended = f"{facts.players[-1]} on " if len(facts.players) > 1 else ""
+    """What a film is of, in two lines; the players' names stand beside their games."""
     return (
-        f"{facts.game}: {defended}{facts.agent}, {facts.attack}, lambda {facts.lam:g}",
+        f"{facts.game}: agent {facts.agent} under {facts.attack}, lambda {facts.lam:g}",
         f"seed {facts.seed}, episode {facts.episode} (emulator seed {facts.emulator_seed}); "
         + ("two games from one start" if len(facts.players) > 1 else "one game"),
     )
@@ -69,7 +71,8 @@ class FilmPainter:
         image = Image.new("RGB", self.size, BACK)
         draw = ImageDraw.Draw(image)
         first, second = title_lines(self.facts)
-        draw.text((MARGIN, 7), first, INK, self._font(17, bold=True))
+        font = self._fitting(draw, first, WIDTH - 2 * MARGIN, 17, bold=True)
+        draw.text((MARGIN, 7), first, INK, font)
         draw.text((MARGIN, 28), second, FAINT, self._font(13))
         for at, view in enumerate(scene.views):
             self._game(image, draw, view, at)
@@ -80,15 +83,12 @@ class FilmPainter:
         """One player: a line of words, three frames, bars."""
         top, tint = HEAD + at * GAME, TINTS[at % len(TINTS)]
         draw.line([(MARGIN, top + 4), (WIDTH - MARGIN, top + 4)], LINE)
-        name = self.facts.players[at]
-        draw.text((MARGIN, top + 10), name, tint, self._font(17, bold=True))
-        reach = MARGIN + draw.textlength(name, self._font(17, bold=True)) + 10
-        gradient = gradient_words(self.facts.victims[at])
-        draw.text((reach, top + 14), f"under {gradient}", FAINT, self._font(12))
         words = f"score {view.score:g}   flips {view.flips}/{view.steps}"
         if view.self_flips:
             words += f" (itself {view.self_flips})"
         draw.text((WIDTH - MARGIN, top + 12), words, INK, self._font(14), anchor="ra")
+        room = WIDTH - 2 * MARGIN - draw.textlength(words, self._font(14)) - 10
+        self._who(draw, at, top, room)
         self._frames(image, draw, view, top + 34)
         if view.ended:
             text = f"over after {view.steps} steps, score {view.score:g}"
@@ -96,6 +96,17 @@ class FilmPainter:
             draw.rectangle(box, BACK)
             draw.text((MARGIN + PANEL / 2, top + 124), text, INK, self._font(11), anchor="mm")
         self._bars(draw, view, top + 34 + 16 + PANEL + 12, tint)
+
+    def _who(self, draw: Any, at: int, top: int, room: float) -> None:
+        """A player's name and whose gradient attacks it, in so much room."""
+        name = self.facts.players[at].removeprefix("agent:")
+        gradient = f"under {gradient_words(self.facts.victims[at])}"
+        small = self._font(12)
+        room -= draw.textlength(gradient, small) + 10
+        font = self._fitting(draw, name, room, 17, bold=True)
+        draw.text((MARGIN, top + 10), name, TINTS[at % len(TINTS)], font)
+        reach = MARGIN + draw.textlength(name, font) + 10
+        draw.text((reach, top + 14), gradient, FAINT, small)
 
     def _frames(self, image: Any, draw: Any, view: View, top: int) -> None:
         """What the game shows, what the attacker adds, what the player sees."""
@@ -161,6 +172,12 @@ class FilmPainter:
         )
         for line, text in enumerate(lines):
             draw.text((MARGIN, top + 6 + 16 * line), text, FAINT, self._font(12))
+
+    def _fitting(self, draw: Any, text: str, room: float, size: int, *, bold: bool = False) -> Any:
+        """The largest font of at most that size in which a text fits, the smallest where none."""
+        while size > SMALLEST and draw.textlength(text, self._font(size, bold=bold)) > room:
+            size -= 1
+        return self._font(size, bold=bold)
 
     def _font(self, size: int, *, bold: bool = False) -> Any:
         if (size, bold) not in self._fonts:

@@ -20,6 +20,7 @@ from sap_rl.files import MAX_CONFIG, read_file
 from sap_rl.networks.loaders import LOADERS
 from sap_rl.registry import Registry
 from sap_rl.schema import READERS, Option, OptionField, keyed, read_options, spelled, text
+from sap_rl.settings.shipped import find_config
 from sap_rl.texts import read_yaml as read_yaml_text
 
 if TYPE_CHECKING:  # both bring torch, which no option needs
@@ -164,9 +165,12 @@ def _merged(groups: Mapping[str, Options]) -> Options:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """An experiment's file as a mapping of options; UsageError if it is not one."""
+    """An experiment's file as a mapping of options; UsageError if it is not one.
+
+    path: of a file, or the name of a shipped one, see `find_config`.
+    """
     try:
-        loaded = read_yaml_text(read_file(path, MAX_CONFIG))
+        loaded = read_yaml_text(read_file(find_config(path), MAX_CONFIG))
     except UsageError as error:
         raise UsageError(f"config '{path}' cannot be read: {error}") from error
     if not isinstance(loaded, dict):

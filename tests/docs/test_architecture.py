@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROTOCOL = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 
 
 def table(text: str, heading: str) -> list[list[str]]:
@@ -36,9 +36,9 @@ def test_every_room_is_named() -> None:
     assert not rooms - named
 
 
-def test_every_default_of_the_readme_has_its_symbol() -> None:
-    defaults = [row[0] for row in table(README, "## The protocol")]
-    stated = table(TEXT, "## Where each default of the README is computed")
+def test_every_default_of_the_protocol_has_its_symbol() -> None:
+    defaults = [row[0] for row in table(PROTOCOL, "## The defaults")]
+    stated = table(TEXT, "## Where each default of the protocol is computed")
     assert [row[0] for row in stated] == defaults
     for _, symbol, file in stated:
         module = file.strip("`").removesuffix(".py").replace("/", ".")

@@ -78,6 +78,19 @@ def test_bars_and_labels_mark_what_is_wanted_and_what_is_chosen() -> None:
     assert pixels[MARGIN + 2, label] == (0xF2, 0xF4, 0xF7)
 
 
+def test_long_names_stay_in_the_picture_and_leave_the_score_alone() -> None:
+    (scene,) = scenes(1)
+    names = ("original", f"agent:{'BankHeist-hardened-' * 2}4")
+    long = replace(FACTS, agent="a-name-as-long-as-people-give-them" * 2, players=names)
+    drawn, usual = (FilmPainter(facts, 1.5).picture(scene) for facts in (long, FACTS))
+    margin = np.asarray(drawn.crop((drawn.width - MARGIN, 0, drawn.width, HEAD)))
+    assert (margin == margin[0, 0]).all(), "the title ends before the margin"
+    row = (360, HEAD + GAME + 6, drawn.width, HEAD + GAME + 32)
+    gap = np.asarray(drawn.crop(row)), np.asarray(usual.crop(row))
+    right = (gap[1] != gap[1][0, 0]).any((0, 2)).argmax()
+    np.testing.assert_array_equal(gap[0][:, right:], gap[1][:, right:])
+
+
 def test_bars_longer_than_the_scale_are_cut() -> None:
     (scene,) = scenes(1)
     big = replace(scene.views[0], on_tampered=np.array([0, 0, 0, 1e6], np.float32))
