@@ -133,8 +133,8 @@ class ProgressBar(LiveBar):
         return table
 
     def _estimate(self) -> None:
-        """Say once how long it takes, when an arm has ended: its games end side by side, so that
-        the first of them says nothing."""
+        """Say once how long it takes at most, when a network's arm has ended: the games of an arm
+        end side by side, so that the first of them says nothing."""
         spent = time.monotonic() - self.began
         if self.estimated or spent < SECONDS_BEFORE_ESTIMATE or self.ended == self.arms:
             return
@@ -144,8 +144,8 @@ class ProgressBar(LiveBar):
         if minutes >= 2:
             shorter = max(2, round(2 * self.episodes / minutes))
             self._line(
-                f"about {minutes:.0f} minutes in all; --episodes {shorter} takes about 2, with "
-                "wider intervals"
+                f"at most about {minutes:.0f} minutes in all, less where attacked games end early; "
+                f"--episodes {shorter} for a first look"
             )
 
     def _arm_ended(self, event: ArmEnded) -> None:
@@ -156,7 +156,8 @@ class ProgressBar(LiveBar):
                 f"[{self.ended}/{self.arms}] {_arm_name(event.arm)}: return "
                 f"{row.mean:.1f} over {row.episodes} episodes, {row.seconds:.0f} s"
             )
-        self._estimate()
+        if event.arm.name != "random":
+            self._estimate()
 
     def _line(self, line: str) -> None:
         self.said = time.monotonic()

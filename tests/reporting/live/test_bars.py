@@ -75,5 +75,6 @@ def test_lines_of_an_arm_under_way_and_the_minutes_it_takes(
     assert lines == [
         "defended-own at lambda 4: 1 of 15 episodes, mean so far 10.0",
         "[1/2] defended-own at lambda 4: return 10.0 over 15 episodes, 2 s",
-        "about 20 minutes in all; --episodes 2 takes about 2, with wider intervals",
+        "at most about 20 minutes in all, less where attacked games end early; --episodes 2 for a "
+        "first look",
     ]
