@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.fuzz.kinds import KINDS, Trial
-from tests.fuzz.tries import Hangs, tried
+from tests.fuzz.tries import SECONDS, Hangs, tried
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Found:
     slowest: float = 0.0
 
 
-def fuzzed(kind: str, inputs: int, seed: int) -> Found:
+def fuzzed(kind: str, inputs: int, seed: int, seconds: float = SECONDS) -> Found:
     """Try so many inputs of a kind and go on whatever comes of each."""
     found = Found()
 
@@ -44,7 +44,7 @@ def fuzzed(kind: str, inputs: int, seed: int) -> Found:
         found.tried += 1
         started = time.process_time()
         try:
-            found.refused += tried(trial) == "refused"
+            found.refused += tried(trial, seconds) == "refused"
         except Hangs:
             found.hangs.append(trial)
         except Exception as error:

@@ -166,13 +166,13 @@ def test_broken_files(
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     assert "sha256 is " in refusal(folder)
     path.unlink()
-    assert "weights.safetensors: cannot be read: No such file" in refusal(folder)
+    assert "weights.safetensors' cannot be read: No such file" in refusal(folder)
     path.mkdir()
-    assert "cannot be read: Is a directory" in refusal(folder)
+    assert "weights.safetensors' is not a file" in refusal(folder)
 
     monkeypatch.setattr(native, "MAX_BYTES", 1000)
     path.rmdir()
-    assert f"{len(data)} bytes of weights, at most 1000 are read" in refusal(write())
+    assert f"{len(data)} bytes; at most 1000 are read" in refusal(write())
 
 
 BROKEN_CARDS: dict[str, tuple[str, str, str]] = {
@@ -184,11 +184,11 @@ BROKEN_CARDS: dict[str, tuple[str, str, str]] = {
     "network is a number": ('[network]\nkind = "nature"', "network = 3\n[a]", "network 'None'"),
     "no game": ('game = "{game}"\n', "", "entry 'game' is missing"),
     "unknown game": ("{game}", "Bankheis", "unknown game 'Bankheis'; choose from BankHeist"),
-    "newline in game": ("{game}", "Pong\\nPong", "unknown game 'Pong Pong'"),
+    "newline in game": ("{game}", "Pong\\nPong", "unknown game 'Pong\\nPong'"),
     "game is a number": ('"{game}"', "3", "agent.toml: "),
     "no hash": ('sha256 = "{sha256}"', "", "entry 'sha256' is missing"),
     "file is a number": ('"weights.safetensors"', "3", "agent.toml: "),
-    "weights elsewhere": ('"weights.safetensors"', '"../../../etc/passwd"', "Nobody/passwd: can"),
+    "weights elsewhere": ('"weights.safetensors"', '"../../../etc/passwd"', "Nobody/passwd' can"),
     "no action": ("num_actions = 2", "num_actions = 1", "at least 2 actions, got 1"),
     "actions in words": ("num_actions = 2", 'num_actions = "two"', "'two'"),
     "other actions": ("num_actions = 2", "num_actions = 6", "size mismatch for q.weight"),
@@ -226,7 +226,7 @@ def test_unreadable_cards(write: Write, tmp_path: Path) -> None:
     (folder / "agent.toml").write_text("a = " + "[" * 100_000)
     assert "cannot be read as an agent's card" in refusal(folder)
     (folder / "agent.toml").unlink()
-    assert "No such file" in refusal(folder)
+    assert "no agent.toml in it; weights.safetensors in it may be an agent" in refusal(folder)
     assert "No such file" in refusal(tmp_path / "nowhere")
 
 

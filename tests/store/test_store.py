@@ -457,7 +457,7 @@ def test_a_file_that_is_no_store(content: bytes, message: str, tmp_path: Path) -
 def test_other_files_and_places_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no store"):
         Store(tmp_path / "x", make=False)
-    with pytest.raises(UsageError, match="cannot read"):
+    with pytest.raises(UsageError, match="cannot be read: No such file"):
         load_evaluations(tmp_path / "x")
     with pytest.raises(UsageError, match="is a folder"):
         Store(tmp_path)

@@ -18,7 +18,7 @@ class Flicker(gymnasium.Env[np.ndarray, np.int64]):
     """Random frames, stacked as an emulator's are; episodes of 2 to 6 steps; reward: the action."""
 
     observation_space = gymnasium.spaces.Box(0, 255, SHAPE, np.uint8)
-    action_space = gymnasium.spaces.Discrete(3)
+    action_space = gymnasium.spaces.Discrete(5)
 
     def _frame(self) -> np.ndarray:
         return self.np_random.integers(256, size=SHAPE[1:], dtype=np.uint8)
