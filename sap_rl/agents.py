@@ -209,7 +209,7 @@ def load_agent(
     their networks, say themselves what they see. A compiled module is what it compiles; one in
     another precision is copied to float32, which `facts` says.
     """
-    place = _device(device)
+    place = usable_device(device)
     game = canonical_game(game) if game is not None else None
     if not isinstance(ref, str | Path):
         if not is_network(ref):
@@ -241,7 +241,7 @@ def read_checkpoint(
 
 def from_checkpoint(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> Agent:
     """The agent that a checkpoint makes."""
-    place = _device(device)
+    place = usable_device(device)
     return Agent(
         takes_unit(checkpoint.module, checkpoint.preprocess).to(place),
         checkpoint.preprocess,
@@ -278,7 +278,8 @@ def _from_module(
     )
 
 
-def _device(device: str | torch.device) -> torch.device:
+def usable_device(device: str | torch.device) -> torch.device:
+    """A device on which something was computed; UsageError for one that is not there."""
     try:
         place = torch.device(device)
         torch.zeros(1, device=place).tolist()

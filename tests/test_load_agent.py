@@ -71,7 +71,7 @@ def test_the_wheel_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     [
         ("BankHiest", {}, "unknown agent 'BankHiest'; choose from BankHeist, "),
         ("ALE/BankHiest-v5", {}, "unknown agent 'ALE/BankHiest-v5'; choose from BankHeist, "),
-        ("Tetris", {}, "no agent for Tetris is shipped; choose from Assault, "),
+        ("Tetris", {}, "no agent for Tetris is shipped: give one's file or folder"),
         ("some/where", {}, "there is no agent's folder 'some/where'"),
         ("BankHeist", {"format": "pickle"}, "unknown format 'pickle'; choose from native"),
         ("BankHeist", {"device": "gpu"}, "device 'gpu' cannot be used: "),
@@ -87,5 +87,5 @@ def test_agents_refused(ref: str, options: dict[str, Any], message: str) -> None
 
 
 def test_a_folder_without_a_card_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be read as an agent's card"):
+    with pytest.raises(UsageError, match=r"there is no agent\.toml in it and no file that looks"):
         load_agent(tmp_path)

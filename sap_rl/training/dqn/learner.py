@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sap_rl.agents import usable_device
 from sap_rl.attacks.pgd import Steps, pgd
 from sap_rl.attacks.threat import Threat
 from sap_rl.networks.precision import half_precision
@@ -46,7 +47,7 @@ class Learner(Trainee):
         *,
         threads: int | None = None,
     ) -> None:
-        self.settings, device = settings, torch.device(device)
+        self.settings, device = settings, usable_device(device)
         self.threat = Threat(float(settings.adversarial_lambda))
         # Perturbations are below half precision's step at bright pixels: not the first layer then.
         attacked = self.threat.lam > 0
