@@ -10,7 +10,7 @@ from sap_rl.errors import UsageError, unknown
 from sap_rl.pixels import PIXEL_MAX
 
 
-def check_budget(lam: float, frames: Frames = "all", observation: Observation = "float") -> None:
+def check_budget(lam: float, frames: str = "all", observation: str = "float") -> None:
     """UsageError for a lam (pixels 0..255) that is negative, not finite or above 255, or between 0
     and 1 with uint8 observations, where it could change nothing."""
     if not (math.isfinite(lam) and lam >= 0):

@@ -92,7 +92,7 @@ def test_files_that_are_no_results_are_refused(
     other.write_text("{}", encoding="utf-8")
     out = ["--out", str(tmp_path / "out")]
     assert "no evaluation" in refused(capsys, command, str(other), *out)
-    assert "cannot read" in refused(capsys, command, str(tmp_path / "missing.json"), *out)
+    assert "cannot be read" in refused(capsys, command, str(tmp_path / "missing.json"), *out)
 
 
 def test_places_that_cannot_be_written_are_refused_before_anything_is_played(
@@ -118,7 +118,7 @@ def test_places_that_cannot_be_written_are_refused_before_anything_is_played(
         (("--out", "x.mp4", "--seconds", "nan"), "seconds must lie above 0 and up to 600, got nan"),
         (("--out", "x.mp4", "--episode", "-1"), "episode must be at least 0, got -1"),
         (("--out", "x.mp4", "--lambda", "1", "2"), "a film shows one lambda above 0, got 1, 2"),
-        (("--out", "x.mp4", "--victim", "both"), "a film shows one victim, got self, original"),
+        (("--out", "x.mp4", "--victim", "both"), "a film shows one victim, got own, original"),
     ],
 )
 def test_what_makes_no_film_is_refused(

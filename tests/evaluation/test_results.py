@@ -18,6 +18,7 @@ from sap_rl.evaluation.results import Change, evaluation_from_json, read_evaluat
 from sap_rl.files import check_writable, write_atomically
 from sap_rl.play.arms import in_todays_names
 from sap_rl.statistics.sequential import StoppingRule
+from tests.compat.kept import assert_holds
 from tests.reporting.made import evaluation
 
 
@@ -77,7 +78,7 @@ def test_json_gives_back_what_it_was_made_of(tmp_path: Path) -> None:
     path.write_text("[1]")
     with pytest.raises(UsageError, match="is no evaluation as"):
         read_evaluation(path)
-    with pytest.raises(UsageError, match="cannot read"):
+    with pytest.raises(UsageError, match="cannot be read"):
         read_evaluation(tmp_path / "none.json")
 
 
@@ -88,7 +89,7 @@ def test_a_file_without_a_format_number_is_read() -> None:
     """Made before there was one; its layout is the same, arms and victims have other names."""
     found, plain = read_evaluation(OLDER), json.loads(OLDER.read_text(encoding="utf-8"))
     assert "format" not in plain
-    assert json.loads(found.to_json()) == in_todays_names(plain) | {"format": 2}
+    assert_holds(json.loads(found.to_json()), in_todays_names(plain) | {"format": 2})
     assert {row["arm"] for row in plain["rows"]} > {"matched"}
     assert found.settings.defense_options == {"skip": ("2",)}
     assert found.settings.schedule == Schedule("rate", 0.25)

@@ -152,7 +152,7 @@ def test_without_a_defence_one_game_is_filmed(agent: Agent) -> None:
     [
         ({"lams": (1.0, 2.0)}, "one lambda above 0, got 1, 2"),
         ({"lams": (0.0,)}, "one lambda above 0, got 0"),
-        ({"victims": ("own", "original")}, "one victim, got self, original"),
+        ({"victims": ("own", "original")}, "one victim, got own, original"),
     ],
 )
 def test_what_cannot_be_filmed_is_refused(

@@ -29,8 +29,8 @@ ROW = Row(
     sampler="exact/2",
     episodes=30,
     complete=True,
-    returns=(1.0, 2.0),
-    lengths=(3, 4),
+    returns=(1.0,) * 30,
+    lengths=(3,) * 30,
     truncated=1,
     mean=123456.7,
     ci_low=112345.6,
@@ -125,7 +125,8 @@ def test_verdict(
 
 
 def test_an_incomplete_evaluation_says_so() -> None:
-    row = replace(ROW, complete=False, episodes=3, ci_low=None, ci_high=None)
+    short = {"episodes": 3, "returns": (1.0,) * 3, "lengths": (3,) * 3}
+    row = replace(ROW, complete=False, ci_low=None, ci_high=None, **short)
     text = show(of(row))
     assert "INCOMPLETE" in text
     assert "(3 ep.)" in text
