@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
-from importlib.resources import files
 from typing import Any
 
 from sap_rl.compare.across_games import summarise_games
@@ -22,6 +19,7 @@ from sap_rl.reporting.figures.plots import (
 )
 from sap_rl.reporting.page.extras import PageExtras
 from sap_rl.reporting.page.rows import distrust, evaluation_name, provenance_rows
+from sap_rl.reporting.page.template import filled_page
 from sap_rl.reporting.tables.across_games import across_notes, across_tables
 from sap_rl.reporting.tables.answer import answers, summary
 from sap_rl.reporting.tables.columns import (
@@ -51,25 +49,14 @@ def report_page(shown: Sequence[Panel], extras: Sequence[PageExtras]) -> str:
     Raises UsageError where it would be larger than MAX_BYTES.
     """
     require(PAGES, "reports")
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["base64"] = lambda data: b64encode(data).decode()
-    environment.filters["svg"] = Markup  # made by inline_svg, which escapes
-    page = files("sap_rl.reporting") / "page"
-    template = environment.from_string((page / "report.html").read_text(encoding="utf-8"))
     evaluations = [evaluation for panel in shown for evaluation in panel.evaluations]
     together = summarise_games(evaluations)
     headline = [
         (filled_headline("page", e), e, panel) for panel in shown for e in panel.evaluations
     ]
-    text: str = template.render(
-        css=Markup((page / "report.css").read_text(encoding="utf-8")),
+    text = filled_page(
+        "report.html",
         title=_title(shown),
-        version=version("sap-rl"),
         headline=[
             _keyed(filled, f"{evaluation_name(e)}, {panel.attack}") for filled, e, panel in headline
         ],

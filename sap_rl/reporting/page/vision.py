@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import version
-from importlib.resources import files
 
 from sap_rl.extras import PAGES, require
 from sap_rl.reporting.figures.files import inline_svg
 from sap_rl.reporting.figures.vision import vision_figure
+from sap_rl.reporting.page.template import filled_page
 from sap_rl.reporting.tables.vision import figure_notes, figure_tables
 from sap_rl.vision.figures import DrawnLine, FigurePlan
 
@@ -18,24 +17,14 @@ TITLE = "Stochastic activation pruning on CIFAR-10"
 def vision_page(shown: Sequence[tuple[FigurePlan, Sequence[DrawnLine]]]) -> str:
     """The page: a section per figure with its picture, tables and notes."""
     require(PAGES, "pages")
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    folder = files("sap_rl.reporting") / "page"
-    template = environment.from_string((folder / "vision.html").read_text(encoding="utf-8"))
     parts = [
         {
             "name": plan.name,
             "title": plan.title,
-            "svg": Markup(inline_svg(vision_figure(plan, drawn), plan.name, plan.title)),
+            "svg": inline_svg(vision_figure(plan, drawn), plan.name, plan.title),
             "tables": figure_tables(plan, drawn),
             "notes": figure_notes(plan, drawn),
         }
         for plan, drawn in shown
     ]
-    css = Markup((folder / "report.css").read_text(encoding="utf-8"))
-    text: str = template.render(css=css, title=TITLE, parts=parts, version=version("sap-rl"))
-    return text
+    return filled_page("vision.html", title=TITLE, parts=parts)
