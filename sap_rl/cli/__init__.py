@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from importlib import import_module
 
 from sap_rl import __version__
-from sap_rl.cli import arguments, vision_arguments
+from sap_rl.cli import agent_arguments, arguments, vision_arguments
 from sap_rl.cli.parser import Parser
 from sap_rl.cli.status import INTERRUPTED_STATUS, USAGE_STATUS
 from sap_rl.errors import UsageError
@@ -49,7 +49,7 @@ COMMANDS = {
     "attacks": (arguments.add_attacks, "list the attacks; print one's options"),
     "defenses": (arguments.add_defenses, "list the defences; print one's options"),
     "agents": (
-        arguments.add_agents,
+        agent_arguments.add_agents,
         "list the agents that can be played by name; show, import, export, check",
     ),
 }

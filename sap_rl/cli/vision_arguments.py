@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 
 from sap_rl.cli.parser import Parser
+from sap_rl.cli.shared_arguments import json_flag, quiet_flag, seed_flag, threads_flag
 from sap_rl.schema import keyed
 from sap_rl.settings.flags import add_group, add_groups
-from sap_rl.settings.options import Machine, attack_group
+from sap_rl.settings.options import attack_group
 from sap_rl.vision.settings import FIGURE_NAMES, ClassifierSettings, ClassifierTraining
 
 
@@ -34,9 +35,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, metavar="DIR", help="the run's folder [runs/vision/CONFIG]"
     )
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
-    parser.add_argument("--seed", default="0", help="everything random follows from it [0]")
-    _add_threads(parser)
-    parser.add_argument("--quiet", action="store_true", help="no progress")
+    seed_flag(parser)
+    threads_flag(parser)
+    quiet_flag(parser)
 
 
 def _add_eval(parser: argparse.ArgumentParser) -> None:
@@ -49,9 +50,9 @@ def _add_eval(parser: argparse.ArgumentParser) -> None:
     groups = {"the question": keyed(ClassifierSettings)}
     add_groups(parser, groups, "sap-rl vision eval --data cifar10 --lambda 1 4 --images 100")
     _add_images(parser)
-    _add_threads(parser)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as one object")
-    parser.add_argument("--quiet", action="store_true", help="no progress, only the table")
+    threads_flag(parser)
+    json_flag(parser)
+    quiet_flag(parser, "only the table")
 
 
 def _add_figures(parser: argparse.ArgumentParser) -> None:
@@ -66,8 +67,8 @@ def _add_figures(parser: argparse.ArgumentParser) -> None:
         help="of tables, pictures, the page and what they rest on [runs/vision/figures]",
     )  # fmt: skip
     _add_images(parser)
-    _add_threads(parser)
-    parser.add_argument("--quiet", action="store_true", help="no progress")
+    threads_flag(parser)
+    quiet_flag(parser)
 
 
 def _add_attacks(parser: Parser) -> None:
@@ -85,7 +86,3 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, required=True, metavar="FOLDER",
         help="where CIFAR-10 lies: the official archive or its folder, binary or Python form",
     )  # fmt: skip
-
-
-def _add_threads(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--threads", help=keyed(Machine)["threads"].line)
