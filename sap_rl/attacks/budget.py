@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import get_args
 
 from sap_rl.atari.protocol import Frames, Observation
 from sap_rl.errors import UsageError, unknown
 from sap_rl.pixels import PIXEL_MAX
+
+
+def check_budgets(lams: Sequence[float], frames: str = "all", observation: str = "float") -> None:
+    """UsageError for no lam, for one given twice, and as `check_budget` has it for each."""
+    if not lams:
+        raise UsageError("at least one lambda is needed, got none")
+    for lam in lams:
+        check_budget(lam, frames, observation)
+    if len(set(lams)) < len(lams):
+        raise UsageError(f"a lambda is given twice: {', '.join(f'{v:g}' for v in lams)}")
 
 
 def check_budget(lam: float, frames: str = "all", observation: str = "float") -> None:

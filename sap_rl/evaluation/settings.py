@@ -10,7 +10,7 @@ from sap_rl import networks
 from sap_rl.atari.games import canonical_game
 from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks import make_attack
-from sap_rl.attacks.budget import check_budget
+from sap_rl.attacks.budget import check_budgets
 from sap_rl.attacks.names import ATTACK_NAMES, DEFAULT_ATTACK
 from sap_rl.attacks.schedule import EVERY, Schedule, parse_schedule
 from sap_rl.defenses.names import Backward
@@ -153,12 +153,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         check(self)
-        if not self.lams:
-            raise UsageError("at least one lambda is needed, got none")
-        for lam in self.lams:
-            check_budget(lam, self.protocol.frames, self.protocol.observation)
-        if len(set(self.lams)) < len(self.lams):
-            raise UsageError(f"a lambda is given twice: {', '.join(f'{v:g}' for v in self.lams)}")
+        check_budgets(self.lams, self.protocol.frames, self.protocol.observation)
         if not self.victims or len(set(self.victims)) < len(self.victims):
             raise UsageError(f"victims must be different and at least one, got {self.victims}")
         for victim in self.victims:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from sap_rl.attacks.budget import check_budget
+from sap_rl.attacks.budget import check_budget, check_budgets
 from sap_rl.attacks.names import ATTACK_NAMES, DEFAULT_ATTACK
 from sap_rl.defenses import parse_defense
 from sap_rl.defenses.names import DEFAULT_DEFENSE, Backward
@@ -135,12 +135,7 @@ class ClassifierSettings:
 
     def __post_init__(self) -> None:
         check(self)
-        if not self.lams:
-            raise UsageError("at least one lambda is needed, got none")
-        for lam in self.lams:
-            check_budget(lam)
-        if len(set(self.lams)) < len(self.lams):
-            raise UsageError(f"a lambda is given twice: {', '.join(f'{v:g}' for v in self.lams)}")
+        check_budgets(self.lams)
         if self.defense is not None:
             parse_defense(self.defense)
         if self.backward is not None and (self.defense is None or self.victim == "original"):
