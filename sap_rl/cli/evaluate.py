@@ -5,22 +5,20 @@ from __future__ import annotations
 import argparse
 
 from sap_rl.cli.status import INTERRUPTED_STATUS
-from sap_rl.cli.terminal import Listeners, load_players, set_threads
+from sap_rl.cli.terminal import Listeners, given_options, load_players, set_threads
 from sap_rl.evaluation.facts import Origin
 from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.files import check_folder, check_writable, write_atomically
 from sap_rl.reporting.live.bars import ProgressBar
 from sap_rl.reporting.live.tensorboard import TensorBoardWriter
 from sap_rl.reporting.tables.evaluation import console, evaluation_report
-from sap_rl.settings.options import eval_options, read_yaml
+from sap_rl.settings.options import eval_options
 from sap_rl.settings.requests import EvalRequest, eval_request
 
 
 def run_eval(args: argparse.Namespace) -> int:
     """Play the arms, print the table; Ctrl-C prints what is known."""
-    options = read_yaml(args.config) if args.config else {}
-    given = vars(args)
-    options |= {name: given[name] for name in eval_options() if name in given}
+    options = given_options(args, eval_options())
     set_threads(options.get("threads"))
     request = eval_request(options)
     agent, other = load_players(request)

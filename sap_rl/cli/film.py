@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from sap_rl.cli.terminal import Listeners, load_players, say, set_threads
+from sap_rl.cli.terminal import Listeners, given_options, load_players, say, set_threads
 from sap_rl.files import check_writable, write_atomically
 from sap_rl.film.file import check_film_path, film_bytes, film_caption, film_steps
 from sap_rl.film.games import FilmedGames, Scene
 from sap_rl.reporting.live.bars import FilmBar
 from sap_rl.reporting.tables.evaluation import console
-from sap_rl.settings.options import eval_options, read_whole, read_yaml
+from sap_rl.settings.options import eval_options, read_whole
 from sap_rl.settings.requests import film_request, read_seconds
 
 
@@ -19,8 +19,7 @@ def run_film(args: argparse.Namespace) -> int:
     check_film_path(args.out)
     check_writable(args.out)
     seconds = read_seconds(args.seconds)
-    options = read_yaml(args.config) if args.config else {}
-    options |= {name: vars(args)[name] for name in eval_options() if name in args}
+    options = given_options(args, eval_options())
     set_threads(options.get("threads"))
     request = film_request(options)
     agent, other = load_players(request)

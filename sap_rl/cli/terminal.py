@@ -14,7 +14,7 @@ from sap_rl.agents import Agent, load_agent
 from sap_rl.cli.status import FAILED_STATUS
 from sap_rl.errors import UsageError, require_positive
 from sap_rl.reporting.tables.evaluation import console
-from sap_rl.settings.options import read_option
+from sap_rl.settings.options import read_option, read_yaml
 from sap_rl.settings.requests import LOADING_KEYS, EvalRequest
 
 MAX_THREADS = 1024
@@ -67,6 +67,12 @@ def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+
+
+def given_options(args: argparse.Namespace, known: Iterable[str]) -> dict[str, Any]:
+    """What the YAML of `--config` says, and over it what the command line says of known options."""
+    options = read_yaml(args.config) if args.config else {}
+    return options | {name: vars(args)[name] for name in known if name in args}
 
 
 def given_loading(args: argparse.Namespace) -> dict[str, Any]:

@@ -8,26 +8,22 @@ from pathlib import Path
 from sap_rl.agents import find_agent, load_agent
 from sap_rl.atari.games import canonical_game
 from sap_rl.cli.status import INTERRUPTED_STATUS
-from sap_rl.cli.terminal import Listeners, set_threads, stopped_by_signals
+from sap_rl.cli.terminal import Listeners, given_options, set_threads, stopped_by_signals
 from sap_rl.files import check_folder
 from sap_rl.reporting.live.bars import TrainingBar
 from sap_rl.reporting.live.tensorboard import TrainingWriter
 from sap_rl.reporting.tables.evaluation import console
 from sap_rl.schema import keyed
-from sap_rl.settings.options import read_option, read_yaml
+from sap_rl.settings.options import read_option
 from sap_rl.training.curve import CurveWriter
 from sap_rl.training.dqn.run import Training
 from sap_rl.training.dqn.settings import TrainSettings, train_settings
 from sap_rl.training.events import Finished
 
-OPTIONS = keyed(TrainSettings)
-
 
 def run_train(args: argparse.Namespace) -> int:
     """Train; Ctrl-C and SIGTERM end it after a checkpoint, with status 130."""
-    options = read_yaml(args.config) if args.config else {}
-    options |= {name: vars(args)[name] for name in OPTIONS if name in args}
-    settings = train_settings(options)
+    settings = train_settings(given_options(args, keyed(TrainSettings)))
     set_threads(args.threads)
     game = canonical_game(args.game)
     folder = args.out or Path("runs") / game

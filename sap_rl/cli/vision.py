@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sap_rl.cli.status import INTERRUPTED_STATUS
-from sap_rl.cli.terminal import say, set_threads
+from sap_rl.cli.terminal import given_options, say, set_threads
 from sap_rl.extras import PAGES, require
 from sap_rl.files import check_writable, write_atomically
 from sap_rl.reporting.figures.files import save_figures
@@ -21,7 +21,7 @@ from sap_rl.reporting.tables.vision import (
     markdown,
 )
 from sap_rl.schema import keyed, read_fields
-from sap_rl.settings.options import attack_group, read_option, read_whole, read_yaml
+from sap_rl.settings.options import attack_group, read_option, read_whole
 from sap_rl.vision.classifiers import find_classifier, load_classifier, read_card
 from sap_rl.vision.data import Images, load_cifar10
 from sap_rl.vision.evaluate import Attacked, ClassifierEvaluationRun
@@ -34,9 +34,7 @@ RUNS = Path("runs/vision")
 
 def run_train(args: argparse.Namespace) -> int:
     """Train a classifier; a run that was killed goes on with --resume."""
-    options = read_yaml(args.config) if args.config else {}
-    options |= {name: vars(args)[name] for name in keyed(ClassifierTraining) if name in args}
-    settings = classifier_training(options)
+    settings = classifier_training(given_options(args, keyed(ClassifierTraining)))
     set_threads(args.threads)
     folder = args.out or RUNS / (args.config.stem if args.config else "resnet20")
     train, test = (load_cifar10(args.data, split) for split in ("train", "test"))
