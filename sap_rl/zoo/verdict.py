@@ -84,13 +84,15 @@ def judge(agent: Agent, game: str) -> Iterator[Choice | Verdict]:
 
     Yields each as it is played, the verdict last. UsageError where no choice fits the game.
     """
-    found = [Choice(said, sees, _played(agent, game, sees)) for said, sees in variants(agent, game)]
+    found: list[Choice] = []
+    for said, sees in variants(agent, game):
+        found.append(Choice(said, sees, _played(agent, game, sees)))
+        yield found[-1]
     if not found:
         raise UsageError(
             f"agent '{agent.name}' has {agent.num_actions} actions, {game} has "
             f"{num_actions(game)} or 18: it was trained on another game, or on first_actions"
         )
-    yield from found
     best = Verdict(tuple(found), found[0], None).best
     sees = replace(best.sees, sticky_actions=STICKY)
     sticky = Choice(f"{best.said}, sticky_actions={STICKY:g}", sees, _played(agent, game, sees))
