@@ -11,6 +11,7 @@ from __future__ import annotations
 import sap_rl  # isort: skip  # noqa: F401 (before torch: its idle threads then sleep, as users')
 
 import argparse
+import copy
 from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any
@@ -39,12 +40,13 @@ class MultinomialSAP(nn.Module):
         return (flat * (kept / keep.clamp_min(1e-30)).detach()).view_as(h)
 
 
-def multinomial(module: nn.Sequential) -> nn.Sequential:
-    """The network with a MultinomialSAP after every ReLU; shares its parameters."""
-    layers: list[nn.Module] = []
-    for layer in module:
-        layers += [layer, MultinomialSAP()] if isinstance(layer, nn.ReLU) else [layer]
-    return nn.Sequential(*layers)
+def multinomial(module: nn.Module) -> nn.Module:
+    """A copy of the network with a MultinomialSAP after every ReLU."""
+    found, prune = copy.deepcopy(module), MultinomialSAP()
+    for part in found.modules():
+        if isinstance(part, nn.ReLU):
+            part.register_forward_hook(lambda _part, _args, out: prune(out))
+    return found
 
 
 def played_frames(count: int, device: torch.device) -> Tensor:
@@ -108,7 +110,7 @@ def main() -> None:
     agent = load_agent("BankHeist", device=device)
     exact = agent.defend("sap-100", seed=0).module
     bernoulli = agent.defend("sap-100", seed=0, sampler="bernoulli").module
-    plain = multinomial(agent.module)  # type: ignore[arg-type]
+    plain = multinomial(agent.module)
     print(f"{args.threads} thread(s), {device}, torch {torch.__version__}, Nature network, float32")
     for batch in (64, 1):
         obs = played_frames(batch, device)

@@ -12,13 +12,11 @@ from __future__ import annotations
 import sap_rl  # isort: skip  # noqa: F401 (before torch: its idle threads then sleep, as users')
 
 import argparse
-import copy
 import resource
 
 import torch
-from torch import nn
 
-from benchmarks.sap_forward import MultinomialSAP, forward, gradient
+from benchmarks.sap_forward import forward, gradient, multinomial
 from benchmarks.timing import alternate, print_ratios
 from sap_rl import sap
 from sap_rl.attacks.gradients import input_gradient
@@ -27,15 +25,6 @@ from sap_rl.machine import keep_freed_memory
 from sap_rl.vision import load_classifier
 from sap_rl.vision.evaluate import ROWS, _Chunked
 from sap_rl.vision.resnet import ResNet20
-
-
-def multinomial(network: nn.Module) -> nn.Module:
-    """A copy of the network with torch.multinomial after every ReLU."""
-    found, prune = copy.deepcopy(network), MultinomialSAP()
-    for part in found.modules():
-        if isinstance(part, nn.ReLU):
-            part.register_forward_hook(lambda _part, _args, out: prune(out))
-    return found
 
 
 def main() -> None:
