@@ -15,12 +15,12 @@ import time
 from typing import Any
 
 import torch
+from sap_rl.certification.rates import certification_rate
 
 from sap_rl import Agent, evaluate, load_agent
 from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks import make_attack
 from sap_rl.attacks.threat import Threat
-from sap_rl.certify.rates import certification_rate
 from sap_rl.pixels import to_unit
 from sap_rl.play.frames import fitting_frames
 from sap_rl.play.players import Players

@@ -17,13 +17,15 @@ from sap_rl.registry import Registry
 
 if TYPE_CHECKING:
     from sap_rl.agents import Agent, load_agent
-    from sap_rl.api import evaluate, harden
+    from sap_rl.api import certify, evaluate, harden
     from sap_rl.atari.env import make_atari
     from sap_rl.atari.protocol import Preprocess, Protocol
     from sap_rl.attacks import ATTACKS
     from sap_rl.attacks.adversary import Adversary, Attacked
     from sap_rl.attacks.threat import Threat, ThreatViolation
     from sap_rl.audit.settings import AuditSettings
+    from sap_rl.certification.results import Certificate
+    from sap_rl.certification.settings import CertifySettings
     from sap_rl.defenses import DEFENSES
     from sap_rl.defenses.sap import SAP, sap
     from sap_rl.errors import UsageError
@@ -47,6 +49,8 @@ __all__ = [
     "Agent",
     "Attacked",
     "AuditSettings",
+    "Certificate",
+    "CertifySettings",
     "Evaluation",
     "HardenSettings",
     "Preprocess",
@@ -56,6 +60,7 @@ __all__ = [
     "ThreatViolation",
     "TrainSettings",
     "UsageError",
+    "certify",
     "evaluate",
     "harden",
     "load_agent",
@@ -67,6 +72,7 @@ _PLACES: Registry[Any] = Registry(
     {
         "Agent": "sap_rl.agents:Agent",
         "load_agent": "sap_rl.agents:load_agent",
+        "certify": "sap_rl.api:certify",
         "evaluate": "sap_rl.api:evaluate",
         "harden": "sap_rl.api:harden",
         "make_atari": "sap_rl.atari.env:make_atari",
@@ -78,6 +84,8 @@ _PLACES: Registry[Any] = Registry(
         "Threat": "sap_rl.attacks.threat:Threat",
         "ThreatViolation": "sap_rl.attacks.threat:ThreatViolation",
         "AuditSettings": "sap_rl.audit.settings:AuditSettings",
+        "Certificate": "sap_rl.certification.results:Certificate",
+        "CertifySettings": "sap_rl.certification.settings:CertifySettings",
         "DEFENSES": "sap_rl.defenses:DEFENSES",
         "SAP": "sap_rl.defenses.sap:SAP",
         "sap": "sap_rl.defenses.sap:sap",

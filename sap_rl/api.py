@@ -14,6 +14,9 @@ from sap_rl.agents import Agent, load_agent
 from sap_rl.atari.games import canonical_game
 from sap_rl.atari.protocol import Frames, Observation, Protocol
 from sap_rl.attacks.schedule import Schedule, parse_schedule
+from sap_rl.certification.results import Certificate
+from sap_rl.certification.run import Certification, FramesDone
+from sap_rl.certification.settings import CertifySettings
 from sap_rl.defenses.names import Backward
 from sap_rl.evaluation.facts import Origin
 from sap_rl.evaluation.results import Evaluation
@@ -155,3 +158,35 @@ def _ref(given: object) -> str | None:
 
 def _agent(given: Agent | Any, game: str) -> Agent:
     return given if isinstance(given, Agent) else load_agent(given, game=game)
+
+
+@documented(
+    CertifySettings,
+    agent=AGENT,
+    lam=options_of(CertifySettings)["lams"].line,
+    progress="a function that is given every event, none by default",
+)
+def certify(
+    agent: Agent | str | Path | nn.Module | Any,
+    game: str,
+    *,
+    lam: float | Sequence[float] = CertifySettings.lams,
+    frames: int = CertifySettings.frames,
+    steps: int = CertifySettings.steps,
+    radius: bool = CertifySettings.radius,
+    seed: int = CertifySettings.seed,
+    progress: Callable[[FramesDone], object] | None = None,
+) -> Certificate:
+    """Say which actions of an agent's own play no change of the frames within lambda can alter.
+
+    Linear bounds (CROWN), on frames of clean and of attacked play; what is not certified is
+    attacked. Raises UsageError in one line for an agent through which no bounds are known.
+    """
+    game = canonical_game(game)
+    lams = (float(lam),) if isinstance(lam, int | float) else tuple(float(v) for v in lam)
+    settings = CertifySettings(game, lams, frames, steps, radius, seed)
+    run = Certification(_agent(agent, game), settings)
+    for event in run.run():
+        if progress is not None:
+            progress(event)
+    return run.result()

@@ -21,6 +21,10 @@ COMMANDS = {
         arguments.add_audit,
         "attack an agent with a whole suite and report the worst case",
     ),
+    "certify": (
+        arguments.add_certify,
+        "say which actions no attack inside the budget can change",
+    ),
     "film": (
         arguments.add_film,
         "film an agent's games under attack, without and with a defence",

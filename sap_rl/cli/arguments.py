@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from sap_rl.certification.settings import CertifySettings
 from sap_rl.cli.shared_arguments import (
     RESULTS,
     attack_and_defense_flags,
@@ -54,6 +55,19 @@ def add_audit(parser: argparse.ArgumentParser) -> None:
     threads_flag(parser)
     json_flag(parser)
     quiet_flag(parser, "only the card")
+
+
+def add_certify(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `sap-rl certify`."""
+    parser.set_defaults(run="sap_rl.cli.certify:run_certify")
+    parser.add_argument("--agent", help="an agent's name or folder [the game's shipped agent]")
+    loading_flags(parser)
+    example = "sap-rl certify --game BankHeist --agent BankHeist-hardened --lambda 0.5 1"
+    add_groups(parser, {"the question": keyed(CertifySettings)}, example, required=("game",))
+    device_flag(parser)
+    threads_flag(parser)
+    json_flag(parser)
+    quiet_flag(parser, "only the table")
 
 
 def add_film(parser: argparse.ArgumentParser) -> None:

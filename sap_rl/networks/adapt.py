@@ -31,14 +31,16 @@ class AsTrained(nn.Module):
 
     def forward(self, obs: UnitFrames) -> QValues:
         """Action values [B, A]."""
+        values: QValues = self.network(self.seen(obs))
+        return values
+
+    def seen(self, obs: UnitFrames) -> Tensor:
+        """The frames as the network takes them: in another order, times a number."""
         if self.reversed:
             obs = obs.view(len(obs), -1, self.planes, *obs.shape[2:]).flip(1).flatten(1, 2)
         if self.swapped:
             obs = obs.transpose(2, 3)
-        if self.in_pixels:
-            obs = to_pixels(obs)
-        values: QValues = self.network(obs)
-        return values
+        return to_pixels(obs) if self.in_pixels else obs
 
 
 class Transformed(nn.Module):

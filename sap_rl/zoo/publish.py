@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sap_rl.agents import Agent, from_checkpoint, load_agent
-from sap_rl.certify.rates import certification_facts
+from sap_rl.certification.run import certification_facts
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import Row
 from sap_rl.evaluation.run import EvaluationRun
@@ -32,7 +32,7 @@ ATTACKS_SHOWN: dict[str, tuple[str, dict[str, Any]]] = {
 """Attacks under which a hardened agent's card states the return at the agent's own lambda; an audit
 knows worse ones."""
 FRAMES = 512
-"""Frames of a hardened agent's own clean play on which actions are certified."""
+"""Frames of a hardened agent's own play, clean and attacked, on which actions are certified."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ class Export:
             plan = replace(plain, lams=(lam,), attack=attack, attack_options=options)
             row = yield from self.games.play(agent, plan)
             tables[name] = score_facts(self.folder.name, row, plan)
-        return {"attacked": tables} | certification_facts(agent, self.game, lam, count=FRAMES)
+        return {"attacked": tables} | certification_facts(agent, self.game, lam, frames=FRAMES)
 
     def _plan(self, agent: Agent, episodes: int, cap: int) -> Settings:
         return score_settings(

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from sap_rl.audit.run import CellEnded
+from sap_rl.certification.run import FramesDone
 from sap_rl.evaluation.run import ArmEnded, ArmPlayed, ArmStarted, Event
 from sap_rl.film.games import Scene
 from sap_rl.play.arms import Arm
@@ -257,3 +258,14 @@ class FilmsBar(LiveBar):
         if scene.step == 1:
             self.games.append(game)
         self.bar.update(self.task, completed=len(self.games) - 1, note=f"{game}, step {scene.step}")
+
+
+class FramesBar(LiveBar):
+    """Listens to a certification."""
+
+    def __init__(self, total: int, console: Console) -> None:
+        super().__init__(console, "frames", width=1, total=total)
+
+    def __call__(self, event: FramesDone) -> None:
+        """Show one event."""
+        self.bar.update(self.task, completed=event.done, note=f"{event.done} of {event.total}")

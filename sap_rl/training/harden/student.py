@@ -12,7 +12,7 @@ from sap_rl.agents import Agent
 from sap_rl.attacks.objectives import OBJECTIVES
 from sap_rl.attacks.pgd import Steps, pgd
 from sap_rl.attacks.threat import Threat
-from sap_rl.certify.bounds import worst_margins
+from sap_rl.certification.bounds import worst_margins
 from sap_rl.networks.precision import half_precision
 from sap_rl.pixels import lam_to_eps, to_unit
 from sap_rl.seeds import torch_stream

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sap_rl import Agent, Preprocess, UsageError, load_agent
 from sap_rl.attacks.noise import uniform_start
 from sap_rl.attacks.threat import Threat
-from sap_rl.certify.bounds import worst_margins
+from sap_rl.certification.bounds import worst_margins
 from sap_rl.pixels import to_unit
 from sap_rl.training.harden.data import DistillationBatch
 from sap_rl.training.harden.settings import HardenSettings

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sap_rl.attacks.pgd import make_pgd
 from sap_rl.attacks.threat import Threat
-from sap_rl.certify.bounds import certified, worst_margins
+from sap_rl.certification.bounds import certified, worst_margins
 from sap_rl.errors import UsageError
 from sap_rl.networks.dueling import dueling_network
 from sap_rl.networks.nature import nature_network

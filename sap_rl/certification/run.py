@@ -1,0 +1,158 @@
+"""A certification: on frames of an agent's play, which actions are certified and which broken."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sap_rl.agents import Agent
+from sap_rl.attacks import make_attack
+from sap_rl.attacks.threat import Threat
+from sap_rl.certification.frames import Certifier
+from sap_rl.certification.results import PLAYS, Certificate, CertifyRow, Play
+from sap_rl.certification.settings import CertifySettings
+from sap_rl.errors import UsageError
+from sap_rl.evaluation.facts import AgentFacts, Made
+from sap_rl.evaluation.run import versions
+from sap_rl.machine import commit
+from sap_rl.pixels import to_unit
+from sap_rl.play.arms import Arm
+from sap_rl.play.frames import GAMES, record, recording_games
+from sap_rl.play.players import Players
+from sap_rl.seeds import numpy_stream, torch_stream
+from sap_rl.statistics.intervals import mean_interval
+from sap_rl.types import UnitFrames
+
+RECORDING = ("pgd", {"steps": 10, "objective": "margin"})
+"""The attack under which the frames of attacked play are recorded."""
+RESTARTS = 2
+ATTACKED_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class FramesDone:
+    """So many of all bounds are computed."""
+
+    done: int
+    total: int
+
+
+@dataclass
+class Certification:
+    """One certification; UsageError at once for an agent through which no bounds are known.
+
+    Iterate `run()`, then ask for `result()`; it holds what was finished.
+    """
+
+    agent: Agent
+    settings: CertifySettings
+
+    def __post_init__(self) -> None:
+        self.players = Players(self.agent, self.settings.protocol, self.settings.seed)
+        if self.players.random("original"):
+            raise UsageError("certify needs an agent without randomness: certify the original")
+        preprocess = self.agent.preprocess
+        self.certifier = Certifier(self.agent.module, preprocess.shape)
+        self.rows: list[CertifyRow] = []
+        self.radius: dict[str, tuple[float, ...]] = {}
+        self.begun = time.perf_counter()
+        self._done = 0
+
+    @property
+    def total(self) -> int:
+        """Bounds to be computed, in frames."""
+        each = 2 * self._each
+        return each * len(self.settings.lams) + (each if self.settings.radius else 0)
+
+    @property
+    def _each(self) -> int:
+        """Frames of each kind of play, as many of every recorded game."""
+        return self.settings.frames // 2 // GAMES * GAMES
+
+    def run(self) -> Iterator[FramesDone]:
+        """Record, bound, attack; tells how far it is."""
+        self.begun = time.perf_counter()
+        frames = {play: self._recorded(play) for play in PLAYS}
+        for lam in self.settings.lams:
+            for play in PLAYS:
+                parts = []
+                for part in self.certifier.shares(frames[play], lam):
+                    parts.append(part)
+                    yield self._more(len(part))
+                self.rows.append(self._row(frames[play], torch.cat(parts), lam, play))
+        if self.settings.radius:
+            for play in PLAYS:
+                found: list[float] = []
+                for part in self.certifier.radii(frames[play]):
+                    found += part.tolist()
+                    yield self._more(len(part))
+                self.radius[play] = tuple(found)
+
+    def result(self) -> Certificate:
+        """What was found so far."""
+        about = AgentFacts.of(self.agent, threads=torch.get_num_threads())
+        return Certificate(
+            self.settings, about, Made(versions(), commit()), tuple(self.rows), dict(self.radius),
+            seconds=time.perf_counter() - self.begun,
+        )  # fmt: skip
+
+    def _recorded(self, play: Play) -> UnitFrames:
+        """Frames [N, K, H, W] of the agent's own play, game by game within each step."""
+        lam = max(self.settings.lams) if play == "attacked" else 0.0
+        attack, options = RECORDING
+        players = self.players.under(attack, dict(options), grad_samples=1)
+        player = players.attacked_player(Arm("original", lam, "original" if lam else None))
+        game, seed = self.settings.game, self.settings.seed
+        with closing(recording_games(players, game, self._each)) as envs:
+            pixels = record(player, players, envs, count=self._each, seed=seed)
+        return to_unit(torch.from_numpy(pixels).to(self.agent.device))
+
+    def _row(self, frames: UnitFrames, kept: Tensor, lam: float, play: Play) -> CertifyRow:
+        """The row of these frames, of which `kept` [N] are certified; the others are attacked."""
+        games = kept.view(-1, GAMES).double().mean(0).cpu().numpy()
+        rng = numpy_stream(self.settings.seed, "certify", play, f"{lam:g}")
+        broken = self._broken(frames[~kept], lam) if not kept.all() else 0
+        return CertifyRow(
+            lam, play, len(kept), mean_interval(games, rng=rng), broken=broken / len(kept)
+        )
+
+    def _broken(self, frames: UnitFrames, lam: float) -> int:
+        """On how many frames the attack changes the greedy action."""
+        options: dict[str, Any] = {"objective": "margin", "random_start": True}
+        attack = make_attack("pgd", steps=self.settings.steps, restarts=RESTARTS, **options)
+        generator = torch_stream(self.settings.seed, "certify", f"{lam:g}")
+        count = 0
+        for obs in torch.split(frames, ATTACKED_AT_ONCE):
+            adv = attack(self.agent.q_function, obs, Threat(lam), generator=generator)
+            with torch.no_grad():
+                before, after = self.agent.module(obs), self.agent.module(adv)
+            count += int((before.argmax(1) != after.argmax(1)).sum())
+        return count
+
+    def _more(self, count: int) -> FramesDone:
+        self._done += count
+        return FramesDone(self._done, self.total)
+
+
+def certification_facts(agent: Agent, game: str, lam: float, *, frames: int) -> dict[str, Any]:
+    """The table of an agent's card; empty where no bounds are known."""
+    try:
+        run = Certification(agent, CertifySettings(game, (lam,), frames))
+    except UsageError:
+        return {}
+    for _ in run.run():
+        pass
+    found: dict[str, Any] = {"lambda": lam, "bounds": "linear"}
+    for row in run.rows:
+        found[f"{row.play}_play"] = {
+            "certified": round(row.certified.mean, 4),
+            "broken": round(row.broken, 4),
+            "frames": row.frames,
+        }
+    return {"certified": found}

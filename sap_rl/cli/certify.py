@@ -1,0 +1,41 @@
+"""`sap-rl certify`."""
+
+from __future__ import annotations
+
+import argparse
+
+from sap_rl.agents import load_agent
+from sap_rl.certification.run import Certification
+from sap_rl.certification.settings import CertifySettings
+from sap_rl.cli.status import INTERRUPTED_STATUS
+from sap_rl.cli.terminal import given_loading, set_threads
+from sap_rl.files import check_writable, write_atomically
+from sap_rl.reporting.live.bars import FramesBar
+from sap_rl.reporting.tables.certificate import certificate_report
+from sap_rl.reporting.tables.evaluation import console
+from sap_rl.schema import keyed, read_options
+
+
+def run_certify(args: argparse.Namespace) -> int:
+    """Bound the actions and print the shares; Ctrl-C prints what is known."""
+    known = keyed(CertifySettings)
+    options = read_options({key: vars(args)[key] for key in known if key in args}, known)
+    settings = CertifySettings(**{known[key].name: value for key, value in options.items()})
+    set_threads(args.threads)
+    if args.json:
+        check_writable(args.json)
+    agent = load_agent(args.agent or settings.game, device=args.device, **given_loading(args))
+    run = Certification(agent, settings)
+    status = 0
+    bar = FramesBar(run.total, console(stderr=True, quiet=args.quiet))
+    with bar:
+        try:
+            for event in run.run():
+                bar(event)
+        except KeyboardInterrupt:
+            status = INTERRUPTED_STATUS
+    found = run.result()
+    if args.json and found.rows:
+        write_atomically(args.json, found.to_json())
+    console().print(certificate_report(found))
+    return status
