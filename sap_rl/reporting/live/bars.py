@@ -165,7 +165,7 @@ class ProgressBar(LiveBar):
 
 
 def _arm_name(arm: Arm) -> str:
-    return f"{arm.title} at lambda {arm.lam:g}"
+    return f"{arm.title} at {arm.level}"
 
 
 class CellLines:
