@@ -242,7 +242,7 @@ FLAGS = ["--game", "--lambda", "--agent", "--attack", "--defense", "--victim", "
          "--schedule", "--precision", "--num-envs", "--threads", "--gaem", "--help", "--dry-run",
          "--minutes", "--total-steps", "--engine", "--resume", "--folder"]  # fmt: skip
 COMMANDS = ["eval", "audit", "film", "plot", "report", "sweep", "store", "compare", "game", "train",
-            "harden", "attacks", "defenses", "agents", "list", "show", "check", "import", "export",
+            "harden", "attacks", "corruptions", "defenses", "agents", "list", "show", "check", "import", "export",
             "merge", "drop"]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from sap_rl.audit.run import CellEnded
+from sap_rl.audit.ended import CellEnded
 from sap_rl.evaluation.run import ArmEnded, ArmPlayed, ArmStarted, Event
 from sap_rl.film.games import Scene
 from sap_rl.play.arms import Arm
