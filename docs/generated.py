@@ -88,7 +88,9 @@ def corruptions() -> str:
         )
         for name, entry in CORRUPTIONS.items()
     ]
-    return table(("corruption", "severity", "acts on", "what it does", "what its referee allows"), rows)
+    return table(
+        ("corruption", "severity", "acts on", "what it does", "what its referee allows"), rows
+    )
 
 
 def defenses() -> str:

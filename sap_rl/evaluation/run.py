@@ -113,7 +113,8 @@ class EvaluationRun:
             corruption=s.corruption,
         )
         for arm in self.arms:
-            self._check_camera(arm)
+            if arm.name == "original" and arm.corruption is not None:
+                self.fleet(1, arm).close()  # refuses what does not go with what the agent sees
         self.threads = torch.get_num_threads()
         self.at_once = max(1, min(self.threads, len(self.arms)))
 
@@ -198,12 +199,6 @@ class EvaluationRun:
             preprocess=self.agent.preprocess,
             camera=None if arm is None else camera_of(arm),
         )
-
-    def _check_camera(self, arm: Arm) -> None:
-        """UsageError for a corruption that does not go with what the agent sees."""
-        camera = camera_of(arm)
-        if camera is not None:
-            self.fleet(1, arm).close()
 
     def games(
         self, arm: Arm, fleet: Fleet, episodes: range, *, calibrates: bool = False
