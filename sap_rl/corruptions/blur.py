@@ -19,7 +19,8 @@ def blur(picture: Picture, sigma: float, moment: Moment) -> Picture:
     soft = picture.astype(np.float32)
     for axis in (0, 1):
         soft = gaussian_filter1d(soft, sigma, axis, truncate=REACH)
-    return np.rint(soft).clip(0, 255).astype(np.uint8)
+    rounded: Picture = np.rint(soft).clip(0, 255).astype(np.uint8)
+    return rounded
 
 
 def referee(before: Picture, after: Picture, sigma: float, moment: Moment) -> bool:

@@ -11,7 +11,8 @@ from sap_rl.corruptions.window import within
 def brightness(picture: Picture, values: float, moment: Moment) -> Picture:
     """Every pixel of the screen is so much brighter, white at most."""
     room = np.uint8(255 - values)
-    return np.minimum(picture, room) + np.uint8(values)
+    brighter: Picture = np.minimum(picture, room) + np.uint8(values)
+    return brighter
 
 
 def referee(before: Picture, after: Picture, values: float, moment: Moment) -> bool:

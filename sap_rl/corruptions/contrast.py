@@ -15,7 +15,8 @@ def contrast(picture: Picture, percent: float, moment: Moment) -> Picture:
     """Every pixel of the screen comes nearer to 128 by that share of the way."""
     every = np.arange(256)
     table: np.ndarray = np.rint(every + (GREY - every) * (percent / 100)).astype(np.uint8)
-    return table[picture]
+    foggy: Picture = table[picture]
+    return foggy
 
 
 def referee(before: Picture, after: Picture, percent: float, moment: Moment) -> bool:

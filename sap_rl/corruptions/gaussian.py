@@ -15,7 +15,8 @@ def gaussian(picture: Picture, sigma: float, moment: Moment) -> Picture:
     """Gaussian noise, drawn anew for every pixel of every frame."""
     draws = moment.rng.standard_normal(picture.shape, dtype=np.float32)
     noisy: np.ndarray = picture + np.float32(sigma) * draws.clip(-REACH, REACH)
-    return np.rint(noisy).clip(0, 255).astype(np.uint8)
+    rounded: Picture = np.rint(noisy).clip(0, 255).astype(np.uint8)
+    return rounded
 
 
 def referee(before: Picture, after: Picture, sigma: float, moment: Moment) -> bool:

@@ -21,7 +21,8 @@ def warped(picture: Picture, matrix: Matrix) -> Picture:
     total = np.zeros_like(old)
     for at, share in zip(index, weight, strict=True):
         total += old[at] * share[:, None]
-    return np.rint(total).astype(np.uint8).reshape(picture.shape)
+    rounded: Picture = np.rint(total).astype(np.uint8).reshape(picture.shape)
+    return rounded
 
 
 @lru_cache(maxsize=8)

@@ -29,7 +29,8 @@ class CorruptedSkin:
         self.space = pixel_box(space, "uint8")
         self.corruption, self.severity = corruption, severity
         self.reseed(seed)
-        self.camera.require_fit(self.space.shape[1:])
+        _, height, width = self.space.shape
+        self.camera.require_fit((height, width))
 
     def reseed(self, seed: int) -> None:
         """Start all draws again and forget every history."""
