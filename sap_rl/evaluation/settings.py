@@ -69,7 +69,8 @@ Game = Annotated[
 Defence = Annotated[
     str | None,
     Option(
-        "sap-100 (any sap-K), q-noise-S, agent:NAME for another agent in its place, or none",
+        "sap-100 (any sap-K) or another of `sap-rl defenses`, agent:NAME for another agent in its "
+        "place, or none",
         read=read_defense,
     ),
 ]
