@@ -71,10 +71,10 @@ def dropout(
     backward: Annotated[Backward, Option("gradient of it: mask or identity")] = "mask",
     seed: int | None = None,
 ) -> Dropout:
-    """Drop that share of the hidden units in every pass, in train and eval mode alike, and scale
-    the others by 1 / (1 - rate) (Srivastava et al. 2014); the SAP paper's rival, put on afterwards.
+    """Drop a share of the hidden units in every pass (Srivastava et al. 2014), after training.
 
-    UsageError for a rate outside 0..1, and where an activation would be missed.
+    In train and eval mode alike; the others are scaled by 1 / (1 - rate). UsageError for a rate
+    outside 0..1, and where an activation would be missed.
     """
     if not 0 < rate < 1:
         raise UsageError(f"rate must lie between 0 and 1, got {rate:g}")

@@ -12,7 +12,7 @@ DEFENSE_NAMES: dict[str, str] = {
     "median-blur": "sap_rl.defenses.median_blur:DEFENSE",
     "noise-vote": "sap_rl.defenses.noise_vote:DEFENSE",
     "dropout": "sap_rl.defenses.dropout:DEFENSE",
-    "weight-pruning": "sap_rl.defenses.weight_pruning:DEFENSE",
+    "swp": "sap_rl.defenses.weight_pruning:DEFENSE",
 }
 """Name -> "module:entry", a `Defense`."""
 

@@ -70,9 +70,9 @@ def noise_vote(
     vote: Annotated[Vote, Option("over the copies' action values")] = "mean",
     seed: int | None = None,
 ) -> NoiseVote:
-    """Look at noisy copies of each frame and let their action values vote (randomised smoothing,
-    Cohen et al. 2019, arXiv 1902.02918; the median Chiang et al. 2020, arXiv 2007.03730).
+    """Let noisy copies of each frame vote (Cohen et al. 2019, arXiv 1902.02918).
 
+    Randomised smoothing over action values; the median is Chiang et al. 2020 (arXiv 2007.03730).
     Noise is independent for every pixel of the stack and is not cut off at black and white. One
     pass makes all draws, and a gradient goes through all of them. UsageError for unusable options.
     """

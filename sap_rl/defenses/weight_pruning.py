@@ -75,7 +75,7 @@ def weight_pruning(
     sampler: Annotated[SamplerName, Option("of the draws; bernoulli is approximate")] = "exact",
     seed: int | None = None,
 ) -> WeightPruned:
-    """Prune each layer's weights as SAP prunes activations (Dhillon et al. 2018, Appendix B).
+    """Prune weights as SAP prunes activations (Dhillon et al. 2018, arXiv 1803.01442, Appendix B).
 
     int(percent / 100 * count) draws with replacement, in proportion to the weights' sizes; drawn
     weights are scaled by 1 / (1 - (1 - p)^r), the others are 0. One draw a pass, which the frames

@@ -42,6 +42,6 @@ def test_every_strength_is_an_option_of_its_defence() -> None:
     assert strengths == {
         "sap": "percent", "q-noise": "sigma", "jpeg": "quality", "bit-depth": "bits",
         "median-blur": "size", "noise-vote": "sigma", "dropout": "rate",
-        "weight-pruning": "percent",
+        "swp": "percent",
     }  # fmt: skip
     assert all(strengths[name] in entry.options for name, entry in DEFENSES.items())

@@ -126,7 +126,7 @@ def test_weights_are_pruned_as_sap_prunes_activations() -> None:
         ("noise-vote", {"vote": "mode"}, "choose from median, mean|choose from mean, median"),
         ("dropout", {"rate": 1.0}, "between 0 and 1, got 1"),
         ("dropout", {"backward": "full"}, "choose from mask, identity"),
-        ("weight-pruning", {"percent": 0.0}, "above 0"),
+        ("swp", {"percent": 0.0}, "above 0"),
     ],
 )
 def test_what_cannot_be(name: str, options: dict[str, Any], text: str) -> None:
