@@ -134,7 +134,7 @@ def change_curves(panel: Panel) -> tuple[ChangeCurve, ...]:
             label = _defended_label(evaluation, victim, panel)
             if changes or clean:
                 place = panel.place(evaluation)
-                found.append(ChangeCurve(label, victim, place, (*clean, *changes)))
+                found.append(ChangeCurve(label, victim or None, place, (*clean, *changes)))
             clean = ()  # once: without an attacker there is no victim
     return tuple(_told_apart(found))
 
