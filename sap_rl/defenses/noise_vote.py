@@ -13,7 +13,6 @@ from sap_rl.errors import UsageError, require_positive, unknown
 from sap_rl.pixels import lam_to_eps
 from sap_rl.schema import Option
 from sap_rl.seeds import Stream
-from sap_rl.types import QValues, UnitFrames
 
 Vote = Literal["mean", "median"]
 VOTES: tuple[Vote, ...] = ("mean", "median")
@@ -51,7 +50,7 @@ class NoiseVote(Defended):
         self.stream = Stream(seed)
         reseed_parts(self.module, self.stream.seed)
 
-    def forward(self, obs: UnitFrames) -> QValues:
+    def forward(self, obs: Tensor) -> Tensor:
         copies = copies_of(obs, self.draws)
         noise = self.stream.normal(tuple(copies.shape), copies.device).to(copies.dtype)
         values: Tensor = self.module(copies + lam_to_eps(self.sigma) * noise)

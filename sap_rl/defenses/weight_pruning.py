@@ -14,7 +14,6 @@ from sap_rl.defenses.sap import MAX_PERCENT, SamplerName, prune
 from sap_rl.errors import UsageError
 from sap_rl.schema import Option
 from sap_rl.seeds import Stream
-from sap_rl.types import QValues, UnitFrames
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 """Whose weights are pruned; biases are not."""
@@ -46,12 +45,12 @@ class WeightPruned(Defended):
         self.stream = Stream(seed)
         reseed_parts(self.module, self.stream.seed)
 
-    def forward(self, obs: UnitFrames) -> QValues:
+    def forward(self, obs: Tensor) -> Tensor:
         weights = {name: self._pruned(self.module.get_parameter(name)) for name in self._names}
         values: Tensor = torch.func.functional_call(self.module, weights, (obs,))
         return values
 
-    def folded_passes(self, obs: UnitFrames, samples: int) -> QValues:
+    def folded_passes(self, obs: Tensor, samples: int) -> Tensor:
         """n passes over obs [B, ...] one after the other [n * B, A], each with weights of its
         own."""
         return torch.cat([self.forward(obs) for _ in range(samples)])

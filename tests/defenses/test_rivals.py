@@ -123,7 +123,6 @@ def test_weights_are_pruned_as_sap_prunes_activations() -> None:
         ("median-blur", {"backward": "mask"}, "choose from full, identity"),
         ("noise-vote", {"sigma": 0.0}, "got 0"),
         ("noise-vote", {"draws": 0}, "draws must be at least 1"),
-        ("noise-vote", {"vote": "mode"}, "choose from median, mean|choose from mean, median"),
         ("dropout", {"rate": 1.0}, "between 0 and 1, got 1"),
         ("dropout", {"backward": "full"}, "choose from mask, identity"),
         ("swp", {"percent": 0.0}, "above 0"),
