@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import pairwise
 from typing import Any
 
@@ -154,3 +155,9 @@ def test_severities_and_sizes() -> None:
         make_atari("Breakout", camera=Camera("occlude", 90))
     with pytest.raises(UsageError, match="choose from rotate"):
         Camera("rotat", 1)
+
+
+def test_jpeg_without_pillow_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    with pytest.raises(UsageError, match=r"corruption 'jpeg' needs pillow: pip install 'sap-rl"):
+        Camera("jpeg", 50)
