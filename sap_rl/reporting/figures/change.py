@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from sap_rl.reporting.figures.curves import ChangeCurve, Panel, change_curves
-from sap_rl.reporting.figures.layout import CLIPPED, NO_PERCENT, PAPER, look, say_once
+from sap_rl.reporting.figures.layout import (
+    CLIPPED,
+    NO_PERCENT,
+    PAPER,
+    level_axis,
+    look,
+    say_once,
+)
 from sap_rl.reporting.figures.style import FAINT, INK, LambdaAxis
 
 LEAST_PERCENT = 50.0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import Evaluation, Row
 from sap_rl.evaluation.run import ArmEnded, Event
+from sap_rl.play.arms import Arm
 from sap_rl.reporting.figures.plots import return_lambda_figure
 from sap_rl.sweep.experiments import CellTask
 from sap_rl.sweep.run import CellEnded, SweepEvent
