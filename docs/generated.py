@@ -14,6 +14,7 @@ from typing import Any
 from sap_rl.attacks import ATTACKS
 from sap_rl.cli import COMMANDS
 from sap_rl.cli.parser import Parser
+from sap_rl.corruptions import CORRUPTIONS
 from sap_rl.defenses import DEFENSES
 from sap_rl.schema import OptionField, options_of, spelled
 from sap_rl.settings.shipped import shipped_configs
@@ -73,6 +74,23 @@ def _called(action: argparse.Action) -> str:
 def attacks() -> str:
     """A section per attack with its options."""
     return _entries(ATTACKS)
+
+
+def corruptions() -> str:
+    """A table of the corruptions: severity, what they act on, what their referees allow."""
+    rows = [
+        (
+            f"`{name}`",
+            f"{entry.severity.unit} {entry.severity.help}; {entry.severity.range}",
+            entry.acts_on,
+            " ".join((entry.apply.__doc__ or "").split("\n\n")[0].split()),
+            entry.limit,
+        )
+        for name, entry in CORRUPTIONS.items()
+    ]
+    return table(
+        ("corruption", "severity", "acts on", "what it does", "what its referee allows"), rows
+    )
 
 
 def defenses() -> str:

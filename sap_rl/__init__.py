@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from sap_rl.audit.settings import AuditSettings
     from sap_rl.certification.results import Certificate
     from sap_rl.certification.settings import CertifySettings
+    from sap_rl.corruptions import CORRUPTIONS
+    from sap_rl.corruptions.camera import Camera
+    from sap_rl.corruptions.entry import CorruptionViolation
     from sap_rl.defenses import DEFENSES
     from sap_rl.defenses.sap import SAP, sap
     from sap_rl.errors import UsageError
@@ -34,12 +37,18 @@ if TYPE_CHECKING:
     from sap_rl.networks.loaders import LOADERS
     from sap_rl.training.dqn.settings import TrainSettings
     from sap_rl.training.harden.settings import HardenSettings
-    from sap_rl.wrappers import AdversarialObservation, AdversarialVectorObservation
+    from sap_rl.wrappers import (
+        AdversarialObservation,
+        AdversarialVectorObservation,
+        CorruptedObservation,
+        CorruptedVectorObservation,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ATTACKS",
+    "CORRUPTIONS",
     "DEFENSES",
     "LOADERS",
     "SAP",
@@ -49,8 +58,12 @@ __all__ = [
     "Agent",
     "Attacked",
     "AuditSettings",
+    "Camera",
     "Certificate",
     "CertifySettings",
+    "CorruptedObservation",
+    "CorruptedVectorObservation",
+    "CorruptionViolation",
     "Evaluation",
     "HardenSettings",
     "Preprocess",
@@ -79,6 +92,9 @@ _PLACES: Registry[Any] = Registry(
         "Preprocess": "sap_rl.atari.protocol:Preprocess",
         "Protocol": "sap_rl.atari.protocol:Protocol",
         "ATTACKS": "sap_rl.attacks:ATTACKS",
+        "CORRUPTIONS": "sap_rl.corruptions:CORRUPTIONS",
+        "Camera": "sap_rl.corruptions.camera:Camera",
+        "CorruptionViolation": "sap_rl.corruptions.entry:CorruptionViolation",
         "Adversary": "sap_rl.attacks.adversary:Adversary",
         "Attacked": "sap_rl.attacks.adversary:Attacked",
         "Threat": "sap_rl.attacks.threat:Threat",
@@ -97,6 +113,8 @@ _PLACES: Registry[Any] = Registry(
         "HardenSettings": "sap_rl.training.harden.settings:HardenSettings",
         "AdversarialObservation": "sap_rl.wrappers:AdversarialObservation",
         "AdversarialVectorObservation": "sap_rl.wrappers:AdversarialVectorObservation",
+        "CorruptedObservation": "sap_rl.wrappers:CorruptedObservation",
+        "CorruptedVectorObservation": "sap_rl.wrappers:CorruptedVectorObservation",
     }
 )
 """Public name -> where it stands: torch is loaded when a name is asked for that needs it."""

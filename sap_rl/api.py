@@ -34,6 +34,7 @@ AGENT = "an Agent, or what `load_agent` takes: a name, file, hub:owner/name or m
     Settings,
     agent=AGENT,
     lam=f"{options_of(Settings)['lams'].line}",
+    severity=options_of(Settings)["severities"].line,
     victims="whose gradient is used on the defended agent, of own, original, other [both]",
     other="the agent behind victim `other`, an Agent or what `load_agent` takes",
     progress="true for a bar and the means so far, or a function that is given every event [false]",
@@ -43,7 +44,7 @@ def evaluate(
     agent: Agent | str | Path | nn.Module | Any,
     game: str,
     *,
-    lam: float | Sequence[float],
+    lam: float | Sequence[float] = (),
     attack: str = Settings.attack,
     attack_options: dict[str, Any] | None = None,
     defense: str | None = Settings.defense,
@@ -52,6 +53,8 @@ def evaluate(
     other: Agent | str | Path | nn.Module | Any = None,
     attack_backward: Backward | None = Settings.attack_backward,
     schedule: Schedule | str = Settings.schedule,
+    corruption: str | None = Settings.corruption,
+    severity: float | Sequence[float] = (),
     episodes: int = Settings.episodes,
     num_envs: int | None = Settings.num_envs,
     seed: int = Settings.seed,
@@ -78,7 +81,7 @@ def evaluate(
     rules: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
     settings = Settings(
         game=canonical_game(game),
-        lams=(float(lam),) if isinstance(lam, int | float) else tuple(float(v) for v in lam),
+        lams=_floats(lam),
         attack=attack,
         attack_options=attack_options or {},
         defense=defense,
@@ -86,6 +89,8 @@ def evaluate(
         victims=tuple(todays_name(victim) for victim in victims),
         attack_backward=attack_backward,
         schedule=parse_schedule(schedule) if isinstance(schedule, str) else schedule,
+        corruption=corruption,
+        severities=_floats(severity),
         episodes=episodes,
         num_envs=num_envs,
         seed=seed,
@@ -150,6 +155,10 @@ def harden(
     for _ in hardening.run():
         pass
     return hardening.agent()
+
+
+def _floats(given: float | Sequence[float]) -> tuple[float, ...]:
+    return (float(given),) if isinstance(given, int | float) else tuple(float(v) for v in given)
 
 
 def _ref(given: object) -> str | None:

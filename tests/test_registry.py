@@ -24,15 +24,16 @@ def test_names_are_known_without_torch() -> None:
         "package = types.ModuleType('sap_rl'); package.__path__ = ['sap_rl']\n"
         "sys.modules['sap_rl'] = package\n"
         "from sap_rl.attacks import ATTACKS\n"
+        "from sap_rl.corruptions import CORRUPTIONS\n"
         "from sap_rl.defenses import DEFENSES\n"
         "from sap_rl.networks.loaders import LOADERS\n"
         "assert 'pgd' in ATTACKS and 'sap' in DEFENSES and 'native' in LOADERS\n"
-        "print(len(list(ATTACKS)), len(list(DEFENSES)), len(list(LOADERS)), 'torch' in sys.modules)"
+        "print(*map(len, (ATTACKS, CORRUPTIONS, DEFENSES, LOADERS)), 'torch' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    assert done.stdout.split() == ["9", "2", "11", "False"]
+    assert done.stdout.split() == ["9", "12", "8", "11", "False"]
 
 
 def test_an_entry_is_loaded_when_it_is_asked_for() -> None:

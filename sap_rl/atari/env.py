@@ -12,7 +12,7 @@ from ale_py.vector_env import AtariVectorEnv
 
 from sap_rl.atari.games import canonical_game, rom_ids
 from sap_rl.atari.protocol import Preprocess, Protocol
-from sap_rl.atari.restacked import RestackedAtari
+from sap_rl.atari.restacked import Camera, RestackedAtari
 from sap_rl.atari.screen import Lens
 from sap_rl.errors import UsageError, require_positive
 
@@ -26,6 +26,7 @@ def make_atari(
     protocol: Protocol | None = None,
     preprocess: Preprocess | None = None,
     num_threads: int | None = None,
+    camera: Camera | None = None,
 ) -> VectorEnv:
     """A vector of emulators giving uint8 observations [num_envs, K, H, W], oldest frame first.
 
@@ -38,6 +39,7 @@ def make_atari(
     Actions stick with the larger of its probability and the protocol's.
     num_threads: emulator threads, torch's own thread count by default (ale-py's default takes
     every hardware thread whatever the CPU quota).
+    camera: one of its own that spoils what is seen, such as `Camera("rotate", 1.0)`.
     """
     protocol = protocol or Protocol()
     preprocess = preprocess or Preprocess()
@@ -54,7 +56,7 @@ def make_atari(
         "noop_max": protocol.noop_max,
         "reward_clipping": False,
     }
-    if preprocess.emulated:
+    if preprocess.emulated and camera is None:
         return AtariVectorEnv(
             rom,
             num_envs,
@@ -63,7 +65,7 @@ def make_atari(
             stack_num=preprocess.frames,
             **options,
         )
-    return _restacked(rom, num_envs, preprocess, options)
+    return _restacked(rom, num_envs, preprocess, options, camera)
 
 
 def num_actions(game: str, preprocess: Preprocess | None = None) -> int:
@@ -75,16 +77,25 @@ def num_actions(game: str, preprocess: Preprocess | None = None) -> int:
 
 
 def _restacked(
-    rom: str, num_envs: int, preprocess: Preprocess, options: dict[str, Any]
+    rom: str,
+    num_envs: int,
+    preprocess: Preprocess,
+    options: dict[str, Any],
+    camera: Camera | None,
 ) -> RestackedAtari:
-    """The emulator's own frames one by one, or its whole screen where a Lens must look at it."""
+    """The emulator's own frames one by one, or its whole screen where a Lens or a camera must look
+    at it."""
     plain = Preprocess()
     names = ("crop", "grey", "luma", "interpolation")
     lens = None
     height, width = preprocess.height, preprocess.width
-    if any(getattr(preprocess, name) != getattr(plain, name) for name in names):
+    on_screen = camera is not None and camera.on_screen
+    if on_screen or any(getattr(preprocess, name) != getattr(plain, name) for name in names):
         height, width = screen_size(rom)
         lens = Lens(preprocess, (height, width))
+    if camera is not None:
+        shown = (height, width) if on_screen else (preprocess.height, preprocess.width)
+        camera.require_fit(shown)
     envs = AtariVectorEnv(
         rom,
         num_envs,
@@ -100,7 +111,7 @@ def _restacked(
         raise UsageError(
             f"first_actions={preprocess.first_actions}, but the game has {available} actions"
         )
-    return RestackedAtari(envs, preprocess, lens)
+    return RestackedAtari(envs, preprocess, lens, camera)
 
 
 def action_names(game: str, preprocess: Preprocess | None = None) -> tuple[str, ...]:

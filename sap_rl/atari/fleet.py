@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from sap_rl.atari.env import make_atari
 from sap_rl.atari.protocol import Preprocess, Protocol
+from sap_rl.atari.restacked import Camera
 
 VectorEnv = Any
 """A gymnasium VectorEnv whose `reset` takes an array of seeds and a reset_mask, autoreset
@@ -22,7 +23,8 @@ together are stepped on for the sake of the last that plays."""
 class Fleet:
     """Environments 0..num_envs-1 in groups; a step costs only the groups that hold its rows.
 
-    obs [num_envs, K, H, W] uint8: what each showed last.
+    obs [num_envs, K, H, W] uint8: what each showed last, without its camera where it has one; seen:
+    what the cameras show, None without any.
     """
 
     def __init__(self, groups: Sequence[VectorEnv]) -> None:
@@ -33,6 +35,7 @@ class Fleet:
         self.num_envs: int = ends[-1]
         self.num_actions = int(groups[0].single_action_space.n)
         self.obs: np.ndarray | None = None
+        self.seen: np.ndarray | None = None
 
     def reset(self, rows: np.ndarray, seeds: np.ndarray) -> None:
         """Start the games of these seeds in these rows; the others stay as they are."""
@@ -43,11 +46,11 @@ class Fleet:
                 continue
             if self._started[i]:
                 options = {"reset_mask": mask[span]}
-                shown, _ = group.reset(seed=every[span][mask[span]], options=options)
+                found = group.reset(seed=every[span][mask[span]], options=options)
             else:  # the first reset is whole; what plays in other rows is nobody's game
-                shown, _ = group.reset(seed=every[span])
+                found = group.reset(seed=every[span])
                 self._started[i] = True
-            self._show(span, shown)
+            self._show(span, *found)
 
     def step(
         self, rows: np.ndarray, actions: np.ndarray
@@ -64,8 +67,8 @@ class Fleet:
         terminated, truncated = np.zeros((2, self.num_envs), np.bool_)
         for group, span in busy:
             found = group.recv() if hasattr(group, "send") else group.step(every[span])
-            shown, reward[span], terminated[span], truncated[span], _ = found
-            self._show(span, shown)
+            shown, reward[span], terminated[span], truncated[span], info = found
+            self._show(span, shown, info)
         return reward[rows], terminated[rows], truncated[rows]
 
     def close(self) -> None:
@@ -73,20 +76,35 @@ class Fleet:
         for group in self.groups:
             group.close()
 
-    def _show(self, span: slice, shown: np.ndarray) -> None:
+    def _show(self, span: slice, shown: np.ndarray, info: Mapping[str, Any]) -> None:
         if self.obs is None:
             self.obs = np.zeros((self.num_envs, *shown.shape[1:]), shown.dtype)
-        self.obs[span] = shown
+        clean = info.get("clean")
+        if clean is None:
+            self.obs[span] = shown
+            return
+        if self.seen is None:
+            self.seen = np.zeros_like(self.obs)
+        self.obs[span], self.seen[span] = clean, shown
 
 
 def make_fleet(
-    game: str, num_envs: int, *, protocol: Protocol, preprocess: Preprocess
-) -> Fleet:  # fmt: skip
-    """`num_envs` of `make_atari`'s emulators, each group on a thread of its own."""
+    game: str,
+    num_envs: int,
+    *,
+    protocol: Protocol,
+    preprocess: Preprocess,
+    camera: Callable[[], Camera] | None = None,
+) -> Fleet:
+    """`num_envs` of `make_atari`'s emulators, each group on a thread of its own; camera: makes the
+    camera of a group."""
     sizes = [min(GROUP, num_envs - at) for at in range(0, num_envs, GROUP)]
     return Fleet(
         [
-            make_atari(game, size, protocol=protocol, preprocess=preprocess, num_threads=1)
+            make_atari(
+                game, size, protocol=protocol, preprocess=preprocess, num_threads=1,
+                camera=None if camera is None else camera(),
+            )
             for size in sizes
         ]
-    )
+    )  # fmt: skip

@@ -59,6 +59,13 @@ class Attacked:
         return still / movable.flatten(1).sum(1).clamp(min=1)
 
     @property
+    def measured(self) -> dict[str, Tensor]:
+        """What the referee and the adversary measured, per environment [B]."""
+        cost = {"forward": self.cost.forward, "backward": self.cost.backward}
+        passes = {n: torch.full_like(self.linf, c, dtype=torch.float64) for n, c in cost.items()}
+        return {"linf": self.linf, "mean": self.mean, "struck": self.struck, **passes}
+
+    @property
     def flipped(self) -> Flags:
         """Whether the victim's own greedy action on the tampered frames differs from the label.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from sap_rl.audit.checks import frame_findings, game_findings
 from sap_rl.audit.frames import FrameResult
+from sap_rl.audit.profile import Halved, half_left, profile
 from sap_rl.audit.settings import AuditSettings
 from sap_rl.audit.suite import Kind
 from sap_rl.audit.worst import (
@@ -68,6 +69,21 @@ class AuditCard:
     frames: tuple[FrameResult, ...]
     games: tuple[GameResult, ...]
     kinds: dict[str, Kind]
+    spoilt: tuple[GameResult, ...] = ()
+
+    @property
+    def clean(self) -> dict[str, float]:
+        """Mean return in clean play, by player."""
+        return {cell.player: mean_return(cell.row) for cell in self.games if cell.lam == 0}
+
+    def half(self, player: str) -> float:
+        """The return that is half of the way from a player's clean play to random play."""
+        return half_left(self.clean[player], self.clean.get("random"))
+
+    @cached_property
+    def profile(self) -> tuple[Halved, ...]:
+        """The severities at which half of the reward is gone; empty where none was played."""
+        return profile(self.spoilt, self.worst, self.clean) if self.spoilt else ()
 
     @cached_property
     def worst(self) -> tuple[Worst, ...]:
@@ -105,7 +121,7 @@ class AuditCard:
             found += _beside_the_paper(here[name], self.facts.defense or self.facts.agent.name)
             if self.facts.defense and {"defended", "original"} <= here.keys():
                 found.append(f"Lambda {lam:g}: {self._help(lam, here)}.")
-        clean = {cell.player: mean_return(cell.row) for cell in self.games if cell.lam == 0}
+        clean = self.clean
         if self.facts.defense and {"original", "defended"} <= clean.keys():
             found.append(
                 f"Without an attack {self.facts.defense} keeps {clean['defended']:.1f} of "
@@ -175,7 +191,8 @@ class AuditCard:
 
 
 PARTS = (
-    "complete", "frames", "games", "worst", "area", "comparisons", "checks", "verdicts", "kinds"
+    "complete", "frames", "games", "worst", "area", "comparisons", "checks", "verdicts", "kinds",
+    "profile",
 )  # fmt: skip
 """What the JSON of a card holds besides its facts."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -30,30 +31,35 @@ BEFORE = {"contender": "defended_sha256", "versions": "packages"}
 class AuditCell:
     """Whom an entry attacks at which lambda, None for clean play.
 
-    stage: on recorded frames, in games, or finding the noise that flips as often as the player.
+    stage: on recorded frames, in games, finding the noise that flips as often as the player, or in
+    games through a camera that a corruption spoils; lam is then its severity.
     """
 
-    stage: Literal["frames", "noise-control", "games"]
+    stage: Literal["frames", "noise-control", "games", "camera"]
     player: ArmName
     entry: Entry | None = None
     lam: float = 0.0
+    corruption: str | None = None
 
     @property
     def title(self) -> str:
-        """The entry's name in tables."""
-        return self.entry.title if self.entry else "none"
+        """The entry's name in tables, or the corruption's."""
+        return self.corruption or (self.entry.title if self.entry else "none")
 
     @property
     def name(self) -> str:
         """The cell's name for people."""
         if self.stage == "noise-control":
             return "noise of the noise control, lambda 0"
+        if self.corruption is not None:
+            return f"{self.stage}: {self.player}, {self.arm.level}"
         return f"{self.stage}: {self.player}, {self.title}, lambda {self.lam:g}"
 
     @property
     def arm(self) -> Arm:
         """The arm that its games are."""
-        return Arm(self.player, self.lam, self.entry.victim if self.entry else None)
+        victim = self.entry.victim if self.entry else None
+        return Arm(self.player, self.lam, victim, self.corruption)
 
     @property
     def needs_frames(self) -> bool:
@@ -178,13 +184,22 @@ class GameCells:
     def play(self, cell: AuditCell, place: int) -> Iterator[Step | Episode | Row]:
         """Play the games that are missing, at a place of one's own; at last their row."""
         settings, facts = self.run.settings, self.facts.in_games(cell)
-        if place not in self._fleets:
-            self._fleets[place] = self.run.fleet(settings.parallel)
-        episodes = range(settings.episodes)
-        games = cell.attacked(self.run).games(cell.arm, self._fleets[place], episodes)
-        with Store(self.store.path) as store:  # SQLite wants a connection for each thread
-            yield from play_cell(cell_key(keyed(facts)), facts | made(), games, store)
+        with self._fleet(cell, place) as fleet:
+            games = cell.attacked(self.run).games(cell.arm, fleet, range(settings.episodes))
+            with Store(self.store.path) as store:  # SQLite wants a connection for each thread
+                yield from play_cell(cell_key(keyed(facts)), facts | made(), games, store)
         yield make_row(settings, cell.arm, games.facts, games.arm_stats)
+
+    @contextmanager
+    def _fleet(self, cell: AuditCell, place: int) -> Iterator[Fleet]:
+        """Emulators with the cell's cameras; those without any stay for the next cell."""
+        if cell.corruption is not None:
+            with closing(self.run.fleet(self.run.settings.parallel, cell.arm)) as seen:
+                yield seen
+            return
+        if place not in self._fleets:
+            self._fleets[place] = self.run.fleet(self.run.settings.parallel)
+        yield self._fleets[place]
 
     def close(self) -> None:
         """Close the emulators."""

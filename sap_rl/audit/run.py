@@ -15,7 +15,9 @@ from sap_rl.agents import Agent
 from sap_rl.audit.card import AuditCard, AuditFacts
 from sap_rl.audit.cells import NOISE_CELL, AuditCell, CellFacts, GameCells, of_today
 from sap_rl.audit.checks import ORIGINAL, UNBOUNDED
+from sap_rl.audit.ended import CellEnded, Found, cell_ended
 from sap_rl.audit.frames import FrameResult, measure
+from sap_rl.audit.profile import camera_cells, half_left
 from sap_rl.audit.recorded import CleanFrames, clean_frames, noise_sigma, record_play
 from sap_rl.audit.settings import AuditSettings
 from sap_rl.audit.suite import (
@@ -28,13 +30,12 @@ from sap_rl.audit.suite import (
     strongest,
     suite_for,
 )
-from sap_rl.audit.worst import GameResult
+from sap_rl.audit.worst import GameResult, mean_return
 from sap_rl.defenses.defended import backwards_of
 from sap_rl.defenses.names import NOISE_CONTROL
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.code_version import code_version
 from sap_rl.evaluation.facts import AgentFacts, Made
-from sap_rl.evaluation.results import Row
 from sap_rl.evaluation.run import EvaluationRun, versions
 from sap_rl.files import check_folder
 from sap_rl.machine import commit, keep_freed_memory
@@ -51,23 +52,6 @@ from sap_rl.types import PixelArray
 
 STORE = "audit.sqlite"
 """The store of the games in an audit's folder; results on frames lie beside it, a file each."""
-
-Found = FrameResult | Row | float
-"""What a cell found; of the noise control's cell its sigma."""
-
-
-@dataclass(frozen=True)
-class CellEnded:
-    """One cell is done: its name, its number, and what it found.
-
-    seconds: None where it was found in the folder.
-    """
-
-    name: str
-    number: int
-    text: str
-    seconds: float | None
-
 
 Event = Step | Episode | Found
 """What happens on the way to what a cell finds, and at last this."""
@@ -117,7 +101,15 @@ class Audit:
     @property
     def games(self) -> list[GameResult]:
         """What is known of stage 2, in the order of players and attacks."""
-        known = self._known("games").items()
+        return self._results("games")
+
+    @property
+    def spoilt(self) -> list[GameResult]:
+        """What is known of games through cameras, mild severities first."""
+        return self._results("camera")
+
+    def _results(self, stage: str) -> list[GameResult]:
+        known = self._known(stage).items()
         return [GameResult(cell.player, cell.title, cell.lam, row) for cell, row in known]
 
     def _known(self, stage: str) -> dict[AuditCell, Any]:
@@ -155,7 +147,20 @@ class Audit:
             store = stack.enter_context(Store(folder / STORE))
             games = stack.enter_context(closing(GameCells(self.facts, store, kept)))
             yield from self._each(self.game_cells(), games.find, games.play)
+            if self.settings.corruptions:
+                yield from self._through_cameras(games)
         self.complete = True
+
+    def _through_cameras(self, games: GameCells) -> Iterator[CellEnded]:
+        """Every corruption, from mild to severe, as long as a player keeps half of its reward."""
+        clean = {cell.player: mean_return(cell.row) for cell in self.games if cell.lam == 0}
+        lost: set[tuple[str, str]] = set()
+        while cells := camera_cells(self._measured, self._known("camera"), lost):
+            yield from self._each(cells, games.find, games.play)
+            for cell in cells:
+                half = half_left(clean[cell.player], clean.get("random"))
+                if mean_return(self._found[cell]) <= half:
+                    lost.add((cell.title, cell.player))
 
     def card(self) -> AuditCard:
         """What is known by now."""
@@ -166,10 +171,12 @@ class Audit:
             [self.agent, self.players.defended],
             attacks=dict.fromkeys(entry.attack for entry in self.suite),
             defenses=[NOISE_CONTROL] if "noise-control" in self.kinds else [],
+            corruptions=dict.fromkeys(result.title for result in self.spoilt),
         )
         facts = AuditFacts(played, about, Made(versions(), commit(), code), self.facts.sigma)
         kinds: dict[str, Kind] = {str(name): kind for name, kind in self.kinds.items()}
-        return AuditCard(facts, self.complete, tuple(self.frames), tuple(self.games), kinds)
+        results = (tuple(self.frames), tuple(self.games), kinds, tuple(self.spoilt))
+        return AuditCard(facts, self.complete, *results)
 
     def _each(
         self,
@@ -200,7 +207,7 @@ class Audit:
 
     def _prepare(self, cells: list[AuditCell]) -> None:
         """Record, before threads begin, what these cells need of frames."""
-        if any(cell.needs_frames or cell.stage != "games" for cell in cells):
+        if any(cell.needs_frames or cell.stage in ("frames", "noise-control") for cell in cells):
             shown = self.recorded
         for player in {cell.player for cell in cells if cell.stage == "frames"}:
             self._clean[player] = clean_frames(self.players, player, shown)
@@ -275,12 +282,5 @@ class Audit:
 
     def _ended(self, cell: AuditCell, found: Found, seconds: float | None) -> CellEnded:
         self._found[cell] = found
-        match found:
-            case FrameResult():
-                text = f"flips {found.flip_rate:.0%}, margin lost {found.mean_margin_lost:.4f}"
-            case Row():
-                text = f"return {found.mean:.1f}"
-            case sigma:
-                text = f"sigma {sigma:.4g}"
         number = sum(it is not None for it in self._found.values())
-        return CellEnded(cell.name, number, text, seconds)
+        return cell_ended(cell, found, number, seconds)

@@ -62,6 +62,9 @@ class AuditSettings:
         Option("attacks of stage 1 that go on to play, per lambda and player", within="count"),
     ] = 3
     every: Annotated[int, Option("between recorded frames", "steps", within="count")] = RECORD_EVERY
+    corruptions: Annotated[
+        bool, Option("play every corruption too, until half of the reward is gone")
+    ] = False
     seed: Seed = 0
     precision: Precision = "float32"
     protocol: Annotated[Protocol, Option("the rules of play, a `Protocol`", hidden=True)] = field(

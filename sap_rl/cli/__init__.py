@@ -51,6 +51,7 @@ COMMANDS = {
         "the paper's CIFAR-10 half: train classifiers, attack them, draw the figures",
     ),
     "attacks": (arguments.add_attacks, "list the attacks; print one's options"),
+    "corruptions": (arguments.add_corruptions, "list the corruptions; print one's severity"),
     "defenses": (arguments.add_defenses, "list the defences; print one's options"),
     "agents": (
         agent_arguments.add_agents,

@@ -215,6 +215,12 @@ def add_attacks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME", help="print this attack's options")
 
 
+def add_corruptions(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `sap-rl corruptions`."""
+    parser.set_defaults(run="sap_rl.cli.attacks:run_corruptions")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="print this corruption's severity")
+
+
 def add_defenses(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `sap-rl defenses`."""
     parser.set_defaults(run="sap_rl.cli.attacks:run_defenses")

@@ -129,6 +129,8 @@ def _weak(evaluations: Sequence[Evaluation], lam: float) -> tuple[str, ...]:
     attacked: dict[tuple[str, str, int], set[str | None]] = {}
     for evaluation in evaluations:
         settings = evaluation.settings
+        if settings.corruption is not None:
+            continue
         unit = (settings.game, _network(evaluation, "defended"), settings.seed)
         rows = [row for row in evaluation.rows if (row.arm, row.lam) == ("defended", lam)]
         attacked.setdefault(unit, set()).update(row.victim for row in rows if row.complete)
@@ -148,7 +150,7 @@ def _row(evaluation: Evaluation, arm: Player, lam: float) -> Row | None:
     if lam == 0:
         return evaluation.row(arm)
     if arm == "original":
-        return evaluation.row(arm, lam, "own")
+        return evaluation.original(lam)
     stronger = [c.victim for c in evaluation.changes if c.lam == lam and c.headline]
     return evaluation.row(arm, lam, stronger[0]) if stronger else None
 

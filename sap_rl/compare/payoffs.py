@@ -65,7 +65,7 @@ def payoffs(evaluations: Sequence[Evaluation]) -> tuple[Payoffs, ...]:
     for name in cells:
         agents.setdefault(name.game, set()).add(name.agent)
     for name, seeds in sorted(cells.items()):
-        if name.arm in ("original", "defended") and name.lam > 0:
+        if name.arm in ("original", "defended") and name.lam > 0 and name.victim:
             table = tables.setdefault((name.game, name.lam), {})
             several = len(agents[name.game] - {""}) > 1
             for attack in _attacks(name, cells):

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sap_rl.corruptions import level_text
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import Evaluation, Row
 from sap_rl.evaluation.settings import Settings
@@ -24,7 +25,8 @@ class CellName:
     """What a cell is: who plays which game how defended, and who attacks it how strongly.
 
     agent: empty for the random policy; victim, attack, defense: empty where there is none; attack
-    and defense: spelled with their options. The noise control is named by the defence whose
+    and defense: spelled with their options. A corruption stands in the attack's place, its severity
+    in that of lam, and there is no victim. The noise control is named by the defence whose
     flips it matches. Names that several files bear carry the first digits of their hashes; see
     `lookalikes`.
     """
@@ -49,6 +51,8 @@ class CellName:
         who = " ".join(part for part in (self.game, self.agent, self.player) if part)
         if not self.attack:
             return f"{who}, clean"
+        if not self.victim:
+            return f"{who}, {level_text(self.attack, self.lam)}"
         return f"{who}, {self.attack} at lambda {self.lam:g} on {gradient_words(self.victim)}"
 
 
@@ -148,7 +152,10 @@ def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
 
 
 def attack_name(settings: Settings) -> str:
-    """An attack with its options, schedule and backward mode: `pgd steps=4 rate-0.25`."""
+    """An attack with its options, schedule and backward mode: `pgd steps=4 rate-0.25`; or the
+    corruption."""
+    if settings.corruption is not None:
+        return settings.corruption
     options = [f"{key}={value}" for key, value in sorted(settings.attack_options.items())]
     if settings.schedule.when != "every":
         options.append(settings.schedule.text)
@@ -182,7 +189,7 @@ def _cells(evaluation: Evaluation, alike: Collection[NamedFile]) -> Iterator[Pla
                 row.arm,
                 row.lam,
                 (row.victim or "") + (marks.get("victim", "") if row.victim == "other" else ""),
-                attack_name(settings) if attacked else "",
+                attack_name(settings) if attacked else row.corruption or "",
                 defense_name(settings) + marks.get("defense", "") if defended else "",
             ),
             row,

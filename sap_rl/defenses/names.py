@@ -7,6 +7,12 @@ from typing import Literal
 DEFENSE_NAMES: dict[str, str] = {
     "sap": "sap_rl.defenses.sap:DEFENSE",
     "q-noise": "sap_rl.defenses.q_noise:DEFENSE",
+    "jpeg": "sap_rl.defenses.jpeg:DEFENSE",
+    "bit-depth": "sap_rl.defenses.bit_depth:DEFENSE",
+    "median-blur": "sap_rl.defenses.median_blur:DEFENSE",
+    "noise-vote": "sap_rl.defenses.noise_vote:DEFENSE",
+    "dropout": "sap_rl.defenses.dropout:DEFENSE",
+    "swp": "sap_rl.defenses.weight_pruning:DEFENSE",
 }
 """Name -> "module:entry", a `Defense`."""
 

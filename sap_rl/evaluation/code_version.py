@@ -8,6 +8,7 @@ from typing import Any
 
 from sap_rl.agents import Agent
 from sap_rl.attacks import ATTACKS
+from sap_rl.corruptions import CORRUPTIONS
 from sap_rl.defenses import DEFENSES
 from sap_rl.networks.loaders import LOADERS
 from sap_rl.play.arms import in_first_names
@@ -15,6 +16,7 @@ from sap_rl.versions import CORE_VERSION, Versioned
 
 REGISTRIES: dict[str, Mapping[str, Versioned]] = {
     "attack": ATTACKS,
+    "corruption": CORRUPTIONS,
     "defense": DEFENSES,
     "loader": LOADERS,
 }
@@ -29,6 +31,7 @@ def code_version(
     *,
     attacks: Iterable[str] = (),
     defenses: Iterable[str] = (),
+    corruptions: Iterable[str] = (),
 ) -> str:
     """`core 1, loader native 1, defense sap 1, attack fgsm 1`: those that take part.
 
@@ -37,7 +40,8 @@ def code_version(
     found = [agent for agent in agents if agent is not None]
     formats = [agent.format for agent in found if agent.format]
     defended = [agent.defense for agent in found if agent.defense]
-    return _spelled(_taking_part(formats, [*defended, *defenses], attacks))
+    parts = _taking_part(formats, [*defended, *defenses], attacks)
+    return _spelled([*parts, *(f"corruption {name}" for name in corruptions)])
 
 
 def joined(codes: Iterable[str]) -> str:

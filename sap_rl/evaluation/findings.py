@@ -34,9 +34,9 @@ def evaluation_findings(
     at = {(row.arm, row.lam, row.victim): row for row in done}
     for change in changes:
         defended = at["defended", change.lam, change.victim]
-        original = at["original", change.lam, "own" if change.lam else None]
+        original = at["original", change.lam, settings.victim_of_original(change.lam)]
         difference = np.subtract(defended.returns, original.returns)
-        where = f"change at lambda {change.lam:g}{_gradient(change.victim)}"
+        where = f"change at {change.level}{_gradient(change.victim)}"
         found.append(too_few_episodes(difference, where=where))
     return tuple(finding for finding in found if finding is not None)
 
@@ -75,7 +75,7 @@ def _between_rows(rows: list[Row]) -> Iterator[Finding | None]:
 
 
 def _where(row: Row) -> str:
-    return f"{_player(row)} at lambda {row.lam:g}{_gradient(row.victim)}"
+    return f"{_player(row)} at {row.level}{_gradient(row.victim)}"
 
 
 def _player(row: Row) -> str:

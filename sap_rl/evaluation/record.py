@@ -1,8 +1,8 @@
 """How an evaluation lies in a JSON file: flat, with a number for the format.
 
 `config` holds the settings and who played, `protocol` the rules, `versions` the packages; `lam` is
-spelled lambda. Format 1 is the same without its number, and with fewer entries. Arms and
-victims may have the names that they had first.
+spelled lambda, and severity where a corruption took part. Format 1 is the same without its number,
+and with fewer entries. Arms and victims may have the names that they had first.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ def file_layout(evaluation: Plain, *, complete: bool, verdicts: Iterable[str]) -
     """An `Evaluation` in plain JSON as its file has it."""
     config = dict(evaluation["settings"])
     protocol = config.pop("protocol") | {"preprocess": evaluation["agent"]["preprocess"]}
-    changes = _renamed(evaluation["changes"], "lam", "lambda")
+    changes = _levels_said(evaluation["changes"])
     return EvaluationFile(
         format=FORMAT,
         config=config | {name: _at(evaluation, place) for name, place in PLACES.items()},
         versions=evaluation["made"]["versions"],
         protocol=protocol,
-        rows=_renamed(evaluation["rows"], "lam", "lambda"),
+        rows=_levels_said(evaluation["rows"]),
         changes=tuple(c | {"verdict": v} for c, v in zip(changes, verdicts, strict=True)),
         checks=evaluation["checks"],
         complete=complete,
@@ -91,8 +91,8 @@ def value_layout(plain: object) -> Plain:
     settings["protocol"] = protocol
     changes = [{k: v for k, v in part.items() if k != "verdict"} for part in file.changes]
     return found | {
-        "rows": _renamed(file.rows, "lambda", "lam"),
-        "changes": _renamed(changes, "lambda", "lam"),
+        "rows": _levels_read(file.rows),
+        "changes": _levels_read(changes),
         "checks": file.checks,
     }
 
@@ -103,5 +103,13 @@ def _at(plain: Plain, place: Iterable[str]) -> Any:
     return plain
 
 
-def _renamed(parts: Iterable[Plain], before: str, after: str) -> tuple[Plain, ...]:
-    return tuple({after if k == before else k: v for k, v in part.items()} for part in parts)
+def _levels_said(parts: Iterable[Plain]) -> tuple[Plain, ...]:
+    """Rows or changes whose level has the name that people give it."""
+    names = [(part, "severity" if part["corruption"] else "lambda") for part in parts]
+    return tuple({name if k == "lam" else k: v for k, v in part.items()} for part, name in names)
+
+
+def _levels_read(parts: Iterable[Plain]) -> tuple[Plain, ...]:
+    """The same under the name that the level has in a `Row` and a `Change`."""
+    said = ("lambda", "severity")
+    return tuple({"lam" if k in said else k: v for k, v in part.items()} for part in parts)

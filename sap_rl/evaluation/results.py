@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from sap_rl.corruptions import level_text
 from sap_rl.errors import MALFORMED, UsageError, told_of
 from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.facts import AgentFacts, Made
@@ -35,7 +36,8 @@ class Row:
     average over steps, and the mean absolute change per pixel; truncated: episodes cut by the cap;
     flags: why there is no interval; struck: share of the steps on which the attacker struck; idle:
     share of movable pixels that it left alone there; forward_passes, backward_passes: of the
-    victim, per step.
+    victim, per step. corruption: what spoilt the frames instead of an attack, None where nothing
+    did; lam is then its severity.
     """
 
     game: str
@@ -71,11 +73,17 @@ class Row:
     idle: float | None = None
     forward_passes: float | None = None
     backward_passes: float | None = None
+    corruption: str | None = None
+
+    @property
+    def level(self) -> str:
+        """How strongly frames were tampered with: `lambda 4`, `rotate 0.5 degrees`."""
+        return level_text(self.corruption, self.lam)
 
     def __post_init__(self) -> None:
         if not len(self.returns) == len(self.lengths) == self.episodes:
             raise UsageError(
-                f"row {self.arm} at lambda {self.lam:g} has {self.episodes} episodes, "
+                f"row {self.arm} at {self.level} has {self.episodes} episodes, "
                 f"{len(self.returns)} returns and {len(self.lengths)} lengths"
             )
 
@@ -91,7 +99,7 @@ class Change:
     headline: this victim's attack is the stronger one, the lower mean; percent, ci_low, ci_high:
     None where flagged; difference, difference_low, difference_high: defended - original in points
     of return, paired, known where the percentage is not; paper_percent: what Dhillon et al. 2018
-    print for SAP-100.
+    print for SAP-100. corruption: as of a `Row`.
     """
 
     game: str
@@ -106,6 +114,12 @@ class Change:
     difference_high: float | None
     flags: tuple[str, ...]
     paper_percent: float | None
+    corruption: str | None = None
+
+    @property
+    def level(self) -> str:
+        """How strongly frames were tampered with: `lambda 4`, `rotate 0.5 degrees`."""
+        return level_text(self.corruption, self.lam)
 
     @property
     def verdict(self) -> Literal["helps", "harms", "unclear"]:
@@ -153,11 +167,17 @@ class Evaluation:
                 return row
         return None
 
+    def original(self, level: float) -> Row | None:
+        """The undefended agent's row at a lambda or severity, attacked on its own gradient where
+        anybody attacks."""
+        return self.row("original", level, self.settings.victim_of_original(level))
+
     def __repr__(self) -> str:
         state = "" if self.complete else ", incomplete"
-        lams = ", ".join(f"{lam:g}" for lam in self.settings.lams)
+        levels = ", ".join(f"{level:g}" for level in self.settings.levels)
         return (
-            f"Evaluation({self.settings.game}, lambda {lams}, {self.arms} arms of "
+            f"Evaluation({self.settings.game}, {self.settings.corruption or 'lambda'} {levels}, "
+            f"{self.arms} arms of "
             f"{self.settings.episodes} episodes{state})"
         )
 

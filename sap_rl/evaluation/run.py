@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import platform
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 from sap_rl.agents import Agent
 from sap_rl.atari.env import num_actions
 from sap_rl.atari.fleet import Fleet, make_fleet
+from sap_rl.corruptions.camera import Camera
 from sap_rl.defenses.names import NOISE_CONTROL
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.assembly import assemble
@@ -103,12 +105,16 @@ class EvaluationRun:
             agent = self.players.agent(name)  # type: ignore[arg-type]
             require_actions(agent, s.game, num_actions(s.game, agent.preprocess))
         self.arms = plan(
-            s.lams,
+            s.levels,
             defended=s.defense is not None,
             victims=s.victims,
             controls=s.controls,
             noisy=s.defense is None or self.players.random("defended"),
+            corruption=s.corruption,
         )
+        for arm in self.arms:
+            if arm.name == "original" and arm.corruption is not None:
+                self.fleet(1, arm).close()  # refuses what does not go with what the agent sees
         self.threads = torch.get_num_threads()
         self.at_once = max(1, min(self.threads, len(self.arms)))
 
@@ -132,6 +138,7 @@ class EvaluationRun:
             [*agents, self.other if arm.victim == "other" else None],
             attacks=[self.settings.attack] if arm.victim is not None else [],
             defenses=[NOISE_CONTROL] if arm.name == "noise-control" else [],
+            corruptions=[arm.corruption] if arm.corruption is not None else [],
         )
 
     def play(self) -> Iterator[Event]:
@@ -154,7 +161,15 @@ class EvaluationRun:
         def ready() -> bool:
             return arm.name != "noise-control" or self.players.noise_control is not None
 
-        return Job(lambda place: self._play_arm(arm, fleets[place]), ready)
+        return Job(lambda place: self._play_on(arm, fleets[place]), ready)
+
+    def _play_on(self, arm: Arm, fleet: Fleet) -> Iterator[Event]:
+        """The games of an arm on a fleet, or on one of its own where cameras look at it."""
+        if arm.corruption is None:
+            yield from self._play_arm(arm, fleet)
+            return
+        with closing(self.fleet(fleet.num_envs, arm)) as seen:
+            yield from self._play_arm(arm, seen)
 
     def under(self, attack: str, options: dict[str, Any], **how: Any) -> EvaluationRun:
         """The same agents under another attack; how: see `Players.under`."""
@@ -174,10 +189,16 @@ class EvaluationRun:
         if any(arm.victim for arm in arms):
             record_for_attack(self.players, self.settings.game)
 
-    def fleet(self, num_envs: int) -> Fleet:
-        """Emulators for `games`; to be closed afterwards."""
+    def fleet(self, num_envs: int, arm: Arm | None = None) -> Fleet:
+        """Emulators for `games` of an arm, with its cameras; to be closed afterwards."""
         s = self.settings
-        return make_fleet(s.game, num_envs, protocol=s.protocol, preprocess=self.agent.preprocess)
+        return make_fleet(
+            s.game,
+            num_envs,
+            protocol=s.protocol,
+            preprocess=self.agent.preprocess,
+            camera=None if arm is None else camera_of(arm),
+        )
 
     def games(
         self, arm: Arm, fleet: Fleet, episodes: range, *, calibrates: bool = False
@@ -219,6 +240,11 @@ class EvaluationRun:
         if games.sigma is not None:
             add_noise_control(self.players, games.sigma)
         yield ArmEnded(arm, row)
+
+
+def camera_of(arm: Arm) -> Callable[[], Camera] | None:
+    """What makes the cameras of an arm; None where nothing spoils its frames."""
+    return None if arm.corruption is None else partial(Camera, arm.corruption, arm.lam)
 
 
 def versions() -> dict[str, str]:

@@ -13,6 +13,8 @@ from sap_rl.attacks import make_attack
 from sap_rl.attacks.budget import check_budgets
 from sap_rl.attacks.names import ATTACK_NAMES, DEFAULT_ATTACK
 from sap_rl.attacks.schedule import EVERY, Schedule, parse_schedule
+from sap_rl.corruptions import find_corruption
+from sap_rl.corruptions.names import CORRUPTION_NAMES
 from sap_rl.defenses.names import Backward
 from sap_rl.errors import UsageError, unknown
 from sap_rl.files import exists
@@ -67,7 +69,8 @@ Game = Annotated[
 Defence = Annotated[
     str | None,
     Option(
-        "sap-100 (any sap-K), q-noise-S, agent:NAME for another agent in its place, or none",
+        "sap-100 (any sap-K) or another of `sap-rl defenses`, agent:NAME for another agent in its "
+        "place, or none",
         read=read_defense,
     ),
 ]
@@ -81,7 +84,8 @@ Precision = Annotated[
 class Settings:
     """One evaluation; UsageError for what cannot be played.
 
-    grad_samples belongs to the protocol, not to attack_options.
+    grad_samples belongs to the protocol, not to attack_options. With a corruption nobody attacks:
+    lams is empty, and what belongs to attacks is not looked at.
     """
 
     game: Game
@@ -142,6 +146,22 @@ class Settings:
     protocol: Annotated[Protocol, Option("the rules of play, a `Protocol`", hidden=True)] = field(
         default_factory=Protocol
     )
+    corruption: Annotated[
+        str | None,
+        Option(
+            "what spoils the frames instead of an attack, see `sap-rl corruptions`",
+            choices=tuple(CORRUPTION_NAMES),
+            shown="none",
+        ),
+    ] = None
+    severities: Annotated[
+        tuple[float, ...],
+        Option(
+            "of the corruption, one or several, in its unit; clean frames are always played too",
+            name="severity",
+            read=numbers,
+        ),
+    ] = ()
     look_level: Annotated[
         float,
         Option(
@@ -153,7 +173,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         check(self)
-        check_budgets(self.lams, self.protocol.frames, self.protocol.observation)
+        self._check_levels()
         if not self.victims or len(set(self.victims)) < len(self.victims):
             raise UsageError(f"victims must be different and at least one, got {self.victims}")
         for victim in self.victims:
@@ -164,6 +184,39 @@ class Settings:
         make_attack(self.attack, **self.attack_options)
         if self.defense is not None:
             parse_defended_player(self.defense)
+
+    def _check_levels(self) -> None:
+        if self.corruption is None:
+            if self.severities:
+                raise UsageError("severity belongs to a corruption: say which (--corruption)")
+            check_budgets(self.lams, self.protocol.frames, self.protocol.observation)
+            return
+        if self.lams:
+            raise UsageError("lambda belongs to attacks: a corruption has a severity (--severity)")
+        entry, given = find_corruption(self.corruption), self.severities
+        if not given:
+            raise UsageError(
+                f"severity is missing: say for example --severity {entry.severity.suite[0]:g} "
+                f"({entry.severity.unit}, {entry.severity.range})"
+            )
+        for value in given:
+            entry.check(self.corruption, value)
+        if len(set(given)) < len(given):
+            raise UsageError(f"a severity is given twice: {', '.join(f'{v:g}' for v in given)}")
+
+    @property
+    def tampering(self) -> str:
+        """The name of what tampers with frames: of the attack, or of the corruption."""
+        return self.corruption or self.attack
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """How strongly it does: lambdas, or the corruption's severities."""
+        return self.severities if self.corruption is not None else self.lams
+
+    def victim_of_original(self, level: float) -> Victim | None:
+        """Whose gradient is used on the original: its own, None where nobody attacks."""
+        return "own" if level and self.corruption is None else None
 
     @property
     def parallel(self) -> int:

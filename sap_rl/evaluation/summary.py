@@ -79,8 +79,8 @@ def make_changes(settings: Settings, rows: Sequence[Row]) -> tuple[Change, ...]:
         against = {
             victim: row for (arm, at, victim), row in done.items() if (arm, at) == ("defended", lam)
         }
-        original = done.get(("original", lam, "own" if lam else None))
-        planned = len(settings.victims) if lam else 1
+        original = done.get(("original", lam, settings.victim_of_original(lam)))
+        planned = len(settings.victims) if lam and settings.corruption is None else 1
         if original is None or not against:
             continue
         lowest = min(against, key=lambda victim: against[victim].mean or 0.0)
@@ -124,6 +124,7 @@ def _change(
         gain.high,
         found.flags + _claim_flags(settings, done, original, defended),
         facts.paper_percent.get(lam) if _as_in_paper(settings, lam, victim) else None,
+        defended.corruption,
     )
 
 

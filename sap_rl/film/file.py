@@ -92,7 +92,7 @@ def film_caption(scenes: Sequence[Scene], facts: FilmFacts) -> str:
     each = "Each player plays its own game from the same start. " if len(facts.players) > 1 else ""
     defended = f"{facts.players[-1]} on " if len(facts.players) > 1 else ""
     return (
-        f"{facts.game}: {defended}agent {facts.agent}, {facts.attack} with lambda {facts.lam:g}, "
+        f"{facts.game}: {defended}agent {facts.agent}, {' with '.join(facts.under)}, "
         f"seed {facts.seed}, episode {facts.episode} (emulator seed {facts.emulator_seed}), at "
         f"half the speed of the console. {each}Shown is the newest frame that the player gets. At "
         f"the end: {games}. One game is no result: the tables are."
@@ -100,8 +100,9 @@ def film_caption(scenes: Sequence[Scene], facts: FilmFacts) -> str:
 
 
 def _end_words(name: str, victim: str, view: View) -> str:
+    under = f" under {gradient_words(victim)}" if victim else ""
     words = (
-        f"{name} under {gradient_words(victim)}: score {view.score:g} after {view.steps} steps, "
+        f"{name}{under}: score {view.score:g} after {view.steps} steps, "
         f"{view.flips} actions flipped"
     )
     if view.self_flips:

@@ -15,9 +15,11 @@ import numpy as np
 from sap_rl.agents import Agent
 from sap_rl.atari.env import action_names
 from sap_rl.atari.fleet import Fleet
+from sap_rl.corruptions import level_text
 from sap_rl.errors import UsageError, require_at_least, require_positive
 from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.evaluation.settings import Settings
+from sap_rl.pixels import PIXEL_MAX
 from sap_rl.play.arms import Arm
 from sap_rl.play.episodes import env_seed, max_agent_steps
 from sap_rl.play.players import AttackedPlayer
@@ -28,8 +30,9 @@ from sap_rl.play.rollout import Step, rollout
 class FilmFacts:
     """What a film is of.
 
-    victims: whose gradient is used against each player; emulator_seed: the episode's; actions:
-    names of the game's actions; step_seconds: how long a step lasts on a console.
+    victims: whose gradient is used against each player, empty where a corruption spoils the frames
+    and lam is its severity; emulator_seed: the episode's; actions: names of the game's actions;
+    step_seconds: how long a step lasts on a console.
     """
 
     game: str
@@ -43,6 +46,18 @@ class FilmFacts:
     emulator_seed: int
     actions: tuple[str, ...]
     step_seconds: float
+    corruption: str | None = None
+
+    @property
+    def under(self) -> tuple[str, ...]:
+        """What is done to the frames, how strongly: fgsm and lambda 4, or rotate 0.5 degrees."""
+        level = level_text(self.corruption, self.lam)
+        return (self.attack, level) if self.corruption is None else (level,)
+
+    @property
+    def span(self) -> float:
+        """The change in pixels that is shown as white."""
+        return self.lam if self.corruption is None else PIXEL_MAX
 
 
 @dataclass(frozen=True)
@@ -96,29 +111,33 @@ class FilmedGames:
         s = self.settings
         require_positive("steps", self.steps)
         require_at_least("episode", self.episode, 0)
-        if len(s.lams) != 1 or s.lams[0] <= 0:
-            shown = ", ".join(f"{lam:g}" for lam in s.lams)
-            raise UsageError(f"a film shows one lambda above 0, got {shown}")
-        if len(s.victims) != 1:
+        if len(s.levels) != 1 or s.levels[0] <= 0:
+            shown = ", ".join(f"{level:g}" for level in s.levels)
+            kind = "lambda above 0" if s.corruption is None else "severity"
+            raise UsageError(f"a film shows one {kind}, got {shown}")
+        if len(s.victims) != 1 and s.corruption is None:
             raise UsageError(f"a film shows one victim, got {', '.join(s.victims)}")
         self.run = EvaluationRun(self.agent, s, self.other)
         self.players = self.run.players
-        self.arms = [Arm("original", s.lams[0], "own")]
+        level = s.levels[0]
+        self.arms = [Arm("original", level, s.victim_of_original(level), s.corruption)]
         if s.defense is not None:
-            self.arms.append(Arm("defended", s.lams[0], s.victims[0]))
+            victim = s.victims[0] if s.corruption is None else None
+            self.arms.append(Arm("defended", level, victim, s.corruption))
         preprocess = self.agent.preprocess
         self.facts = FilmFacts(
             game=s.game,
             agent=self.agent.name,
             players=tuple(self.players.agent(arm.name).defense or arm.name for arm in self.arms),
             victims=tuple(arm.victim or "" for arm in self.arms),
-            lam=s.lams[0],
+            lam=level,
             attack=s.attack,
             seed=s.seed,
             episode=self.episode,
             emulator_seed=env_seed(s.seed, self.episode),
             actions=action_names(s.game, preprocess),
             step_seconds=preprocess.frameskip / 60,
+            corruption=s.corruption,
         )
 
     def play(self) -> Iterator[Scene]:
@@ -140,11 +159,12 @@ class FilmedGames:
     def _game(self, arm: Arm) -> Iterator[View]:
         """One arm's episode; the last view says so if it ended."""
         s, preprocess = self.settings, self.agent.preprocess
-        fleet = self.run.fleet(1)
-        camera, player = Camera(fleet.groups), self.players.attacked_player(arm)
-        filmed = FilmedGame(player, self.players.flip_probe(arm), camera)
+        fleet = self.run.fleet(1, arm)
+        watched = WatchedFleet(fleet.groups)
+        player = self.players.attacked_player(arm, fleet=watched)
+        filmed = FilmedGame(player, self.players.flip_probe(arm), watched)
         games = rollout(
-            camera,
+            watched,
             player,
             episodes=[self.episode],
             seed=s.seed,
@@ -157,7 +177,7 @@ class FilmedGames:
                     yield filmed.view(event)
 
 
-class Camera(Fleet):
+class WatchedFleet(Fleet):
     """A fleet that remembers what was played last, and what it earned."""
 
     played, reward = -1, 0.0
@@ -178,8 +198,10 @@ class FilmedGame:
     own: looking moves nothing.
     """
 
-    def __init__(self, player: AttackedPlayer, flip_probe: Agent | None, camera: Camera) -> None:
-        self.player, self.camera = player, camera
+    def __init__(
+        self, player: AttackedPlayer, flip_probe: Agent | None, watched: WatchedFleet
+    ) -> None:
+        self.player, self.watched = player, watched
         self.looker, self.random = flip_probe or player.agent, flip_probe is not None
         self.score = 0.0
         self.steps = self.flips = self.self_flips = 0
@@ -191,7 +213,7 @@ class FilmedGame:
         on_tampered, on_clean = seen.values[0], self.looker.q_values(step.pixels)[0]
         again = self.looker.q_values(step.pixels)[0] if self.random else on_clean
         chosen, wanted = int(on_tampered.argmax()), int(on_clean.argmax())
-        self.score += self.camera.reward
+        self.score += self.watched.reward
         self.steps += 1
         self.flips += chosen != wanted
         self.self_flips += int(again.argmax()) != wanted
@@ -205,7 +227,7 @@ class FilmedGame:
             on_tampered=on_tampered.float().cpu().numpy(),
             wanted=wanted,
             chosen=chosen,
-            played=self.camera.played,
+            played=self.watched.played,
             score=self.score,
             steps=self.steps,
             flips=self.flips,

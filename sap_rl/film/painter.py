@@ -44,7 +44,7 @@ def film_height(players: int) -> int:
 def title_lines(facts: FilmFacts) -> tuple[str, str]:
     """What a film is of, in two lines; the players' names stand beside their games."""
     return (
-        f"{facts.game}: agent {facts.agent} under {facts.attack}, lambda {facts.lam:g}",
+        f"{facts.game}: agent {facts.agent} under {', '.join(facts.under)}",
         f"seed {facts.seed}, episode {facts.episode} (emulator seed {facts.emulator_seed}); "
         + ("two games from one start" if len(facts.players) > 1 else "one game"),
     )
@@ -100,7 +100,8 @@ class FilmPainter:
     def _who(self, draw: Any, at: int, top: int, room: float) -> None:
         """A player's name and whose gradient attacks it, in so much room."""
         name = self.facts.players[at].removeprefix("agent:")
-        gradient = f"under {gradient_words(self.facts.victims[at])}"
+        victim = self.facts.victims[at]
+        gradient = f"under {gradient_words(victim)}" if victim else ""
         small = self._font(12)
         room -= draw.textlength(gradient, small) + 10
         font = self._fitting(draw, name, room, 17, bold=True)
@@ -111,8 +112,8 @@ class FilmPainter:
     def _frames(self, image: Any, draw: Any, view: View, top: int) -> None:
         """What the game shows, what the attacker adds, what the player sees."""
         change = view.tampered - view.clean.astype(np.float32)
-        magnified = 127.5 * (1 + change / self.facts.lam)
-        factor = f"{127.5 / self.facts.lam:.3g}"
+        magnified = 127.5 * (1 + change / self.facts.span)
+        factor = f"{127.5 / self.facts.span:.3g}"
         parts = (
             ("clean frame", view.clean),
             (f"perturbation, {factor} times", magnified),

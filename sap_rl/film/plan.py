@@ -44,16 +44,24 @@ def film_of(evaluation: Evaluation, agent: Agent, steps: int) -> FilmedGames:
     agent that plays as `defended` is not the same any more.
     """
     settings = evaluation.settings
-    lams = sorted(lam for lam in settings.lams if lam > 0)
-    if not lams:
+    levels = sorted(level for level in settings.levels if level > 0)
+    if not levels:
         raise UsageError("nobody attacked in this evaluation")
-    lam = lams[(len(lams) - 1) // 2]
-    headline = [c.victim for c in evaluation.changes if c.lam == lam and c.headline]
+    level = levels[(len(levels) - 1) // 2]
+    if settings.corruption is not None:
+        chosen = replace(settings, severities=(level,), controls=False)
+        return _same_defended(FilmedGames(agent, chosen, steps), evaluation)
+    headline = [c.victim for c in evaluation.changes if c.lam == level and c.headline]
     victim = (*headline, *settings.victims)[0] if settings.defense else "own"
     other = lender_of(evaluation) if victim == "other" else None
-    chosen = replace(settings, lams=(lam,), victims=(victim,), controls=False)  # type: ignore[arg-type]
-    filmed = FilmedGames(agent, chosen, steps, other=other)
+    chosen = replace(settings, lams=(level,), victims=(victim,), controls=False)  # type: ignore[arg-type]
+    return _same_defended(FilmedGames(agent, chosen, steps, other=other), evaluation)
+
+
+def _same_defended(filmed: FilmedGames, evaluation: Evaluation) -> FilmedGames:
+    """The games, unless another agent's file plays as `defended` by now."""
     defended, before = filmed.players.defended, evaluation.agent.defended_sha256
     if defended is not None and before is not None and defended.sha256 != before:
-        raise UsageError(f"'{settings.defense}' is not the one that was evaluated any more")
+        defense = evaluation.settings.defense
+        raise UsageError(f"'{defense}' is not the one that was evaluated any more")
     return filmed

@@ -39,7 +39,9 @@ class ArmGames:
         self.facts = self.players.facts(self.arm)
         # Made whichever block is played first, since a pattern is fitted once for all of them.
         random = self.arm.name == "random"
-        self._opening = None if random else self.players.attacked_player(self.arm)
+        self._opening = None
+        if not random:
+            self._opening = self.players.attacked_player(self.arm, fleet=self.fleet)
 
     @property
     def complete(self) -> bool:
@@ -103,4 +105,4 @@ class ArmGames:
             return self._opening
         adversary = self._opening.adversary
         attack = None if adversary is None else adversary.attack
-        return self.players.for_block(first).attacked_player(self.arm, attack)
+        return self.players.for_block(first).attacked_player(self.arm, attack, self.fleet)

@@ -21,6 +21,7 @@ class ArmFacts:
     epsilon: float = 0.0
     precision: str = "float32"
     sampler: str | None = None
+    corruption: str | None = None
 
 
 @dataclass

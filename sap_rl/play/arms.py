@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sap_rl.corruptions import level_text
 from sap_rl.versions import RENAMED
 
 ArmName = Literal["original", "defended", "random", "noise-control"]
@@ -48,12 +49,19 @@ def _respelled(plain: Any, names: dict[str, str], at: str = "") -> Any:
 class Arm:
     """One cell of an evaluation: who plays, under which lambda, whose gradient the attacker uses.
 
-    victim is None where nobody attacks.
+    victim is None where nobody attacks. corruption: what spoils the frames instead of an attack;
+    lam is then its severity.
     """
 
     name: ArmName
     lam: float = 0.0
     victim: Victim | None = None
+    corruption: str | None = None
+
+    @property
+    def level(self) -> str:
+        """How strongly frames are tampered with: `lambda 4`, `rotate 0.5 degrees`."""
+        return level_text(self.corruption, self.lam)
 
     @property
     def title(self) -> str:
@@ -92,16 +100,21 @@ def plan(
     victims: tuple[Victim, ...],
     controls: bool,
     noisy: bool = True,
+    corruption: str | None = None,
 ) -> list[Arm]:
     """All arms in playing order: clean ones first, then each lambda.
 
     noisy: the defended agent flips at random, so that the noise control means something.
+    corruption: instead of an attack, so that nobody's gradient is used; lams are its severities.
     """
     names: list[ArmName] = ["random"] if controls else []
     names += ["original", *(["defended"] if defended else [])]  # type: ignore[list-item]
     names += ["noise-control"] if defended and controls and noisy else []
     arms = [Arm(name) for name in names]
     for lam in sorted(lam for lam in lams if lam > 0):
+        if corruption is not None:
+            arms += [Arm(name, lam, None, corruption) for name in names if name != "random"]
+            continue
         arms.append(Arm("original", lam, "own"))
         for name in names:
             if name in ("defended", "noise-control"):

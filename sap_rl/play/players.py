@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sap_rl.agents import Agent, require_newest
+from sap_rl.atari.fleet import Fleet
 from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks import ATTACKS, make_attack
 from sap_rl.attacks.adversary import Adversary, Attacked
@@ -18,6 +20,7 @@ from sap_rl.attacks.gradients import default_grad_samples, is_random, passes
 from sap_rl.attacks.names import DEFAULT_ATTACK
 from sap_rl.attacks.schedule import EVERY, Schedule
 from sap_rl.attacks.threat import Threat
+from sap_rl.corruptions.sighting import Sighting
 from sap_rl.defenses.activations import shared_copy
 from sap_rl.defenses.defended import backward_of, sampler_of
 from sap_rl.defenses.names import Backward
@@ -25,6 +28,7 @@ from sap_rl.pixels import to_unit
 from sap_rl.play.arm_stats import ArmFacts
 from sap_rl.play.arms import Arm, ArmName
 from sap_rl.play.rollout import Decision
+from sap_rl.play.sight import Sight
 from sap_rl.play.victims import with_backward
 from sap_rl.seeds import numpy_stream, stream_seed, torch_stream
 from sap_rl.types import ActionArray, Attack, PixelArray, Pixels, QFunction, QValues, UnitFrames
@@ -63,7 +67,7 @@ class AttackedPlayer:
 
     agent: Agent
     flip_probe: Agent | None = None
-    adversary: Adversary | None = None
+    adversary: Adversary | Sight | None = None
     steps: int = field(default=0, init=False)
     seen: Seen | None = field(default=None, init=False)
 
@@ -81,12 +85,12 @@ class AttackedPlayer:
             actions,
             flipped=None if attacked is None or on_clean is None else actions != on_clean,
             self_flipped=self_flipped,
-            **({} if attacked is None else _measured(attacked)),
-            idle=attacked.idle.cpu().numpy() if attacked is not None and looks else None,
+            **({} if attacked is None else _arrays(attacked.measured)),
+            **(_arrays({"idle": attacked.idle}) if attacked is not None and looks else {}),
         )
 
     def _look_at(
-        self, clean: Tensor, attacked: Attacked | None, *, looks: bool
+        self, clean: Tensor, attacked: Attacked | Sighting | None, *, looks: bool
     ) -> tuple[ActionArray | None, np.ndarray | None]:
         """The action on the clean frames, and whether a second look chose another; None where it
         is not measured."""
@@ -98,11 +102,11 @@ class AttackedPlayer:
         first, second = _looks(self.flip_probe, clean, 2)
         return first, first != second
 
-    def _own_action(self, clean: Tensor, label: Tensor) -> ActionArray:
+    def _own_action(self, clean: Tensor, label: Tensor | None) -> ActionArray:
         """A deterministic agent's action on the clean frames; the victim's label if that is it."""
-        assert self.adversary is not None
-        own = self.adversary.victim is self.agent.q_function
-        if own and self.adversary.threat.frames == "all":
+        by = self.adversary
+        own = isinstance(by, Adversary) and by.victim is self.agent.q_function
+        if label is not None and own and by.threat.frames == "all":  # type: ignore[union-attr]
             return label.cpu().numpy()
         return self.agent.act(clean)
 
@@ -116,16 +120,9 @@ def _looks(agent: Agent, pixels: Tensor, count: int) -> list[ActionArray]:
     return list(values.argmax(2).cpu().numpy())
 
 
-def _measured(attacked: Attacked) -> dict[str, np.ndarray]:
-    """What the referee and the adversary measured, per environment."""
-    rows = len(attacked.linf)
-    return {
-        "linf": attacked.linf.cpu().numpy(),
-        "mean": attacked.mean.cpu().numpy(),
-        "struck": attacked.struck.cpu().numpy(),
-        "forward": np.full(rows, attacked.cost.forward),
-        "backward": np.full(rows, attacked.cost.backward),
-    }
+def _arrays(measured: Mapping[str, Tensor | None]) -> dict[str, np.ndarray]:
+    """What was measured, without what was not."""
+    return {name: v.cpu().numpy() for name, v in measured.items() if v is not None}
 
 
 @dataclass
@@ -233,6 +230,7 @@ class Players:
             epsilon=self.protocol.epsilon,
             precision=_precision(agent),
             sampler=sampler_of(agent.module),
+            corruption=arm.corruption,
         )
 
     def for_block(self, first: int) -> Players:
@@ -242,13 +240,19 @@ class Players:
         """
         return replace(self, seed=stream_seed(self.seed, "block", first)) if first else self
 
-    def attacked_player(self, arm: Arm, attack: Attack | None = None) -> AttackedPlayer:
+    def attacked_player(
+        self, arm: Arm, attack: Attack | None = None, fleet: Fleet | None = None
+    ) -> AttackedPlayer:
         """Who plays this arm, with fresh streams that depend on the arm's name alone.
 
-        attack: one that is ready, None to make it; see `adversary`.
+        attack: one that is ready, None to make it; fleet: whose cameras a corruption needs.
         """
         player = self.agent(arm.name).reseeded(stream_seed(self.seed, "policy", arm.name))
-        adversary = self.adversary(arm, attack) if arm.victim is not None else None
+        adversary: Adversary | Sight | None = None
+        if arm.victim is not None:
+            adversary = self.adversary(arm, attack)
+        elif arm.corruption is not None:
+            adversary = Sight(fleet)
         return AttackedPlayer(player, self.flip_probe(arm), adversary)
 
     def flip_probe(self, arm: Arm) -> Agent | None:

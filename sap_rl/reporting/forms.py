@@ -61,13 +61,14 @@ def _html_cell(cell: Any, side: str) -> str:
 
 def as_records(evaluation: Evaluation) -> list[dict[str, Any]]:
     """A mapping per arm of what its Row holds but the numbers per episode; flags as words."""
-    return [_record(row) for row in evaluation.rows]
+    level = "lambda" if evaluation.settings.corruption is None else "severity"
+    return [_record(row, level) for row in evaluation.rows]
 
 
-def _record(row: Row) -> dict[str, Any]:
+def _record(row: Row, level: str) -> dict[str, Any]:
     plain = {name: value for name, value in to_plain(row).items() if name not in PER_EPISODE}
     lam = plain.pop("lam")
-    return {"game": plain.pop("game"), "lambda": lam} | plain | {"flags": " ".join(row.flags)}
+    return {"game": plain.pop("game"), level: lam} | plain | {"flags": " ".join(row.flags)}
 
 
 def as_dataframe(evaluation: Evaluation) -> pd.DataFrame:

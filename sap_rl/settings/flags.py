@@ -8,7 +8,7 @@ from typing import Any
 
 from sap_rl.schema import OptionField, keyed, read_options
 
-LISTS = ("lambda", "preprocess")
+LISTS = ("lambda", "preprocess", "severity")
 """Options that take several words, where what they hold is no single number."""
 
 

@@ -23,6 +23,11 @@ from sap_rl.settings.options import (
 )
 
 LOADING_KEYS = ("format", "preprocess", "entry")
+ATTACKERS = (
+    "lambda", "attack", "victim", "attack_backward", "schedule", "frames", "observation",
+    "grad_samples",
+)  # fmt: skip
+"""Options of attacks, which mean nothing where a corruption spoils the frames."""
 PLAIN_KEYS = tuple(name for name, option in options_of(Settings).items() if option.key == name)
 
 
@@ -43,15 +48,22 @@ class EvalRequest:
 def eval_request(options: Mapping[str, Any]) -> EvalRequest:
     """An evaluation from options by name; what is missing takes its default."""
     found = COMMAND_DEFAULTS | read_options(options, eval_options())
-    for name in ("game", "lambda"):
+    corrupted = found.get("corruption") is not None
+    for name in ("game",) if corrupted else ("game", "lambda"):
         if name not in found:
             raise UsageError(f"{name} is missing: say for example --game BankHeist --lambda 4")
+    useless = [key for key in (*ATTACKERS, *attack_group()) if corrupted and key in found]
+    if useless:
+        raise UsageError(
+            f"{useless[0]} belongs to attacks, and with a corruption nobody attacks: leave it out"
+        )
     named = found.get("victim", BOTH)
     others = [victim for victim in named if victim not in BOTH]
     if len(others) > 1:
         raise UsageError(f"one other agent can lend its gradient, got {', '.join(others)}")
     settings = Settings(
-        lams=found["lambda"],
+        lams=found.get("lambda", ()),
+        severities=found.get("severity", ()),
         victims=tuple(victim if victim in BOTH else "other" for victim in named),
         attack_options=_pick(found, attack_group()),
         defense_options=_pick(found, defense_group()),
@@ -70,7 +82,8 @@ def eval_request(options: Mapping[str, Any]) -> EvalRequest:
 def film_request(options: Mapping[str, Any]) -> EvalRequest:
     """The evaluation whose games are filmed, from options by name; the victim is the defended agent
     itself by default, and what says how many games are played is ignored."""
-    return eval_request({"victim": "own"} | dict(options) | {"episodes": 1, "controls": False})
+    plain = {} if options.get("corruption") else {"victim": "own"}
+    return eval_request(plain | dict(options) | {"episodes": 1, "controls": False})
 
 
 MAX_SECONDS = 600.0

@@ -15,7 +15,7 @@ from sap_rl.settings.requests import eval_request
 from sap_rl.statistics.sequential import parse_stopping_rule
 from sap_rl.sweep.experiments import Experiment
 
-LISTED = ("game", "agent", "defense", "attack", "seed")
+LISTED = ("game", "agent", "defense", "attack", "corruption", "seed")
 """Options that may be lists: every combination is an experiment."""
 SWEEP_KEYS = ("experiments", "missing")
 FIRST_LOOK = 30

@@ -23,7 +23,7 @@ COLUMNS = (
     "policy_samples", "precision", "sampler", "cell", "code", "commit", "attack_options",
     "attack_backward", "schedule", "experiment_defense", "defense_options", "frames", "observation",
     "max_frames", "noop_max", "sticky_actions", "num_envs", "first_episode", "preprocess", "device",
-    "defended_sha256", "other", "other_sha256", "until", "packages",
+    "defended_sha256", "other", "other_sha256", "until", "packages", "corruption", "severity",
 )  # fmt: skip
 """What differs between two rows stands in one of them; options and other mappings as JSON.
 
@@ -32,7 +32,7 @@ played, that of the noise control too; experiment_defense, defense_options, defe
 the one that plays as `defended`, of the noise control the one that it flips as often as; other,
 other_sha256: who lends the gradient of victim `other`; num_envs, first_episode: of the cell, a
 block of episodes that are played together; until: when the play was to end, empty for a fixed
-number of episodes.
+number of episodes; corruption, severity: of rows where one took part, which have no lambda.
 """
 
 
@@ -62,7 +62,7 @@ def episode_rows(store: Store) -> list[dict[str, Any]]:
                 fixed = {
                     "experiment": experiment.key, "game": asked.settings.game,
                     "agent": asked.agent.name, "agent_sha256": asked.agent.sha256,
-                    "seed": asked.settings.seed, "lambda": arm.lam,
+                    "seed": asked.settings.seed, **_level(arm),
                     "arm": arm.name, "victim": arm.victim, "cell": key,
                     "cell_complete": cell.complete, "code": told(cell.manifest["code"]),
                     "commit": cell.manifest["commit"],
@@ -74,6 +74,12 @@ def episode_rows(store: Store) -> list[dict[str, Any]]:
                     row = fixed | own | {"truncated": e.truncated}
                     found.append({name: row[name] for name in COLUMNS})
     return found
+
+
+def _level(arm: Arm) -> dict[str, float | None]:
+    """How strongly frames were tampered with, under the name of its kind."""
+    spoilt = arm.corruption is not None
+    return {"lambda": None if spoilt else arm.lam, "severity": arm.lam if spoilt else None}
 
 
 def _asked(asked: Asked, arm: Arm) -> dict[str, Any]:
@@ -133,7 +139,7 @@ def _write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
         "lambda": real, "seed": whole, "episode": whole, "return": real, "length": whole,
         "truncated": truth, "cell_complete": truth, "epsilon": real, "grad_samples": whole,
         "policy_samples": whole, "max_frames": whole, "noop_max": whole, "num_envs": whole,
-        "first_episode": whole, "sticky_actions": real,
+        "first_episode": whole, "sticky_actions": real, "severity": real,
     }  # fmt: skip
     schema = pyarrow.schema([(name, types.get(name, text)) for name in COLUMNS])
     buffer = io.BytesIO()

@@ -47,7 +47,8 @@ def write_experiment(
 @dataclass(frozen=True)
 class Listed:
     """One experiment of a store; episodes: of each arm; complete, cells: how many of its cells are
-    complete, and in all; read: it is the answer to its question that is read."""
+    complete, and in all; attack, lams: or a corruption and its severities; read: it is the answer
+    to its question that is read."""
 
     key: str
     game: str
@@ -82,7 +83,7 @@ def listed(
         keys = {key for _, cells in record.arms for key in cells}
         found.append(
             Listed(
-                record.key, s.game, what.agent.name, s.defense, s.attack, s.lams, s.seed,
+                record.key, s.game, what.agent.name, s.defense, s.tampering, s.levels, s.seed,
                 s.episodes, s.protocol.max_frames, what.made.code, len(keys & complete), len(keys),
                 record.key in read,
             )

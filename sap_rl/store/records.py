@@ -218,4 +218,4 @@ def experiment_from_row(key: str, manifest: str) -> ExperimentRecord:
 
 def _arm(plain: Mapping[str, Any]) -> Arm:
     names = {name: todays_name(plain[name]) for name in ("name", "victim")}
-    return from_plain(Arm, names | {"lam": plain["lam"]})
+    return from_plain(Arm, names | {"lam": plain["lam"], "corruption": plain.get("corruption")})

@@ -63,7 +63,7 @@ def _estimate(
     run = plan.experiment.run()
     add_noise_control(run.players, SOME_NOISE)
     run.prepare([task.arm for task in tasks])
-    rates: dict[tuple[str, str | None], float] = {}
+    rates: dict[tuple[str | None, ...], float] = {}
     until = plan.experiment.until
     with closing(run.fleet(run.settings.parallel)) as fleet:
         length = _episode_length(run, fleet)
@@ -71,9 +71,9 @@ def _estimate(
             if task.key in done and until is None:
                 yield CellEstimate(task, None)
                 continue
-            kind = (task.arm.name, task.arm.victim)
+            kind = (task.arm.name, task.arm.victim, task.arm.corruption)
             if kind not in rates:
-                rates[kind] = _rate(run, task.arm, fleet)
+                rates[kind] = _rate_on(run, task.arm, fleet)
             each = length / rates[kind]
             now = None if task.key in done else (task.end - task.first) * each
             if until is None:
@@ -81,6 +81,14 @@ def _estimate(
                 continue
             played = task.end if task.key in done else task.first
             yield CellEstimate(task, now, (until.most - played) * each, until.most)
+
+
+def _rate_on(run: EvaluationRun, arm: Arm, fleet: Fleet) -> float:
+    """Steps per second on a fleet, or on one of its own where cameras look at it."""
+    if arm.corruption is None:
+        return _rate(run, arm, fleet)
+    with closing(run.fleet(fleet.num_envs, arm)) as seen:
+        return _rate(run, arm, seen)
 
 
 def _rate(run: EvaluationRun, arm: Arm, fleet: Fleet) -> float:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
 from typing import Any
 
 from sap_rl.agents import load_agent
+from sap_rl.corruptions import CORRUPTIONS
 from sap_rl.defenses.defended import sampler_of
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.code_version import joined, keyed
@@ -53,7 +55,7 @@ class Experiment:
         """A name for people, in a few words."""
         s = self.settings
         named = [s.game] if self.agent == s.game else [s.game, self.agent]
-        return " ".join([*named, s.defense or "undefended", s.attack, f"seed {s.seed}"])
+        return " ".join([*named, s.defense or "undefended", s.tampering, f"seed {s.seed}"])
 
     def run(self) -> EvaluationRun:
         """Load the agents; UsageError if a file is not what it was when the sweep began."""
@@ -112,6 +114,8 @@ class CellTask:
             arm.name
         )
         parts = [f"{s.game} {player or arm.name}"]
+        if arm.corruption is not None:
+            parts.append(arm.level)
         if arm.victim is not None:
             parts.append(f"{s.attack} at lambda {arm.lam:g}")
             if arm.name != "original":
@@ -245,12 +249,20 @@ def deciding(run: EvaluationRun, arm: Arm) -> dict[str, Any]:
         facts["defended_sha256"] = _defended_sha256(run)
     if arm.victim is not None:
         facts |= _attack_facts(run, arm)
+    if arm.corruption is not None:
+        facts |= _corruption_facts(arm.corruption, arm.lam)
     return facts
 
 
 def deciding_packages() -> dict[str, str]:
     """The versions of the packages that determine results."""
     return {name: found for name, found in versions().items() if name in DECIDING}
+
+
+def _corruption_facts(name: str, severity: float) -> dict[str, Any]:
+    package = CORRUPTIONS[name].package
+    needed = {} if package is None else {package: version(package)}
+    return {"corruption": name, "severity": severity, "corruption_packages": needed}
 
 
 def _attack_facts(run: EvaluationRun, arm: Arm) -> dict[str, Any]:

@@ -83,10 +83,10 @@ class CellPlayer:
     def _emulators(self, task: CellTask, run: EvaluationRun) -> Fleet:
         s = task.experiment.settings
         parallel = min(s.parallel, task.end - task.first)
-        wanted = (s.game, parallel, s.protocol, run.agent.preprocess)
+        wanted = (s.game, parallel, s.protocol, run.agent.preprocess, _seen_through(task))
         if self._fleet is None or self._fleet[0] != wanted:
             self.close()
-            self._fleet = (wanted, run.fleet(parallel))
+            self._fleet = (wanted, run.fleet(parallel, task.arm))
         return self._fleet[1]
 
     def close(self) -> None:
@@ -94,6 +94,11 @@ class CellPlayer:
         if self._fleet is not None:
             self._fleet[1].close()
         self._fleet = None
+
+
+def _seen_through(task: CellTask) -> tuple[str, float] | None:
+    """What tells the cameras of a cell from another's; None where it has none."""
+    return None if task.arm.corruption is None else (task.arm.corruption, task.arm.lam)
 
 
 def play_cell(

@@ -15,6 +15,7 @@ from sap_rl.atari.protocol import Frames, Observation
 from sap_rl.attacks.names import DEFAULT_ATTACK
 from sap_rl.errors import UsageError
 from sap_rl.types import QFunction
+from sap_rl.wrappers.corrupted_skin import CorruptedSkin
 from sap_rl.wrappers.skin import Skin, facts
 
 
@@ -40,16 +41,9 @@ class AdversarialVecEnv(VecEnvWrapper):
         seed: int = 0,
         **options: Any,
     ) -> None:
-        space = venv.observation_space
-        if not isinstance(space, spaces.Box) or len(space.shape) != 3:
-            raise UsageError(
-                "observations must be stacked pixels [H, W, K] or [K, H, W], got "
-                f"{' '.join(str(space).split())}"
-            )
-        self.channels_first = is_image_space_channels_first(space)
-        self.skin = Skin(
+        self.skin: Skin | CorruptedSkin = Skin(
             victim,
-            spaces.Box(self._first(space.low), self._first(space.high), dtype=space.dtype),
+            self._frames_first(venv),
             venv.action_space,
             attack=attack,
             lam=lam,
@@ -58,9 +52,23 @@ class AdversarialVecEnv(VecEnvWrapper):
             seed=seed,
             options=options,
         )
+        self._wrap(venv)
+
+    def _frames_first(self, venv: VecEnv) -> spaces.Box:
+        """The space of one environment's observations with their frames first."""
+        space = venv.observation_space
+        if not isinstance(space, spaces.Box) or len(space.shape) != 3:
+            raise UsageError(
+                "observations must be stacked pixels [H, W, K] or [K, H, W], got "
+                f"{' '.join(str(space).split())}"
+            )
+        self.channels_first = is_image_space_channels_first(space)
+        return spaces.Box(self._first(space.low), self._first(space.high), dtype=space.dtype)
+
+    def _wrap(self, venv: VecEnv) -> None:
         self._seed: int | None = None
-        dtype = self.skin.space.dtype
-        super().__init__(venv, spaces.Box(0, 255, space.shape, dtype))
+        shape, dtype = venv.observation_space.shape, self.skin.space.dtype
+        VecEnvWrapper.__init__(self, venv, spaces.Box(0, 255, shape, dtype))
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Seed the environments and, if there is a number, the attacker, from the next reset on."""
@@ -107,7 +115,7 @@ class AdversarialVecEnv(VecEnvWrapper):
         )
         found = facts(attacked)
         noted = [
-            info | {"adversary": {name: values[row] for name, values in found.items()}}
+            info | {self.skin.title: {name: values[row] for name, values in found.items()}}
             for row, info in enumerate(infos)
         ]
         return np.stack([self._back(one) for one in attacked.pixels.cpu().numpy()]), noted
@@ -119,3 +127,18 @@ class AdversarialVecEnv(VecEnvWrapper):
     def _back(self, one: np.ndarray) -> np.ndarray:
         """One observation as the environments lay it out."""
         return one if self.channels_first else np.moveaxis(one, 0, -1)
+
+
+class CorruptedVecEnv(AdversarialVecEnv):
+    """Spoil every frame of a VecEnv, as `CorruptedObservation` does one environment's.
+
+    venv: observations uint8 [N, H, W, K] or [N, K, H, W]; they keep their layout.
+    `infos[i]["camera"]` holds `linf` in pixels.
+    """
+
+    def __init__(
+        self, venv: VecEnv, corruption: str, severity: float, *, seed: int = 0
+    ) -> None:  # fmt: skip
+        space = self._frames_first(venv)
+        self.skin = CorruptedSkin(space, corruption=corruption, severity=severity, seed=seed)
+        self._wrap(venv)

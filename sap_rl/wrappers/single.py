@@ -11,6 +11,7 @@ from sap_rl.agents import Agent
 from sap_rl.atari.protocol import Frames, Observation
 from sap_rl.attacks.names import DEFAULT_ATTACK
 from sap_rl.types import QFunction
+from sap_rl.wrappers.corrupted_skin import CorruptedSkin
 from sap_rl.wrappers.skin import Skin, facts
 
 
@@ -57,7 +58,7 @@ class AdversarialObservation(
             **options,
         )
         gymnasium.Wrapper.__init__(self, env)
-        self.skin = Skin(
+        self.skin: Skin | CorruptedSkin = Skin(
             victim,
             env.observation_space,
             env.action_space,
@@ -90,4 +91,34 @@ class AdversarialObservation(
     ) -> tuple[np.ndarray, dict[str, Any]]:
         attacked = self.skin.perturb(obs[None], np.array([first]), [0])
         one = {name: values[0] for name, values in facts(attacked).items()}
-        return attacked.pixels[0].cpu().numpy(), info | {"adversary": one}
+        return attacked.pixels[0].cpu().numpy(), info | {self.skin.title: one}
+
+
+class CorruptedObservation(AdversarialObservation):
+    """Spoil every frame on its way to whoever plays, as a bad camera does.
+
+    env: observations uint8 [K, H, W] in 0..255, grey, e.g. AtariPreprocessing and
+    FrameStackObservation. corruption: a name in `CORRUPTIONS`; severity: in its own unit; seed: of
+    its draws until a reset brings one. A wrapper sees frames alone: what acts on the whole screen
+    in an evaluation acts on the frames here, and its pixels are theirs; `make_atari(camera=...)`
+    spoils the screen. `info["camera"]` holds the distance `linf` in pixels.
+
+    Raises UsageError for unusable options.
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env[np.ndarray, Any],
+        corruption: str,
+        severity: float,
+        *,
+        seed: int = 0,
+    ) -> None:
+        gymnasium.utils.RecordConstructorArgs.__init__(
+            self, corruption=corruption, severity=severity, seed=seed
+        )
+        gymnasium.Wrapper.__init__(self, env)
+        self.skin = CorruptedSkin(
+            env.observation_space, corruption=corruption, severity=severity, seed=seed
+        )
+        self.observation_space = self.skin.space

@@ -16,6 +16,7 @@ from sap_rl.attacks.adversary import Adversary, Attacked
 from sap_rl.attacks.gradients import default_grad_samples
 from sap_rl.attacks.schedule import parse_schedule
 from sap_rl.attacks.threat import Threat
+from sap_rl.corruptions.sighting import Sighting
 from sap_rl.errors import UsageError
 from sap_rl.networks.adapt import takes_unit
 from sap_rl.networks.modules import is_network, understood
@@ -30,8 +31,11 @@ class Skin:
     victim: an Agent, a module or model as `load_agent` takes it, or a QFunction; space: the
     environment's observation space for one environment, a Box of pixels [K, H, W]; actions: its
     action space; other options as in `AdversarialObservation`. The victim of an Agent or a module
-    has streams of its own: attacking never moves the player's.
+    has streams of its own: attacking never moves the player's. title: the entry of `info` that says
+    what it did.
     """
+
+    title = "adversary"
 
     def __init__(
         self,
@@ -49,7 +53,7 @@ class Skin:
         threat = Threat(lam, frames, observation)
         schedule = parse_schedule(options.get("schedule", "every"))
         options = {name: value for name, value in options.items() if name != "schedule"}
-        box = _pixel_box(space, threat)
+        box = pixel_box(space, observation)
         self._source = _agent_of(victim, box) if is_network(victim) else victim
         agent = self._source if isinstance(self._source, Agent) else None
         if agent is not None and agent.preprocess.shape != box.shape:
@@ -105,7 +109,9 @@ def _require_actions(victim: QFunction, look: Tensor, actions: spaces.Space[Any]
         raise UsageError(f"the victim has {found} actions, the environment {actions.n}")
 
 
-def _pixel_box(space: spaces.Space[Any], threat: Threat) -> spaces.Box:
+def pixel_box(space: spaces.Space[Any], observation: Observation) -> spaces.Box:
+    """The space of one environment's frames; UsageError for what is no pixels, or where tampered
+    ones could not arrive as the `observation` says."""
     if (
         not isinstance(space, spaces.Box)
         or space.dtype not in (np.uint8, np.float32)
@@ -117,13 +123,15 @@ def _pixel_box(space: spaces.Space[Any], threat: Threat) -> spaces.Box:
             f"{' '.join(str(space).split())}; stack, resize and do not scale frames before "
             "attacking them"
         )
-    if threat.observation == "uint8" and space.dtype != np.uint8:
+    if observation == "uint8" and space.dtype != np.uint8:
         raise UsageError(
             f'the environment gives {space.dtype} frames; attack them with observation="float"'
         )
     return space
 
 
-def facts(attacked: Attacked) -> dict[str, np.ndarray]:
-    """What goes into `info`: per environment the distance in pixels and the victim's label."""
-    return {"linf": attacked.linf.cpu().numpy(), "label": attacked.label.cpu().numpy()}
+def facts(tampered: Attacked | Sighting) -> dict[str, np.ndarray]:
+    """What goes into `info`: per environment the distance in pixels and the victim's label, if
+    there is a victim."""
+    found = {"linf": tampered.linf, "label": tampered.label}
+    return {name: value.cpu().numpy() for name, value in found.items() if value is not None}

@@ -13,6 +13,7 @@ from sap_rl.agents import Agent
 from sap_rl.atari.protocol import Frames, Observation
 from sap_rl.attacks.names import DEFAULT_ATTACK
 from sap_rl.types import QFunction
+from sap_rl.wrappers.corrupted_skin import CorruptedSkin
 from sap_rl.wrappers.skin import Skin, facts
 
 
@@ -37,7 +38,7 @@ class AdversarialVectorObservation(gymnasium.vector.VectorWrapper):
         **options: Any,
     ) -> None:
         super().__init__(envs)
-        self.skin = Skin(
+        skin = Skin(
             victim,
             envs.single_observation_space,
             envs.single_action_space,
@@ -48,10 +49,15 @@ class AdversarialVectorObservation(gymnasium.vector.VectorWrapper):
             seed=seed,
             options=options,
         )
-        self.single_observation_space = self.skin.space
-        self.observation_space = batch_space(self.skin.space, envs.num_envs)
-        self._mode = _autoreset_mode(envs)
-        self._done = np.zeros(envs.num_envs, dtype=np.bool_)
+        self._put_on(skin)
+
+    def _put_on(self, skin: Skin | CorruptedSkin) -> None:
+        """Let the skin tamper with what these environments show."""
+        self.skin = skin
+        self.single_observation_space = skin.space
+        self.observation_space = batch_space(skin.space, self.num_envs)
+        self._mode = _autoreset_mode(self.env)
+        self._done = np.zeros(self.num_envs, dtype=np.bool_)
         self._last = np.zeros(self.observation_space.shape or (), self.skin.space.dtype)
 
     def reset(
@@ -105,7 +111,26 @@ class AdversarialVectorObservation(gymnasium.vector.VectorWrapper):
         for name, values in facts(attacked).items():
             spread[name] = np.zeros(self.num_envs, values.dtype)
             spread[name][rows] = values
-        return self._last.copy(), info | {"adversary": spread}
+        return self._last.copy(), info | {self.skin.title: spread}
+
+
+class CorruptedVectorObservation(AdversarialVectorObservation):
+    """Spoil every frame of a vector of environments, as `CorruptedObservation` does one's.
+
+    envs: observations uint8 [N, K, H, W], any autoreset mode; `info["camera"]` holds arrays [N].
+    """
+
+    def __init__(
+        self,
+        envs: gymnasium.vector.VectorEnv[Any, Any, Any],
+        corruption: str,
+        severity: float,
+        *,
+        seed: int = 0,
+    ) -> None:
+        gymnasium.vector.VectorWrapper.__init__(self, envs)
+        space = envs.single_observation_space
+        self._put_on(CorruptedSkin(space, corruption=corruption, severity=severity, seed=seed))
 
 
 def _autoreset_mode(envs: gymnasium.vector.VectorEnv[Any, Any, Any]) -> AutoresetMode:

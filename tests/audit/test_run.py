@@ -17,12 +17,14 @@ from sap_rl.audit.run import STORE, Audit
 from sap_rl.audit.settings import AuditSettings
 from sap_rl.audit.suite import PAPER, applied
 from sap_rl.audit.worst import GameResult
+from sap_rl.corruptions.names import CORRUPTION_NAMES
 from sap_rl.evaluation.code_version import AUDITED_BEFORE, PLAYED_BEFORE
 from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.evaluation.settings import Settings
 from sap_rl.machine import commit
 from sap_rl.networks.nature import nature_network
 from sap_rl.play.arms import in_first_names
+from sap_rl.reporting.figures.profile import profile_figure
 from sap_rl.reporting.tables.audit import audit_report
 from sap_rl.reporting.tables.evaluation import console
 from sap_rl.store.cells import cell_key
@@ -118,6 +120,33 @@ def test_an_interrupted_audit_goes_on_where_it_was(card: AuditCard, folder: Path
     assert lost.read_text() == before, "bit for bit"
     assert again.frames == list(card.frames)
     assert [without_time(cell) for cell in again.games] == [without_time(c) for c in card.games]
+
+
+def test_corruptions_are_played_beside_it(
+    card: AuditCard, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From mild to severe, as long as half is left; all that was found before stays."""
+    for name in set(CORRUPTION_NAMES) - {"shift"}:
+        monkeypatch.delitem(CORRUPTION_NAMES, name)
+    found = Audit(load_agent("BankHeist"), replace(TINY, corruptions=True), folder)
+    played = [event.name for event in found.run() if event.seconds is not None]
+    assert played[:2] == [f"camera: {p}, shift 1 pixel" for p in ("defended", "original")]
+    assert all(name.startswith("camera: ") for name in played)
+    again = found.card()
+    assert again.games == card.games
+    halves = {(one.corruption, one.player): one for one in again.profile}
+    assert set(halves) == {
+        (name, player) for name in ("lambda", "shift") for player in ("original", "defended")
+    }
+    for player in ("original", "defended"):
+        points = halves["shift", player].points
+        assert [severity for severity, _ in points] == [1, 2, 4, 8, 16][: len(points)]
+        assert all(mean > again.half(player) for _, mean in points[:-1])
+    assert "half is gone at" in shown(again)
+    assert "corruption shift 1" in str(again.facts.made.code)
+    assert json.loads(again.to_json())["profile"]
+    axes = profile_figure(again).axes
+    assert [each.get_title() for each in axes] == ["lambda (pixel values)", "shift (pixels)"]
 
 
 def without_time(cell: GameResult) -> GameResult:

@@ -39,5 +39,9 @@ def test_strengths_that_are_no_numbers_are_refused(text: str, number: str) -> No
 
 def test_every_strength_is_an_option_of_its_defence() -> None:
     strengths = {name: entry.strength for name, entry in DEFENSES.items()}
-    assert strengths == {"sap": "percent", "q-noise": "sigma"}
+    assert strengths == {
+        "sap": "percent", "q-noise": "sigma", "jpeg": "quality", "bit-depth": "bits",
+        "median-blur": "size", "noise-vote": "sigma", "dropout": "rate",
+        "swp": "percent",
+    }  # fmt: skip
     assert all(strengths[name] in entry.options for name, entry in DEFENSES.items())

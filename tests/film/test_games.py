@@ -13,7 +13,7 @@ from sap_rl import Agent, Protocol
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.evaluation.settings import Settings
-from sap_rl.film.games import Camera, FilmedGames, Scene
+from sap_rl.film.games import FilmedGames, Scene, WatchedFleet
 from sap_rl.play.arms import Arm
 
 SHORT = Protocol(max_frames=100, grad_samples=2)
@@ -104,14 +104,14 @@ def test_the_original_values_its_clean_frames_as_it_does(agent: Agent) -> None:
     run = FilmedGames(agent, SETTINGS, 3)
     seen = []
 
-    class Spy(Camera):
+    class Spy(WatchedFleet):
         def reset(self, rows: np.ndarray, seeds: np.ndarray) -> None:
             super().reset(rows, seeds)
             assert self.obs is not None
             seen.append(self.obs[rows].copy())
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sap_rl.film.games.Camera", Spy)
+        patch.setattr("sap_rl.film.games.WatchedFleet", Spy)
         scenes = list(run.play())
     view = scenes[0].views[0]
     np.testing.assert_array_equal(view.clean, seen[0][0, -1])

@@ -242,8 +242,8 @@ FLAGS = ["--game", "--lambda", "--agent", "--attack", "--defense", "--victim", "
          "--schedule", "--precision", "--num-envs", "--threads", "--gaem", "--help", "--dry-run",
          "--minutes", "--total-steps", "--engine", "--resume", "--folder"]  # fmt: skip
 COMMANDS = ["eval", "audit", "certify", "film", "plot", "report", "sweep", "store", "compare",
-            "game", "train", "harden", "attacks", "defenses", "agents", "list", "show", "check",
-            "import", "export", "merge", "drop"]  # fmt: skip
+            "game", "train", "harden", "attacks", "corruptions", "defenses", "agents", "list",
+            "show", "check", "import", "export", "merge", "drop"]  # fmt: skip
 
 
 def command_lines() -> st.SearchStrategy[Trial]:

@@ -98,8 +98,8 @@ def test_every_parameter_of_evaluate_is_documented_with_the_settings_default() -
     )
     parameters = inspect.signature(sap_rl.evaluate).parameters
     assert set(parameters) <= set(lines)
-    assert set(parameters) - {"agent", "lam", "other", "progress"} <= set(options)
-    assert set(options) - set(parameters) == {"lams", "look_level"}
+    assert set(parameters) - {"agent", "lam", "severity", "other", "progress"} <= set(options)
+    assert set(options) - set(parameters) == {"lams", "severities", "look_level"}
     computed = {"attack_options", "defense_options", "protocol", *RULES}
     for name in set(parameters) & set(options) - computed:
         assert parameters[name].default == options[name].default, name

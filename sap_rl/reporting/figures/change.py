@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from sap_rl.reporting.figures.curves import ChangeCurve, Panel, change_curves
-from sap_rl.reporting.figures.layout import CLIPPED, NO_PERCENT, PAPER, look, say_once
+from sap_rl.reporting.figures.layout import (
+    CLIPPED,
+    NO_PERCENT,
+    PAPER,
+    level_axis,
+    look,
+    say_once,
+)
 from sap_rl.reporting.figures.style import FAINT, INK, LambdaAxis
 
 LEAST_PERCENT = 50.0
@@ -18,7 +25,7 @@ MOST_TIMES = 2.0
 def draw_changes(axes: Any, panel: Panel) -> None:
     """Points with their intervals, a line per victim or evaluation, and the paper's points."""
     lines = change_curves(panel)
-    at = LambdaAxis(change.lam for line in lines for change in line.changes)
+    at = level_axis(panel, (change.lam for line in lines for change in line.changes))
     axes.axhline(0, color=INK, linewidth=0.6)
     low, high = _percent_limits(lines)
     for place, line in enumerate(lines):

@@ -11,6 +11,7 @@ from sap_rl.evaluation.results import Change, Evaluation, Row
 from sap_rl.evaluation.rules import rules_apart, rules_of
 from sap_rl.evaluation.settings import Settings
 from sap_rl.play.arms import gradient_words
+from sap_rl.reporting.tables.levels import level_words
 from sap_rl.reporting.tables.text import player_name
 
 
@@ -60,6 +61,16 @@ class Panel:
         return self._keys().index(_agent_key(evaluation))
 
     @property
+    def corruption(self) -> str | None:
+        """What spoils the frames instead of an attack."""
+        return self.evaluations[0].settings.corruption
+
+    @property
+    def level(self) -> str:
+        """What says how strongly frames are tampered with: lambda, or a corruption's unit."""
+        return level_words(self.evaluations[0].settings)[0]
+
+    @property
     def several(self) -> bool:
         """Whether lines of different evaluations must be told apart."""
         return len(self.evaluations) > 1
@@ -81,7 +92,9 @@ def panels(evaluations: Iterable[Evaluation]) -> tuple[Panel, ...]:
 
 
 def attack_words(settings: Settings) -> str:
-    """The attack with all that makes it another one."""
+    """The attack with all that makes it another one, or the corruption."""
+    if settings.corruption is not None:
+        return settings.corruption
     protocol = settings.protocol
     options = [f"{key} {value}" for key, value in sorted(settings.attack_options.items())]
     if settings.schedule.when != "every":
@@ -110,8 +123,8 @@ def change_curves(panel: Panel) -> tuple[ChangeCurve, ...]:
     """The changes of a panel, by victim; of several evaluations the headline ones."""
     found = []
     for evaluation in panel.evaluations:
-        clean = tuple(change for change in evaluation.changes if change.victim is None)
-        attacked = [change for change in evaluation.changes if change.victim is not None]
+        clean = tuple(change for change in evaluation.changes if change.lam == 0)
+        attacked = [change for change in evaluation.changes if change.lam > 0]
         if panel.several:
             groups = {"headline": [change for change in attacked if change.headline]}
         else:
@@ -121,7 +134,7 @@ def change_curves(panel: Panel) -> tuple[ChangeCurve, ...]:
             label = _defended_label(evaluation, victim, panel)
             if changes or clean:
                 place = panel.place(evaluation)
-                found.append(ChangeCurve(label, victim, place, (*clean, *changes)))
+                found.append(ChangeCurve(label, victim or None, place, (*clean, *changes)))
             clean = ()  # once: without an attacker there is no victim
     return tuple(_told_apart(found))
 
@@ -136,7 +149,7 @@ def _curves(evaluation: Evaluation, panel: Panel) -> Iterable[Curve]:
         clean = tuple(row for row in here if row.lam == 0)
         attacked = sorted((row for row in here if row.lam > 0), key=lambda row: row.lam)
         if panel.several and arm == "defended":
-            strongest = {(c.lam, c.victim) for c in evaluation.changes if c.headline and c.victim}
+            strongest = {(c.lam, c.victim) for c in evaluation.changes if c.headline and c.lam}
             chosen = tuple(row for row in attacked if (row.lam, row.victim) in strongest)
             label = _defended_label(evaluation, "headline", panel)
             yield Curve(label, arm, "headline", place, clean + chosen)
@@ -159,7 +172,7 @@ def _defended_label(evaluation: Evaluation, victim: str, panel: Panel) -> str:
     name = str(evaluation.settings.defense)
     if len(panel.agents) > 1:
         name = f"{evaluation.agent.name} + {name}"
-    return name if victim == "headline" else f"{name}, {gradient_words(victim)}"
+    return name if victim in ("headline", "") else f"{name}, {gradient_words(victim)}"
 
 
 def _told_apart(found: Sequence[Any]) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from sap_rl.reporting.figures.style import (
     HEIGHT,
     PAGE,
     VICTIM_LINES,
+    LambdaAxis,
     style,
 )
 
@@ -92,6 +93,13 @@ def look(arm: str, victim: str | None, agent: int, panel: Panel) -> dict[str, An
     line = VICTIM_LINES.get(victim, ":")
     face = {"markerfacecolor": "none"} if hollow else {}
     return {"color": colour, "linestyle": line, "marker": marker, **face}
+
+
+def level_axis(panel: Panel, levels: Iterable[float]) -> LambdaAxis:
+    """The axis of a panel's lambdas, or of its corruption's severities."""
+    if panel.corruption is None:
+        return LambdaAxis(levels)
+    return LambdaAxis(levels, label=panel.level, clean="clean")
 
 
 def say_once(axes: Any, label: str, **look: Any) -> None:

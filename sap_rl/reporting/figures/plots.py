@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 from sap_rl.evaluation.results import Evaluation, Row
 from sap_rl.reporting.figures.change import draw_changes
 from sap_rl.reporting.figures.curves import Curve, Panel, change_curves, curves, panels
-from sap_rl.reporting.figures.layout import SELF_FLIPS, add_legend, look, panel_figure, say_once
+from sap_rl.reporting.figures.layout import (
+    SELF_FLIPS,
+    add_legend,
+    level_axis,
+    look,
+    panel_figure,
+    say_once,
+)
 from sap_rl.reporting.figures.style import (
     AGENT_COLOURS,
     AGENT_MARKERS,
@@ -72,7 +79,7 @@ def learning_figure(curve: LearningCurve) -> Figure:
 
 def _draw_returns(axes: Any, panel: Panel) -> None:
     lines = curves(panel)
-    at = LambdaAxis(row.lam for curve in lines for row in curve.rows)
+    at = level_axis(panel, (row.lam for curve in lines for row in curve.rows))
     for curve in lines:
         if curve.arm == "random":
             _draw_floor(axes, curve.rows[0], curve.label)
@@ -118,7 +125,7 @@ def _stands_alone(bounds: list[float], i: int) -> bool:
 
 def _draw_flips(axes: Any, panel: Panel) -> None:
     lines = [curve for curve in curves(panel) if any(r.flip_rate is not None for r in curve.rows)]
-    at = LambdaAxis(row.lam for curve in lines for row in curve.rows)
+    at = level_axis(panel, (row.lam for curve in lines for row in curve.rows))
     for curve in lines:
         shape = look(curve.arm, curve.victim, curve.agent, panel)
         rows = [row for row in curve.rows if row.flip_rate is not None]

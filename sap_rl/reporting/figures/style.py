@@ -69,9 +69,15 @@ ROOM = 0.05
 
 
 class LambdaAxis:
-    """Places lambdas on a logarithmic axis on which 0 stands apart at the left."""
+    """Places lambdas, or other levels, on a logarithmic axis on which 0 stands apart at the left.
 
-    def __init__(self, lams: Iterable[float]) -> None:
+    label: of the axis; clean: what stands at 0.
+    """
+
+    def __init__(
+        self, lams: Iterable[float], *, label: str = LAMBDA_LABEL, clean: str = "0"
+    ) -> None:
+        self.label, self.clean = label, clean
         self.lams = sorted({0.0, *lams})
         positive = self.lams[1:] or [1.0]
         low, high = math.log2(positive[0]), math.log2(positive[-1])
@@ -91,7 +97,9 @@ class LambdaAxis:
         for lam in self.lams:
             if not kept or self(lam) - self(kept[-1]) >= room + 0.35 * room * len(f"{lam:g}"):
                 kept.append(lam)
-        axes.set_xticks([self(lam) for lam in kept], [f"{lam:g}" for lam in kept])
+        axes.set_xticks(
+            [self(lam) for lam in kept], [f"{lam:g}" if lam else self.clean for lam in kept]
+        )
         rest = [self(lam) for lam in self.lams if lam not in kept]
         axes.set_xticks(rest, minor=True)
         if self.lams[1:]:
@@ -102,4 +110,4 @@ class LambdaAxis:
                     [at + shift - width, at + shift + width], [-0.025, 0.025], color=INK,
                     linewidth=0.6, transform=axes.get_xaxis_transform(), clip_on=False,
                 )  # fmt: skip
-        axes.set_xlabel(LAMBDA_LABEL)
+        axes.set_xlabel(self.label)

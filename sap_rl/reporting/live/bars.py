@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from sap_rl.audit.run import CellEnded
+from sap_rl.audit.ended import CellEnded
 from sap_rl.certification.run import FramesDone
 from sap_rl.evaluation.run import ArmEnded, ArmPlayed, ArmStarted, Event
 from sap_rl.film.games import Scene
@@ -166,7 +166,7 @@ class ProgressBar(LiveBar):
 
 
 def _arm_name(arm: Arm) -> str:
-    return f"{arm.title} at lambda {arm.lam:g}"
+    return f"{arm.title} at {arm.level}"
 
 
 class CellLines:

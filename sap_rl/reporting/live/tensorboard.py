@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import Evaluation, Row
 from sap_rl.evaluation.run import ArmEnded, Event
+from sap_rl.play.arms import Arm
 from sap_rl.reporting.figures.plots import return_lambda_figure
 from sap_rl.sweep.experiments import CellTask
 from sap_rl.sweep.run import CellEnded, SweepEvent
@@ -35,7 +36,7 @@ class TensorBoardWriter:
         """Write the episodes of a finished arm."""
         if isinstance(event, ArmEnded):
             row = event.row
-            tag = f"eval/{row.game}/{event.arm.title}/lambda_{row.lam:g}"
+            tag = f"eval/{row.game}/{event.arm.title}/{_level(event.arm)}"
             for index, value in enumerate(row.returns):
                 self.writer.add_scalar(f"{tag}/return", value, index)
             if row.flip_rate is not None:
@@ -43,8 +44,8 @@ class TensorBoardWriter:
 
     def close(self, evaluation: Evaluation) -> None:
         """Write the figure and flush."""
-        if any(row.victim for row in evaluation.rows):
-            tag = f"eval/{evaluation.settings.game}/return_lambda"
+        if any(row.lam for row in evaluation.rows):
+            tag = f"eval/{evaluation.settings.game}/{_figure(evaluation)}"
             self.writer.add_figure(tag, return_lambda_figure(evaluation))
         self.writer.close()
 
@@ -81,8 +82,8 @@ class SweepWriter:
     def close(self, evaluations: Sequence[tuple[str, Evaluation]] = ()) -> None:
         """Write the figures of the evaluations, each after its experiment's title, and close."""
         for title, evaluation in evaluations:
-            if any(row.victim for row in evaluation.rows):
-                tag = f"eval/{evaluation.settings.game}/return_lambda"
+            if any(row.lam for row in evaluation.rows):
+                tag = f"eval/{evaluation.settings.game}/{_figure(evaluation)}"
                 self._run(title).add_figure(tag, return_lambda_figure(evaluation))
         for writer in self.writers.values():
             writer.close()
@@ -97,12 +98,13 @@ class SweepWriter:
     def _hparams(self, task: CellTask, row: Row) -> None:
         asked = {
             "game": row.game, "agent": task.experiment.agent, "arm": task.arm.title,
-            "lambda": row.lam, "attack": row.attack or "none", "defense": row.defense or "none",
+            "lambda": row.lam, "attack": row.attack or row.corruption or "none",
+            "defense": row.defense or "none",
             "victim": row.victim or "none", "seed": task.experiment.settings.seed,
         }  # fmt: skip
         known = {"return": row.mean, "flip_rate": row.flip_rate, "normalised": row.normalised}
         found = {f"cell/{name}": value for name, value in known.items() if value is not None}
-        name = f"cells/{task.experiment.title}/{task.arm.title} lambda {row.lam:g}"
+        name = f"cells/{task.experiment.title}/{task.arm.title} {row.level}"
         name += f" from {task.first}" if task.first else ""
         self.writers[""].add_hparams(asked, found, run_name=name.replace(" ", "_"))
 
@@ -118,7 +120,17 @@ class SweepWriter:
 
 def _tag(task: CellTask) -> str:
     """What stands before the names of a cell's scalars."""
-    return f"eval/{task.experiment.settings.game}/{task.arm.title}/lambda_{task.arm.lam:g}"
+    return f"eval/{task.experiment.settings.game}/{task.arm.title}/{_level(task.arm)}"
+
+
+def _level(arm: Arm) -> str:
+    """An arm's level as a word of a tag: `lambda_4`, `rotate_0.5`."""
+    return f"{arm.corruption or 'lambda'}_{arm.lam:g}"
+
+
+def _figure(evaluation: Evaluation) -> str:
+    """The last word of the figure's tag."""
+    return f"return_{evaluation.settings.corruption or 'lambda'}"
 
 
 class TrainingWriter:

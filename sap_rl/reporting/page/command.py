@@ -15,6 +15,9 @@ from sap_rl.evaluation.stopping import has_ended
 from sap_rl.plain import to_plain
 from sap_rl.schema import keyed
 
+ATTACKERS = frozenset(keyed(Settings, only=("lams", "attack", "victims", "attack_backward",
+    "schedule"))) | {"frames", "observation", "grad_samples"}  # fmt: skip
+"""Options that mean nothing where a corruption spoils the frames."""
 UNSAID = "OTHER"
 """Stands for the agent behind victim `other` where results do not name it."""
 
@@ -41,9 +44,11 @@ def eval_command(evaluation: Evaluation) -> str:
         "device": agent.device,
         "threads": agent.threads,
     }
+    if settings.corruption is not None:
+        options = {k: v for k, v in options.items() if k not in ATTACKERS}
     words = ["sap-rl eval"]
     for key, value in options.items():
-        if value is not None:
+        if value is not None and value != ():
             parts = value if isinstance(value, list | tuple) else [value]
             shown = " ".join(shlex.quote(_word(part)) for part in parts)
             words.append(f"--{key.replace('_', '-')} {shown}")

@@ -70,6 +70,7 @@ def report_page(shown: Sequence[Panel], extras: Sequence[PageExtras]) -> str:
         incomplete=[
             evaluation_name(evaluation) for evaluation in evaluations if not evaluation.complete
         ],
+        attacked=any(evaluation.settings.corruption is None for evaluation in evaluations),
         distrust=distrust(evaluations),
         findings=sum(len(evaluation.checks) for evaluation in evaluations),
         flags=[(flags_text([flag]), FLAGS[flag]) for flag in flags_in(evaluations)],
@@ -141,22 +142,26 @@ def _pictures(place: int, panel: Panel, extras: PageExtras) -> Iterator[Picture]
     where = f"{panel.game} under {panel.attack}"
     ends = _ends(panel)
     svg = inline_svg(
-        return_figure([panel]), f"return{place}", f"Mean return against lambda, {where}. {ends}"
+        return_figure([panel]),
+        f"return{place}",
+        f"Mean return against {panel.level}, {where}. {ends}",
     )
     yield Picture(
         svg,
-        "Mean return with 95% intervals (bands; bars where a point stands alone). Lambda on a "
-        "logarithmic axis, clean play apart at the left. Dotted: the random policy.",
+        "Mean return with 95% intervals (bands; bars where a point stands alone). "
+        f"{panel.level[0].upper()}{panel.level[1:]} on a logarithmic axis, clean play apart at the "
+        "left. Dotted: the random policy.",
     )
     if change_curves(panel):
-        alt = f"Change in return of the defended agent in percent against lambda, {where}."
+        alt = f"Change in return of the defended agent in percent against {panel.level}, {where}."
         yield Picture(
             inline_svg(change_figure([panel]), f"change{place}", alt),
             "Change of the defended against the original, with 95% intervals. n/a: too little is "
             "left for a percentage. Diamonds: published for other agents; arrows: off the axis.",
         )
     if any(row.flip_rate is not None for e in panel.evaluations for row in e.rows):
-        alt = f"Share of actions that the attack changes against lambda, {where}."
+        what = "attack" if panel.corruption is None else "corruption"
+        alt = f"Share of actions that the {what} changes against {panel.level}, {where}."
         yield Picture(
             inline_svg(flip_figure([panel]), f"flips{place}", alt),
             "Actions changed against the clean frame. Thin: how often two looks of a random player "
@@ -178,6 +183,6 @@ def _ends(panel: Panel) -> str:
         return ""
     first, last = known[0], known[-1]
     return (
-        f"The original agent has {first.mean:.1f} at lambda {first.lam:g} and {last.mean:.1f} at "
-        f"lambda {last.lam:g}."
+        f"The original agent has {first.mean:.1f} at {first.level} and {last.mean:.1f} at "
+        f"{last.level}."
     )

@@ -83,10 +83,12 @@ def _agent_pairs(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
 def _settings_pairs(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
     """What was played, options only where any were given."""
     settings, agent = evaluation.settings, evaluation.agent
-    yield "attack", settings.attack
+    attacked = settings.corruption is None
+    yield ("attack" if attacked else "corruption"), settings.tampering
     yield "defense", _plain(settings.defense)
-    yield "lams", _plain(settings.lams)
-    yield "victims", _plain(settings.victims)
+    yield ("lams" if attacked else "severities"), _plain(settings.levels)
+    if attacked:
+        yield "victims", _plain(settings.victims)
     yield "episodes", _plain(settings.episodes)
     yield "seed", _plain(settings.seed)
     yield "precision", settings.precision

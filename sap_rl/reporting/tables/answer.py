@@ -15,37 +15,41 @@ UNCLAIMED = {
 
 
 def answers(evaluation: Evaluation) -> list[str]:
-    """A sentence per lambda above 0, and one of what the defence costs where nobody attacks.
+    """A sentence per lambda or severity, and one of what the defence costs on clean frames.
 
     Of complete arms alone; where a clean original is missing there is nothing to say yet.
     """
     clean = _complete(evaluation.row("original"))
     if clean is None:
         return ["Interrupted before the undisturbed agent had played: nothing can be said."]
-    lams = sorted(lam for lam in evaluation.settings.lams if lam > 0)
-    said = [line for lam in lams for line in _attacked(evaluation, lam, clean)]
-    if not lams:
+    levels = sorted(level for level in evaluation.settings.levels if level > 0)
+    said = [line for level in levels for line in _attacked(evaluation, level, clean)]
+    if not levels:
         said.append(f"{evaluation.settings.game}: {_points(clean.mean)} points undisturbed.")
     return said + list(_price(evaluation, clean))
 
 
 def summary(evaluations: Sequence[Evaluation]) -> str:
-    """How often the defences help, over lambdas above 0; empty where nothing was defended."""
-    verdicts = [c.verdict for e in evaluations for c in e.changes if c.headline and c.victim]
+    """How often the defences help, over lambdas above 0 and severities; empty where nothing was
+    defended."""
+    verdicts = [c.verdict for e in evaluations for c in e.changes if c.headline and c.lam]
     if not verdicts:
         return ""
     counts = [verdicts.count(name) for name in ("helps", "harms", "unclear")]
     said = "helps in {}, harms in {} and is unclear in {}".format(*counts)
-    return f"Under attack the defence {said} of {len(verdicts)} comparisons."
+    attacked = any(evaluation.settings.corruption is None for evaluation in evaluations)
+    where = "Under attack" if attacked else "On spoilt frames"
+    return f"{where} the defence {said} of {len(verdicts)} comparisons."
 
 
 def _attacked(evaluation: Evaluation, lam: float, clean: Row) -> Iterator[str]:
-    """What is kept at one lambda, and whether the defence helps there."""
-    found = _complete(evaluation.row("original", lam, "own"))
+    """What is kept at one lambda or severity, and whether the defence helps there."""
+    found = _complete(evaluation.original(lam))
     if found is None:
         return
-    game, attack = evaluation.settings.game, evaluation.settings.attack
-    start = f"At lambda {lam:g} {game} {_keeps(found, clean)} under {attack}"
+    game = evaluation.settings.game
+    start = f"At {found.level} {game} {_keeps(found, clean)}"
+    start += f" under {evaluation.settings.attack}" if found.victim else ""
     change = next((c for c in evaluation.changes if c.headline and c.lam == lam), None)
     random = _complete(evaluation.row("random"))
     beside = f"random play {_points(random.mean)}" if random else ""

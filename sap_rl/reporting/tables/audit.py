@@ -17,6 +17,7 @@ from sap_rl.reporting.tables.evaluation import (
     plain_table,
 )
 from sap_rl.reporting.tables.flags import COVERAGE, ONE_NETWORK
+from sap_rl.reporting.tables.profile import profile_table
 from sap_rl.reporting.tables.text import interval_text, number_text, percent_text
 
 MANY_LAMBDAS = 2
@@ -40,6 +41,8 @@ def audit_report(card: AuditCard) -> RenderableType:
             parts += [Text(f"\nLambda {lam:g}, returns in games"), _games(card, lam)]
     if card.worst:
         parts += [Text("\nWorst cases"), _worst(card)]
+    if card.profile:
+        parts += [Text("\nCorruptions"), profile_table(card.profile, card.facts.defense), Text("")]
     parts += [Text(line) for line in _notes(card)]
     parts += [Text(line) for line in check_lines(card.checks)]
     parts += [Text(""), *(Text(line) for line in card.verdicts)]

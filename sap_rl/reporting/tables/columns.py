@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from sap_rl.evaluation.results import Change, Evaluation, Row
+from sap_rl.evaluation.settings import Settings
 from sap_rl.play.arms import gradient_words
 from sap_rl.play.defended_name import defended_name
 from sap_rl.play.players import PROBE_EVERY
 from sap_rl.reporting.tables.flags import flag_marks
+from sap_rl.reporting.tables.levels import level_cell, level_words
 from sap_rl.reporting.tables.text import (
     DASH,
     NOISE,
@@ -38,12 +40,14 @@ Line = TypeVar("Line")
 class Column(Generic[Line]):
     """A column of a table; where nothing else is said, of the terminal's and of the page's.
 
-    title: its heading; `{defense}` in it is the defended player's name; cell: a line of the table
-    and what it belongs to, an Evaluation mostly -> what stands there; kind: numbers (the empty
-    kind) stand to the right, words to the left, long text goes on below itself; page_title: the
-    page's heading where it has the room for a longer one; only: the one place that shows it; note:
-    what it means, below the tables in which it says anything; rank: where a terminal has too
-    little room, columns of the largest go first; on a telephone all but those of 0.
+    title: its heading; `{defense}` in it is the defended player's name, `{level}` what says how
+    strongly frames are tampered with: lambda, or a corruption with its unit; cell: a line of the
+    table and what it belongs to, an Evaluation mostly -> what stands there; kind: numbers (the
+    empty kind) stand to the right, words to the left, long text goes on below itself; page_title:
+    the page's heading where it has the room for a longer one; only: the one place that shows it;
+    note: what it means, below the tables in which it says anything; rank: where a terminal has too
+    little room, columns of the largest go first; on a telephone all but those of 0. of_attack: it
+    says something only where somebody attacks.
     """
 
     title: str
@@ -53,21 +57,22 @@ class Column(Generic[Line]):
     only: Place | None = None
     note: str = ""
     rank: int = 0
+    of_attack: bool = False
 
-    def heading(self, place: Place, defense: str = "") -> str:
-        """The title that stands in `place`; defense: the defended player's name."""
-        title = self.page_title if place == "page" and self.page_title else self.title
-        return title.replace("{defense}", defense)
+    def heading(self, place: Place) -> str:
+        """The title that stands in `place`."""
+        return self.page_title if place == "page" and self.page_title else self.title
 
 
 ROWS: tuple[Column[Row], ...] = (
-    Column("lambda", lambda row, _: f"{row.lam:g}"),
+    Column("{level}", lambda row, e: level_cell(row.lam, e)),
     Column("player", lambda row, _: player_name(row), "word"),
     Column(
         "gradient",
         lambda row, _: victim_text(row.victim),
         "word",
         note="whose gradient the attacker uses",
+        of_attack=True,
     ),
     Column("return", lambda row, _: _mean_text(row), only="terminal"),
     Column("return", lambda row, _: mean_cell(row), only="page"),
@@ -126,18 +131,26 @@ BESIDE = (
 )
 
 CHANGES: tuple[Column[Change], ...] = (
-    Column("lambda", lambda change, _: f"{change.lam:g}"),
-    Column("gradient", lambda change, _: _starred(change), "word", only="terminal"),
-    Column("gradient", lambda change, _: victim_text(change.victim), "word", only="page"),
-    Column("stronger", lambda change, _: "yes" if _stronger(change) else "", "word", only="page"),
+    Column("{level}", lambda change, e: level_cell(change.lam, e)),
+    Column(
+        "gradient", lambda change, _: _starred(change), "word", only="terminal", of_attack=True
+    ),
+    Column(
+        "gradient", lambda change, _: victim_text(change.victim), "word", only="page",
+        of_attack=True,
+    ),
+    Column(
+        "stronger", lambda change, _: "yes" if _stronger(change) else "", "word", only="page",
+        of_attack=True,
+    ),
     Column("{defense} against original", lambda change, _: change_text(change), only="terminal"),
     Column("difference", lambda change, _: points_cell(change), only="page"),
     Column("change", lambda change, _: percent_cell(change), only="page"),
-    Column("paper", lambda change, _: paper_text(change), note=BESIDE, rank=1),
+    Column("paper", lambda change, _: paper_text(change), note=BESIDE, rank=1, of_attack=True),
     Column("verdict", lambda change, _: change.verdict, "word"),
     Column("flags", lambda change, whole: _marks(change, whole), "word", only="terminal"),
     Column("flags", lambda change, _: flags_text(change.flags), "long", only="page"),
-)
+)  # fmt: skip
 """One line per lambda and victim: the defended player against the original."""
 
 
@@ -158,12 +171,8 @@ class Headline(NamedTuple):
 
 
 HEADLINE: tuple[Column[Headline], ...] = (
-    Column(
-        "lambda",
-        lambda at, _: f"{at.lam:g}",
-        note="the attacker's budget, in pixel values of 0 to 255",
-    ),
-    Column("original", lambda at, e: _whole(e.row("original", at.lam, "own" if at.lam else None))),
+    Column("{level}", lambda at, e: level_cell(at.lam, e), note="{level_note}"),
+    Column("original", lambda at, e: _whole(e.original(at.lam))),
     Column("defended", lambda at, e: _whole(e.row("defended", at.lam, at.victim))),
     Column(
         "difference",
@@ -172,7 +181,7 @@ HEADLINE: tuple[Column[Headline], ...] = (
         rank=1,
     ),
     Column("change", lambda at, _: at.said(percent_cell)),
-    Column("paper", lambda at, _: at.said(paper_text), note=BESIDE, rank=2),
+    Column("paper", lambda at, _: at.said(paper_text), note=BESIDE, rank=2, of_attack=True),
     Column(
         "verdict",
         lambda at, _: at.said(_verdict),
@@ -210,9 +219,7 @@ def filled_rows(place: Place, evaluation: Evaluation) -> Filled:
 
 def filled_changes(place: Place, evaluation: Evaluation) -> Filled:
     """The table of changes, as `place` shows it; without lines where nothing was defended."""
-    settings = evaluation.settings
-    defense = defended_name(settings.defense or "", settings.game)
-    return filled(CHANGES, evaluation.changes, place, evaluation, defense=defense)
+    return filled(CHANGES, evaluation.changes, place, evaluation)
 
 
 def filled_headline(place: Place, evaluation: Evaluation) -> Filled:
@@ -227,23 +234,33 @@ def filled(
     columns: Iterable[Column[Line]],
     lines: Iterable[Line],
     place: Place,
-    whole: Any = None,
-    *,
-    defense: str = "",
+    whole: Evaluation | None = None,
 ) -> Filled:
     """A table as `place` shows it, with the notes of the columns that say anything; whole: what
     the lines belong to."""
-    shown = [column for column in columns if column.only in (None, place)]
+    attacked = whole is None or whole.settings.corruption is None
+    shown = [
+        column for column in columns
+        if column.only in (None, place) and (attacked or not column.of_attack)
+    ]  # fmt: skip
     cells = tuple(tuple(column.cell(line, whole) for column in shown) for line in lines)
-    headings = [column.heading(place, defense) for column in shown]
+    names = {} if whole is None else _names(whole.settings)
+    headings = [column.heading(place).format(**names) for column in shown]
     notes = tuple(
-        f"{heading}: {column.note}."
+        f"{heading}: {column.note.format(**names)}."
         for at, (heading, column) in enumerate(zip(headings, shown, strict=True))
         if column.note and any(line[at] not in ("-", DASH) for line in cells)
     )
     kinds = [column.kind for column in shown]
     ranks = tuple(column.rank for column in shown)
     return Filled(tuple(zip(headings, kinds, strict=True)), cells, notes, ranks)
+
+
+def _names(settings: Settings) -> dict[str, str]:
+    """What stands for the words in braces of headings and notes."""
+    level, note = level_words(settings)
+    defense = defended_name(settings.defense or "", settings.game)
+    return {"defense": defense, "level": level, "level_note": note}
 
 
 def _mean_text(row: Row) -> str:

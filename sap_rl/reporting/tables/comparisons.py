@@ -79,7 +79,9 @@ def _cells(cells: Sequence[ComparedCell]) -> RenderableType:
 
 
 def _attack(name: CellName) -> str:
-    return f"{name.attack}/{name.victim.replace('original', 'orig')}" if name.attack else "-"
+    if not name.victim:
+        return name.attack or "-"
+    return f"{name.attack}/{name.victim.replace('original', 'orig')}"
 
 
 def _comparison_notes(found: Comparison) -> Iterator[str]:

@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sap_rl.attacks.factory import AttackFactory
+from sap_rl.corruptions.entry import Corruption
 from sap_rl.defenses.defended import Defense
 from sap_rl.reporting.tables.evaluation import plain_table
 from sap_rl.schema import OptionField
@@ -23,6 +24,32 @@ def attacks_table(attacks: Mapping[str, AttackFactory]) -> RenderableType:
         asks = f"{entry.needs}, frames" if entry.needs_frames else entry.needs
         table.add_row(name, asks, _what(entry.make))
     return table
+
+
+def corruptions_table(corruptions: Mapping[str, Corruption]) -> RenderableType:
+    """Every corruption with the unit of its severity and what it is."""
+    left = ("corruption", "severity", "acts on", "what it is")
+    table = plain_table(*left, left=left)
+    for name, entry in corruptions.items():
+        table.add_row(name, entry.severity.unit, entry.acts_on, _what(entry.apply))
+    return table
+
+
+def corruption_table(name: str, entry: Corruption) -> RenderableType:
+    """What a corruption is, its severity, and what its referee allows."""
+    severity = entry.severity
+    suite = ", ".join(f"{value:g}" for value in severity.suite)
+    facts = {
+        "severity": f"{severity.unit} {severity.help}; {severity.range}",
+        "acts on": f"the {entry.acts_on}",
+        "random": "yes, by draws that follow from (seed, episode)" if entry.random else "no",
+        "in audits": suite,
+        "at most": entry.limit,
+    }
+    table = plain_table("", " ", left=("", " "))
+    for what, said in facts.items():
+        table.add_row(what, said)
+    return Group(Text(f"{name}: {_what(entry.apply)}"), table)
 
 
 def defenses_table(defenses: Mapping[str, Defense]) -> RenderableType:

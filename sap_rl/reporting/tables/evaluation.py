@@ -15,6 +15,7 @@ from rich.text import Text
 
 from sap_rl.agents import Agent
 from sap_rl.atari.games import game_facts
+from sap_rl.corruptions import find_corruption
 from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.settings import Settings
@@ -141,9 +142,11 @@ def _headline(evaluation: Evaluation) -> str:
     settings, protocol = evaluation.settings, evaluation.settings.protocol
     minutes = protocol.max_frames / 3600
     state = "" if evaluation.complete else "  INCOMPLETE"
+    by = f"{settings.attack} on {protocol.frames} frames ({protocol.observation})"
+    if settings.corruption is not None:
+        by = f"{settings.corruption} of the {find_corruption(settings.corruption).acts_on}"
     return (
-        f"{settings.game}: agent {evaluation.agent.name}, {settings.attack} on "
-        f"{protocol.frames} frames ({protocol.observation}), {settings.episodes} episodes "
+        f"{settings.game}: agent {evaluation.agent.name}, {by}, {settings.episodes} episodes "
         f"of at most {minutes:.3g} minutes, epsilon {protocol.epsilon:g}, "
         f"seed {settings.seed}{state}\n"
     )

@@ -1,0 +1,37 @@
+"""What is told when a cell of an audit is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sap_rl.audit.cells import AuditCell
+from sap_rl.audit.frames import FrameResult
+from sap_rl.evaluation.results import Row
+
+Found = FrameResult | Row | float
+"""What a cell found; of the noise control's cell its sigma."""
+
+
+@dataclass(frozen=True)
+class CellEnded:
+    """One cell is done: its name, its number, and what it found.
+
+    seconds: None where it was found in the folder.
+    """
+
+    name: str
+    number: int
+    text: str
+    seconds: float | None
+
+
+def cell_ended(cell: AuditCell, found: Found, number: int, seconds: float | None) -> CellEnded:
+    """The event of a cell that found this, the `number`th that is known."""
+    match found:
+        case FrameResult():
+            text = f"flips {found.flip_rate:.0%}, margin lost {found.mean_margin_lost:.4f}"
+        case Row():
+            text = f"return {found.mean:.1f}"
+        case sigma:
+            text = f"sigma {sigma:.4g}"
+    return CellEnded(cell.name, number, text, seconds)
