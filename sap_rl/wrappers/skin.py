@@ -16,8 +16,8 @@ from sap_rl.attacks.adversary import Adversary, Attacked
 from sap_rl.attacks.gradients import default_grad_samples
 from sap_rl.attacks.schedule import parse_schedule
 from sap_rl.attacks.threat import Threat
-from sap_rl.errors import UsageError
-from sap_rl.networks.adapt import takes_unit
+from sap_rl.errors import UsageError, told_of
+from sap_rl.networks.adapt import require_values, takes_unit
 from sap_rl.networks.modules import is_network, understood
 from sap_rl.pixels import PIXEL_MAX
 from sap_rl.seeds import stream_seed, torch_stream
@@ -61,8 +61,7 @@ class Skin:
             require_newest(agent, frames)
         self.device = agent.device if agent is not None else torch.device("cpu")
         look = torch.rand((1, *box.shape), generator=torch_stream(0, "look")).to(self.device)
-        if agent is not None:  # a function of one's own may value what it likes
-            _require_actions(self._victim(seed), look, actions)
+        _require_actions(self._victim(seed), look, actions)
         if "grad_samples" in attack_options(attack) and "grad_samples" not in options:
             samples = default_grad_samples(self._victim(seed), look)
             options = options | {"grad_samples": samples}
@@ -99,10 +98,16 @@ def _agent_of(given: Any, box: spaces.Box) -> Agent:
 
 def _require_actions(victim: QFunction, look: Tensor, actions: spaces.Space[Any]) -> None:
     """UsageError for a victim that chooses among other actions than the environment offers."""
-    with torch.no_grad():
-        found = victim(look).shape[-1]
-    if isinstance(actions, spaces.Discrete) and found != actions.n:
-        raise UsageError(f"the victim has {found} actions, the environment {actions.n}")
+    try:
+        with torch.no_grad():
+            values = victim(look)
+    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise UsageError(
+            f"the victim cannot take unit floats {list(look.shape)}: {told_of(error)}"
+        ) from error
+    require_values("the victim", values, len(look))
+    if isinstance(actions, spaces.Discrete) and values.shape[1] != actions.n:
+        raise UsageError(f"the victim has {values.shape[1]} actions, the environment {actions.n}")
 
 
 def _pixel_box(space: spaces.Space[Any], threat: Threat) -> spaces.Box:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from tests.fuzz.kinds import KINDS, Trial
+from tests.fuzz.broken import Trial
+from tests.fuzz.kinds import KINDS
 from tests.fuzz.tries import SECONDS, Hangs, tried
 
 
