@@ -61,9 +61,11 @@ def begin_from_agent(learner: Learner, agent: Agent, settings: TrainSettings) ->
 
 def parent_facts(agent: Agent) -> dict[str, Any]:
     """Name, sha256, agent steps in all and licence of a run's parent; None for what is unknown."""
-    licence = _table(agent.facts, "licence").get("weights")
+    licence = stated_table(agent.facts, "licence").get("weights")
     steps = stated_number(agent.facts, "agent_steps")
-    whole = steps is not None and _table(agent.facts, "training").get("parent_steps") != UNKNOWN
+    whole = (
+        steps is not None and stated_table(agent.facts, "training").get("parent_steps") != UNKNOWN
+    )
     return {
         "name": agent.name,
         "sha256": agent.sha256,
