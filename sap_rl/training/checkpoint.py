@@ -119,7 +119,9 @@ def read_checkpoint(path: Path) -> Saved:
             raise ValueError(f"format {made} is newer than this version's {FORMAT}")
         noted = {name: value for name, value in state["progress"].items() if name != "evaluated"}
         progress = from_plain(Progress, noted)
-        run = from_plain(dict[str, Any], state["run"])
+        run = state["run"]
+        if not isinstance(run, dict):
+            raise TypeError(f"its run is a {type(run).__name__}")
         files = [path / Path(name).name for name in state["files"]]
         parts = {
             f.stem: load(read_file(f, MAX_WEIGHTS)) for f in files if f.suffix == ".safetensors"

@@ -5,6 +5,7 @@ A new example is a line of a table.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -37,6 +38,12 @@ def replaced(name: str, make: Callable[[Path], Any]) -> Change:
     return change
 
 
+def several_arrays() -> bytes:
+    file = io.BytesIO()
+    np.savez(file, kind=np.zeros(3))
+    return file.getvalue()
+
+
 DAMAGED: dict[str, tuple[Change, str]] = {
     "no run": (lambda _, state: state.pop("run"), "cannot be read: KeyError 'run'"),
     "a run that is none": (lambda _, state: state.update(run=[1]), "cannot be read"),
@@ -65,7 +72,7 @@ DAMAGED: dict[str, tuple[Change, str]] = {
     ),
     "an empty array": (replaced("replay-kind.npy", lambda path: path.touch()), "cannot be read"),
     "several arrays": (
-        replaced("replay-kind.npy", lambda path: np.savez(path.open("wb"), kind=np.zeros(3))),
+        replaced("replay-kind.npy", lambda path: path.write_bytes(several_arrays())),
         "is no array",
     ),
     "a shorter array": (
