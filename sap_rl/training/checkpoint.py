@@ -127,7 +127,7 @@ def read_checkpoint(path: Path) -> Saved:
             f.stem: load(read_file(f, MAX_WEIGHTS)) for f in files if f.suffix == ".safetensors"
         }
         arrays = {f.stem.removeprefix("replay-"): _mapped(f) for f in files if f.suffix == ".npy"}
-    except (OSError, EOFError, SafetensorError, *MALFORMED) as error:
+    except (OSError, SafetensorError, *MALFORMED) as error:
         raise UsageError(f"checkpoint '{path}' cannot be read: {told_of(error)}") from error
     return Saved(path, progress, run, parts, arrays or None)
 
@@ -138,8 +138,12 @@ def _state(path: Path) -> Any:
 
 
 def _mapped(path: Path) -> np.ndarray:
+    """The array in a file, which is not read into memory; UsageError where it is none."""
     require_file(path, sys.maxsize)
-    found = np.load(path, mmap_mode="c")
+    try:
+        found = np.load(path, mmap_mode="c")
+    except Exception as error:  # NumPy lets the errors of Python's own tokenizer through
+        raise UsageError(f"'{path.name}' is no array: {told_of(error)}") from error
     if not isinstance(found, np.ndarray):
         raise TypeError(f"'{path.name}' is no array")
     return found

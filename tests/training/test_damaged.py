@@ -70,6 +70,11 @@ DAMAGED: dict[str, tuple[Change, str]] = {
     "an array that is none": (
         replaced("replay-kind.npy", lambda path: path.write_bytes(b"x" * 99)), "cannot be read",
     ),
+    "a header that does not end": (
+        replaced("replay-kind.npy", lambda path: path.write_bytes(
+            b"\x93NUMPY\x01\x00\x1c\x00{'descr': '<i8', 'shape': (\n" + b"x" * 99)),
+        "is no array",
+    ),
     "an empty array": (replaced("replay-kind.npy", lambda path: path.touch()), "cannot be read"),
     "several arrays": (
         replaced("replay-kind.npy", lambda path: path.write_bytes(several_arrays())),
