@@ -27,7 +27,7 @@ from sap_rl.networks.loaders.request import Request
 from sap_rl.networks.lookup import find_agent, shipped_agents
 from sap_rl.networks.modules import is_network, understood
 from sap_rl.networks.precision import PRECISIONS, half_precision
-from sap_rl.pixels import to_unit
+from sap_rl.pixels import PIXEL_MAX, to_unit
 from sap_rl.seeds import numpy_stream
 from sap_rl.types import ActionArray, QValues
 
@@ -77,6 +77,7 @@ class Agent:
         The mean over `policy_samples` passes; without a graph, on the agent's device.
         """
         if isinstance(pixels, np.ndarray):
+            require_pixels(pixels)
             # A copy: torch warns of read-only arrays.
             pixels = torch.from_numpy(np.array(pixels, order="C"))
         obs = pixels.to(self.device)
@@ -105,7 +106,6 @@ class Agent:
         UsageError for what is surely no frame in 0..255.
         """
         pixels = np.asarray(obs)
-        require_pixels(pixels)
         single = pixels.ndim == 3
         pixels = self._channels_first(pixels[None] if single else pixels)
         values = self.q_values(pixels)
@@ -172,11 +172,17 @@ def require_newest(agent: Agent, frames: Frames) -> None:
 
 
 def require_pixels(pixels: np.ndarray) -> None:
-    """UsageError for floats that fill 0..1 and go no further: frames that were scaled already."""
-    if pixels.dtype.kind == "f" and pixels.size and 0.1 < pixels.max() <= 1.0:
+    """UsageError for what is no number in 0..255, and for floats that fill 0..1 and go no further:
+    frames that were scaled already."""
+    if pixels.dtype.kind not in "uif":
+        raise UsageError(f"frames are an array of pixels 0..255, got one of {pixels.dtype}")
+    if pixels.dtype == np.uint8 or not pixels.size:
+        return
+    low, high = pixels.min(), pixels.max()
+    scaled = pixels.dtype.kind == "f" and 0.1 < high <= 1.0
+    if scaled or not (low >= 0 and high <= PIXEL_MAX):
         raise UsageError(
-            f"frames are pixels 0..255, got {pixels.dtype} in {pixels.min():g}..{pixels.max():g}: "
-            "do not scale them"
+            f"frames are pixels 0..255, got {pixels.dtype} in {low:g}..{high:g}: do not scale them"
         )
 
 
@@ -213,9 +219,10 @@ def load_agent(
     game = canonical_game(game) if game is not None else None
     if not isinstance(ref, str | Path):
         if not is_network(ref):
+            cure = " (put it into its module first)" if isinstance(ref, Mapping) else ""
             raise UsageError(
-                f"an agent is a name, a file, a module or a model of Stable-Baselines3, got a "
-                f"{type(ref).__name__}"
+                "an agent is a name, a file, a module or a model of Stable-Baselines3, got a "
+                f"{type(ref).__name__}{cure}"
             )
         return _from_module(ref, preprocess, place, game)
     return from_checkpoint(read_checkpoint(ref, format, preprocess, game, entry), place)
@@ -284,7 +291,8 @@ def usable_device(device: str | torch.device) -> torch.device:
         place = torch.device(device)
         torch.zeros(1, device=place).tolist()
     except (RuntimeError, AssertionError, ImportError) as error:
+        reason = str(error).splitlines()[0].partition(". ")[0]
         raise UsageError(
-            f"device '{device}' cannot be used: {str(error).splitlines()[0]}"
+            f"device '{device}' cannot be used: {reason}; say for example cpu"
         ) from None
     return place

@@ -13,6 +13,8 @@ from sap_rl.errors import UsageError
 
 MAX_RESULT = 32 * 2**20
 """Bytes of a result in JSON: one with 1,000 episodes of ten arms has half a million."""
+MAX_WEIGHTS = 64 * 2**20
+"""Bytes of a network's weights, or of one part of a training, in our own formats."""
 MAX_CARD = 2**16
 MAX_CONFIG = 2**18
 """Bytes of an agent's card and of an experiment's file, which have a few thousand."""
@@ -24,6 +26,18 @@ def read_file(path: Path, most: int) -> bytes:
     UsageError in one line for what is not there or no regular file (nothing waits for a pipe's
     writer or reads a device), and for more than `most` bytes.
     """
+    with _opened(path, most) as handle, open(handle, "rb", closefd=False) as file:
+        return file.read(most)
+
+
+def require_file(path: Path, most: int) -> None:
+    """Refuse what `read_file` would, before another reader opens it."""
+    with _opened(path, most):
+        pass
+
+
+@contextmanager
+def _opened(path: Path, most: int) -> Iterator[int]:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
@@ -34,8 +48,7 @@ def read_file(path: Path, most: int) -> bytes:
             raise UsageError(f"'{path}' is not a file")
         if found.st_size > most:
             raise UsageError(f"'{path}' has {found.st_size} bytes; at most {most} are read")
-        with open(handle, "rb", closefd=False) as file:
-            return file.read(most)
+        yield handle
     except OSError as error:
         raise UsageError(f"'{path}' cannot be read: {_reason(error)}") from error
     finally:

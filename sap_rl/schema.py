@@ -88,7 +88,8 @@ class OptionField:
         except UsageError:
             raise
         except (TypeError, ValueError, OverflowError):
-            raise UsageError(f"{called or self.key}: cannot use {value!r}") from None
+            says = f" ({self.help})" if self.help else ""
+            raise UsageError(f"{called or self.key}: cannot use {value!r:.100}{says}") from None
 
     def check(self, value: Any) -> None:
         """UsageError where the value does not lie where it must."""

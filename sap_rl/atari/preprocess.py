@@ -141,6 +141,8 @@ def preprocess_entries(entries: Mapping[str, Any]) -> dict[str, Any]:
     plain = Preprocess()
     known = [entry.name for entry in fields(Preprocess)]
     found: dict[str, Any] = {}
+    if not isinstance(entries, Mapping):
+        raise UsageError(f"preprocess is a mapping of its entries, got a {type(entries).__name__}")
     for name, value in entries.items():
         key = str(name).replace("-", "_")
         if key not in known:

@@ -79,9 +79,11 @@ class Attacked:
 class Adversary:
     """Tampers with batches of frames, one call per step of the game.
 
-    victim: the Q-function whose values the attack looks at; attack: see `make_attack`; seed: of
-    the attacker's own randomness; schedule: on which steps it strikes. With threat.frames =
-    "newest" it remembers, per environment, the frames that it has already tampered with.
+    victim: the Q-function whose values the attack looks at, a callable of unit frames; a network of
+    Stable-Baselines3 takes pixels, so give it as `load_agent(model).q_function`. attack: see
+    `make_attack`; seed: of the attacker's own randomness; schedule: on which steps it strikes. With
+    threat.frames = "newest" it remembers, per environment, the frames that it has already tampered
+    with.
     """
 
     def __init__(

@@ -28,7 +28,7 @@ def defense_flags(parser: Parser) -> None:
 
 def loading_flags(parser: argparse.ArgumentParser) -> None:
     """The flags that say what `load_agent` may have to be told."""
-    for name in ("format", "preprocess"):
+    for name in ("format", "preprocess", "entry"):
         add_flag(parser, LOADING[name])
 
 

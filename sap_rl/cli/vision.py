@@ -8,6 +8,7 @@ from typing import Any
 
 from sap_rl.cli.status import INTERRUPTED_STATUS
 from sap_rl.cli.terminal import given_options, say, set_threads
+from sap_rl.errors import MALFORMED, UsageError, told_of
 from sap_rl.extras import PAGES, require
 from sap_rl.files import check_writable, write_atomically
 from sap_rl.reporting.figures.files import save_figures
@@ -109,7 +110,10 @@ def _write_figure(folder: Path, plan: FigurePlan, drawn: tuple[DrawnLine, ...]) 
 def _test_images(args: argparse.Namespace, card: dict[str, Any]) -> Images:
     """The chosen test images, as the classifier was trained to take them."""
     images = load_cifar10(args.data, "test").first(read_whole("images", args.images))
-    return images.centre(card["accuracy"]["side"])
+    try:
+        return images.centre(card["accuracy"]["side"])
+    except MALFORMED as error:
+        raise UsageError(f"its card states no side of images: {told_of(error)}") from error
 
 
 def _attacked(event: Attacked) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -87,12 +88,25 @@ def actions_of(module: nn.Module, sees: Preprocess, device: torch.device) -> int
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
             raise UsageError(f"{name} cannot take {list(frames.shape)} frames: {reason}") from error
-        if not isinstance(values, Tensor) or values.ndim != 2 or len(values) != count:
-            tensor = isinstance(values, Tensor)
-            found = str(list(values.shape)) if tensor else f"a {type(values).__name__}"
-            raise UsageError(
-                f"{name} must give action values [B, num_actions], got {found} for {count} frames"
-            )
-        if not bool(torch.isfinite(values).all()):
-            raise UsageError(f"{name} gives action values that are not finite")
+        require_values(name, values, count)
     return values.shape[1]
+
+
+def require_values(name: str, values: Any, count: int) -> None:
+    """UsageError where what a network gave for so many frames are no finite floats [B, actions]."""
+    if not isinstance(values, Tensor) or values.ndim != 2 or len(values) != count:
+        tensor = isinstance(values, Tensor)
+        found = str(list(values.shape)) if tensor else f"a {type(values).__name__}"
+        raise UsageError(
+            f"{name} must give action values [B, num_actions], got {found} for {count} frames"
+        )
+    if values.shape[1] < 2 or not values.is_floating_point():
+        raise UsageError(
+            f"{name} must give floats for at least 2 actions, got {values.dtype} for "
+            f"{values.shape[1]}"
+        )
+    if not bool(torch.isfinite(values).all()):
+        raise UsageError(
+            f"{name} gives action values that are not finite: where an action is to be left out, "
+            "give a large negative number"
+        )

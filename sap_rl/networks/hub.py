@@ -10,6 +10,8 @@ from sap_rl.errors import UsageError
 PREFIX = "hub:"
 SUFFIXES = (".zip", ".pt", ".pth", ".gz", ".safetensors", ".cleanrl_model")
 """Endings of files that may be checkpoints."""
+SUSPECTED = (*SUFFIXES, ".bin", ".ckpt", ".pkl", ".tar")
+"""With those that other files have as well."""
 SB3_ZOO = {
     "BeamRider": 4296.0, "Breakout": 358.0, "Pong": 20.6, "RoadRunner": 40396.0, "Qbert": 9497.0,
     "Seaquest": 2000.0, "MsPacman": 2683.0, "SpaceInvaders": 623.0, "Enduro": 831.0,

@@ -9,7 +9,7 @@ from pathlib import Path
 from sap_rl.atari.games import canonical_game, rom_ids
 from sap_rl.errors import UsageError, unknown
 from sap_rl.files import exists
-from sap_rl.networks.hub import PREFIX, SUFFIXES, hub_file
+from sap_rl.networks.hub import PREFIX, SUSPECTED, hub_file
 
 AGENTS_VARIABLE = "SAP_RL_AGENTS"
 """Environment variable with a folder of agents that goes before the shipped ones."""
@@ -24,6 +24,10 @@ def find_agent(ref: str | Path) -> Path:
         return ref
     if ref.startswith(PREFIX):
         return hub_file(ref)
+    if "://" in ref:
+        raise UsageError(f"'{ref}' is no file: download it first, or say {PREFIX}owner/name")
+    if not ref:
+        raise UsageError("the agent's name is empty: give a game, a file or a folder")
     if "/" in ref and exists(Path(ref)):
         return Path(ref)
     known = shipped_agents()
@@ -34,7 +38,7 @@ def find_agent(ref: str | Path) -> Path:
     try:
         game = canonical_game(ref)
     except UsageError:
-        if ref.endswith(SUFFIXES):
+        if ref.endswith(SUSPECTED):
             raise UsageError(f"there is no agent's file '{ref}'") from None
         if "/" in ref and not ref.startswith("ALE/"):
             raise UsageError(f"there is no agent's folder '{ref}'") from None

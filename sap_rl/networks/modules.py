@@ -66,6 +66,8 @@ def understood(given: Any) -> Understood:
             return understood(network)
     if _is_sb3(network) and hasattr(network, "quantile_net"):
         network = MeanOfQuantiles(network)
+    if any(weight.is_meta for weight in network.parameters()):
+        raise UsageError(f"{type(network).__name__} has no weights (device meta): load them first")
     facts = said_of_precision(dict(network.named_parameters()))
     return Understood(copy.deepcopy(network).float() if facts else network, said, facts)
 

@@ -169,8 +169,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
     path: of a file, or the name of a shipped one, see `find_config`.
     """
+    place = find_config(path)
     try:
-        loaded = read_yaml_text(read_file(find_config(path), MAX_CONFIG))
+        loaded = read_yaml_text(read_file(place, MAX_CONFIG))
     except UsageError as error:
         raise UsageError(f"config '{path}' cannot be read: {error}") from error
     if not isinstance(loaded, dict):

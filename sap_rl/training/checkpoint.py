@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -16,7 +17,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from sap_rl.errors import UsageError
+from sap_rl.errors import MALFORMED, UsageError, told_of
+from sap_rl.files import MAX_RESULT, MAX_WEIGHTS, read_file, require_file
+from sap_rl.plain import from_plain
+from sap_rl.texts import read_json
 
 CHECKPOINTS = "checkpoints"
 """The folder of checkpoints inside a run's folder."""
@@ -110,22 +114,39 @@ def complete_checkpoints(folder: Path) -> list[Path]:
 def read_checkpoint(path: Path) -> Saved:
     """Everything in a checkpoint; UsageError if it is unusable. The replay is mapped, not read."""
     try:
-        state = json.loads((path / STATE).read_text(encoding="utf-8"))
+        state = _state(path)
         if (made := state.get("format", 1)) > FORMAT:
             raise ValueError(f"format {made} is newer than this version's {FORMAT}")
-        noted = state["progress"]
-        progress = Progress(**{name: noted[name] for name in noted.keys() - {"evaluated"}})
-        files = [path / name for name in state["files"]]
-        parts = {f.stem: load(f.read_bytes()) for f in files if f.suffix == ".safetensors"}
-        arrays = {
-            f.stem.removeprefix("replay-"): np.load(f, mmap_mode="c")
-            for f in files
-            if f.suffix == ".npy"
+        noted = {name: value for name, value in state["progress"].items() if name != "evaluated"}
+        progress = from_plain(Progress, noted)
+        run = state["run"]
+        if not isinstance(run, dict):
+            raise TypeError(f"its run is a {type(run).__name__}")
+        files = [path / Path(name).name for name in state["files"]]
+        parts = {
+            f.stem: load(read_file(f, MAX_WEIGHTS)) for f in files if f.suffix == ".safetensors"
         }
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(f"checkpoint '{path}' cannot be read: {reason}") from error
-    return Saved(path, progress, state["run"], parts, arrays or None)
+        arrays = {f.stem.removeprefix("replay-"): _mapped(f) for f in files if f.suffix == ".npy"}
+    except (OSError, SafetensorError, *MALFORMED) as error:
+        raise UsageError(f"checkpoint '{path}' cannot be read: {told_of(error)}") from error
+    return Saved(path, progress, run, parts, arrays or None)
+
+
+def _state(path: Path) -> Any:
+    """What a checkpoint says of itself."""
+    return read_json(read_file(path / STATE, MAX_RESULT))
+
+
+def _mapped(path: Path) -> np.ndarray:
+    """The array in a file, which is not read into memory; UsageError where it is none."""
+    require_file(path, sys.maxsize)
+    try:
+        found = np.load(path, mmap_mode="c")
+    except Exception as error:  # NumPy lets the errors of Python's own tokenizer through
+        raise UsageError(f"'{path.name}' is no array: {told_of(error)}") from error
+    if not isinstance(found, np.ndarray):
+        raise TypeError(f"'{path.name}' is no array")
+    return found
 
 
 def kind_of(saved: Saved) -> str:
@@ -167,7 +188,7 @@ def prune_checkpoints(folder: Path, keep: int, snapshots: Path) -> None:
     """Delete all but the newest `keep`; their weights stay as snapshots/STEPS.safetensors."""
     complete = complete_checkpoints(folder)
     for path in complete[:-keep]:
-        steps = json.loads((path / STATE).read_text(encoding="utf-8"))["progress"]["steps"]
+        steps = _state(path)["progress"]["steps"]
         snapshots.mkdir(exist_ok=True)
         (path / WEIGHTS).replace(snapshots / f"{steps:010d}.safetensors")
     for path in complete[:-keep]:
@@ -187,9 +208,9 @@ def _numbered(folder: Path) -> list[Path]:
 
 def _complete(path: Path) -> bool:
     try:
-        sizes = json.loads((path / STATE).read_text(encoding="utf-8"))["files"]
+        sizes = _state(path)["files"]
         return all((path / name).stat().st_size == size for name, size in sizes.items())
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (OSError, *MALFORMED):
         return False
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from sap_rl.errors import UsageError
-from sap_rl.files import write_atomically
+from sap_rl.files import MAX_RESULT, exists, read_file, write_atomically
 from sap_rl.training.events import (
     Evaluated,
     HardenStarted,
@@ -37,6 +38,11 @@ HARDEN_COLUMNS = (
 agreement_attacked, agreement_clean: share of examples on which student and teacher choose the same
 action; event: empty, resume, or eval-LAMBDA, whose mean is the value.
 """
+
+COUNTS = ("steps", "updates", "frames", "episodes")
+"""The columns of whole numbers."""
+LONGEST_COUNT = 19
+"""Digits that make a number too large for a count."""
 
 EVAL = "eval-"
 """What stands before the lambda in the event of an evaluation's line."""
@@ -161,13 +167,29 @@ def _lines(folder: Path, columns: tuple[str, ...]) -> list[Line]:
 
 def _read(path: Path) -> tuple[tuple[str, ...], list[Line]]:
     """A curve's columns and its whole lines; nothing of what is no curve."""
-    if not path.exists():
+    if not exists(path):
         return (), []
     # A kill may have torn the last line: what does not end is not there.
-    text = path.read_text(encoding="utf-8").rpartition("\n")[0]
-    header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
+    text = read_file(path, MAX_RESULT).decode(errors="replace").rpartition("\n")[0]
+    try:
+        header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
+    except csv.Error:
+        return (), []
     columns = tuple(header)
     if columns not in (COLUMNS, HARDEN_COLUMNS):
         return (), []
-    whole = [line for line in lines if len(line) == len(columns) and line[0].isdigit()]
-    return columns, [dict(zip(columns, line, strict=True)) for line in whole]
+    whole = [dict(zip(columns, line, strict=True)) for line in lines if len(line) == len(columns)]
+    return columns, [line for line in whole if _usable(line)]
+
+
+def _usable(line: Line) -> bool:
+    """Whether its numbers are numbers: anybody may have written it."""
+    counts = [text for name, text in line.items() if name in COUNTS and text]
+    others = [text for name, text in line.items() if name not in (*COUNTS, "event") and text]
+    given = [next(iter(line.values())), line["updates"], line["seconds"]]
+    try:
+        numbers = [float(text) for text in others]
+    except ValueError:
+        return False
+    whole = all(text.isdecimal() and len(text) < LONGEST_COUNT for text in counts)
+    return whole and all(given) and all(map(math.isfinite, numbers))

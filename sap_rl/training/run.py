@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sap_rl.agents import Agent
-from sap_rl.errors import UsageError
+from sap_rl.errors import MALFORMED, UsageError, told_of
 from sap_rl.evaluation.results import Row
 from sap_rl.evaluation.run import ArmEnded, EvaluationRun, versions
 from sap_rl.evaluation.settings import Settings
@@ -117,15 +117,19 @@ class Run(ABC):
             return
         if (kind := kind_of(self.saved)) != self.kind:
             raise UsageError(f"'{self.saved.path}' is another run's; resume it with sap-rl {kind}")
-        require_same(self.saved.path, self.fixed(self.saved.run), self.fixed(self.identity))
         self.progress = self.saved.progress
-        self.trainee.updates = self.progress.updates
         try:
+            require_same(self.saved.path, self.fixed(self.saved.run), self.fixed(self.identity))
+            self.trainee.updates = self.progress.updates
             self.trainee.load_parts(self.saved.parts)
             self.trainee.load_sums(self.progress.sums)
             self.load(self.saved)
-        except (KeyError, RuntimeError, ValueError) as error:
-            raise UsageError(f"checkpoint '{self.saved.path}' does not fit: {error}") from error
+        except UsageError:
+            raise
+        except (RuntimeError, *MALFORMED) as error:
+            raise UsageError(
+                f"checkpoint '{self.saved.path}' does not fit: {told_of(error)}"
+            ) from error
         assert self.folder is not None
         found = evaluated_at(self.folder, self.count, arms=len({0.0, self.rhythm.lam}))
         # Without a curve nobody keeps what was due before.

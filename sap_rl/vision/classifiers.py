@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from sap_rl.errors import UsageError, unknown
+from sap_rl.errors import MALFORMED, UsageError, unknown
 from sap_rl.files import MAX_CARD, check_folder, read_file, write_atomically
 from sap_rl.networks.loaders.native import encode_weights
 from sap_rl.texts import read_toml
@@ -21,6 +21,8 @@ from sap_rl.vision.resnet import ResNet20
 
 CARD, WEIGHTS = "classifier.toml", "weights.safetensors"
 FORMAT = 1
+MOST_CLASSES = 1000
+"""A network of more is not made."""
 """The number of a card's format."""
 MAX_BYTES = 64 * 2**20
 """A larger file of weights is refused unread."""
@@ -37,7 +39,9 @@ def load_classifier(ref: str | Path) -> nn.Module:
     try:
         kind, classes = card["network"]["kind"], int(card["network"]["classes"])
         sha256 = str(card["weights"]["sha256"])
-    except (KeyError, TypeError, ValueError) as error:
+        if not 2 <= classes <= MOST_CLASSES:
+            raise ValueError(f"classes, which lie in 2..{MOST_CLASSES}, got {classes}")
+    except MALFORMED as error:
         raise UsageError(f"'{folder / CARD}': entry {error} is missing or broken") from error
     if kind != "resnet20":
         raise UsageError(f"'{folder / CARD}': unknown network '{kind}'; it is resnet20")

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from sap_rl.errors import UsageError
+from sap_rl.files import read_file
 from sap_rl.types import Actions, Pixels
 
 Split = Literal["train", "test"]
@@ -137,11 +138,7 @@ def _read_folder(folder: Path, _form: str, names: list[str]) -> dict[str, bytes]
     """Files by name."""
     found = {}
     for name in names:
-        try:
-            with (folder / name).open("rb") as file:
-                found[name] = file.read(MAX_FILE)
-        except OSError as error:
-            raise UsageError(f"cannot read '{folder / name}': {error.strerror}") from error
+        found[name] = read_file(folder / name, MAX_FILE)
     return found
 
 

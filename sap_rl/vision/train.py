@@ -18,12 +18,13 @@ from torch import Tensor
 
 from sap_rl.attacks.pgd import make_fgsm
 from sap_rl.attacks.threat import Threat
-from sap_rl.errors import UsageError, require_at_least
-from sap_rl.files import check_folder, write_atomically
+from sap_rl.errors import MALFORMED, UsageError, require_at_least, told_of
+from sap_rl.files import MAX_WEIGHTS, check_folder, require_file, write_atomically
 from sap_rl.machine import describe_hardware
 from sap_rl.pixels import to_unit
 from sap_rl.schema import with_defaults
 from sap_rl.seeds import stream_seed, torch_stream
+from sap_rl.texts import read_json
 from sap_rl.types import Actions, UnitFrames
 from sap_rl.vision.augment import augmented
 from sap_rl.vision.classifiers import floats_of, load_classifier, write_classifier
@@ -166,6 +167,15 @@ class ClassifierRun:
         if not path.exists():
             raise UsageError(f"nothing to resume: there is no '{path}'")
         state, tensors = _read_checkpoint(path)
+        try:
+            self._take(path, state, tensors)
+        except UsageError:
+            raise
+        except (RuntimeError, *MALFORMED) as error:
+            raise UsageError(f"checkpoint '{path}' does not fit: {told_of(error)}") from error
+
+    def _take(self, path: Path, state: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        """Go on from what a checkpoint holds."""
         settings = with_defaults(ClassifierTraining, state["settings"])
         for name, now in (asdict(self.settings) | {"seed": self.seed}).items():
             was = settings.get(name, state["seed"])
@@ -242,11 +252,12 @@ def accuracy_of(network: torch.nn.Module, images: Images) -> float:
 def _read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """What a run was and its tensors; UsageError where the file is broken or newer."""
     try:
+        require_file(path, MAX_WEIGHTS)
         with safe_open(path, "pt") as file:
-            state = json.loads(file.metadata()["state"])
+            state = read_json(file.metadata()["state"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if state["format"] > FORMAT:
             raise ValueError(f"format {state['format']} is newer than this version's {FORMAT}")
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise UsageError(f"checkpoint '{path}' cannot be read: {error}") from error
+    except (OSError, SafetensorError, *MALFORMED) as error:
+        raise UsageError(f"checkpoint '{path}' cannot be read: {told_of(error)}") from error
     return state, tensors

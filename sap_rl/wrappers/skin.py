@@ -17,8 +17,8 @@ from sap_rl.attacks.gradients import default_grad_samples
 from sap_rl.attacks.schedule import parse_schedule
 from sap_rl.attacks.threat import Threat
 from sap_rl.corruptions.sighting import Sighting
-from sap_rl.errors import UsageError
-from sap_rl.networks.adapt import takes_unit
+from sap_rl.errors import UsageError, told_of
+from sap_rl.networks.adapt import require_values, takes_unit
 from sap_rl.networks.modules import is_network, understood
 from sap_rl.pixels import PIXEL_MAX
 from sap_rl.seeds import stream_seed, torch_stream
@@ -65,8 +65,8 @@ class Skin:
             require_newest(agent, frames)
         self.device = agent.device if agent is not None else torch.device("cpu")
         look = torch.rand((1, *box.shape), generator=torch_stream(0, "look")).to(self.device)
-        if agent is not None:  # a function of one's own may value what it likes
-            _require_actions(self._victim(seed), look, actions)
+        # A function of one's own may value what it likes.
+        _require_values(self._victim(seed), look, actions if agent is not None else None)
         if "grad_samples" in attack_options(attack) and "grad_samples" not in options:
             samples = default_grad_samples(self._victim(seed), look)
             options = options | {"grad_samples": samples}
@@ -101,12 +101,19 @@ def _agent_of(given: Any, box: spaces.Box) -> Agent:
     return Agent(module, sees, type(found.network).__name__, device=parameter.device)
 
 
-def _require_actions(victim: QFunction, look: Tensor, actions: spaces.Space[Any]) -> None:
-    """UsageError for a victim that chooses among other actions than the environment offers."""
-    with torch.no_grad():
-        found = victim(look).shape[-1]
-    if isinstance(actions, spaces.Discrete) and found != actions.n:
-        raise UsageError(f"the victim has {found} actions, the environment {actions.n}")
+def _require_values(victim: QFunction, look: Tensor, actions: spaces.Space[Any] | None) -> None:
+    """UsageError for a victim that gives no values of a frame, and, where actions are given, for
+    one that chooses among others than the environment offers."""
+    try:
+        with torch.no_grad():
+            values = victim(look)
+    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise UsageError(
+            f"the victim cannot take unit floats {list(look.shape)}: {told_of(error)}"
+        ) from error
+    require_values("the victim", values, len(look))
+    if isinstance(actions, spaces.Discrete) and values.shape[1] != actions.n:
+        raise UsageError(f"the victim has {values.shape[1]} actions, the environment {actions.n}")
 
 
 def pixel_box(space: spaces.Space[Any], observation: Observation) -> spaces.Box:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import tomli_w
 
+from sap_rl.agents import shipped_agents
 from sap_rl.cli import main
 from sap_rl.zoo import publish as export
 
@@ -70,3 +75,35 @@ def test_what_cannot_be_done_is_one_line(
         err = capsys.readouterr().err
         assert message in err
         assert err.count("\n") == 1
+
+
+OBEYED = "\x1b]0;x\x07\x1b[2J\u202e\nsap-rl: all is well"
+"""What a terminal would obey, and a line that is none of ours."""
+CARDS: dict[str, dict[str, Any]] = {
+    "controls": {"precision": OBEYED, "training": {"parent": OBEYED, "parent_sha256": OBEYED,
+                                                   "parent_steps": OBEYED, "hardware": OBEYED},
+                 "score": {"cap_5_minutes": {"mean": OBEYED, "episodes": OBEYED}}},
+    "long": {"precision": "x" * 9000, "training": {"hardware": "y" * 9000}},
+    "words for numbers": {"score": {"cap_5_minutes": {"mean": "many"}, "cap_30_minutes": 3},
+                          "hardening": {"lambda": "strong"}},
+    "lists for tables": {"score": [1], "training": [2], "hardening": [3]},
+    "beyond numbers": {"score": {"cap_30_minutes": {"mean": float("inf"), "episodes": -1}},
+                       "training": {"agent_steps": 10**400}, "hardening": {"lambda": 10**400}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", CARDS)
+def test_whatever_a_card_states_is_shown_in_bounds(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = tmp_path / "Made\x1b[2J"
+    shutil.copytree(shipped_agents()["BankHeist"], given)
+    card = tomllib.loads((given / "agent.toml").read_text())
+    (given / "agent.toml").write_text(tomli_w.dumps(card | CARDS[kind]))
+    monkeypatch.setenv("SAP_RL_AGENTS", str(tmp_path))
+    for argv in (["agents", "show", str(given)], ["agents"]):
+        assert main(argv) == 0
+        out = "".join(capsys.readouterr())
+        assert all(char.isprintable() or char == "\n" for char in out)
+        assert "\nsap-rl: all" not in out
+        assert len(out) < 6000

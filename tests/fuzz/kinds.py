@@ -14,81 +14,17 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import tomli_w
 import torch
 import yaml
 from hypothesis import strategies as st
 
 from sap_rl.store.store import Store
-
-ROOT = Path(__file__).parents[2]
-KEPT = ROOT / "tests" / "compat" / "files"
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A command and the files that it finds, in a folder of its own."""
-
-    argv: list[str]
-    files: dict[str, bytes] = field(default_factory=dict)
-
-
-WORDS = st.text(max_size=12) | st.sampled_from(
-    ["", "-1", "0", "1e999", "nan", "0x" + "f" * 40, "../..", "/dev/zero", "x" * 5000, "\x1b[2J",
-     "\0", "a\nb", "\u202e", "\udcff", "{}", "[]", "None", "true", "BankHeist", "Pong", "sap-100"]
-)  # fmt: skip
-SCALARS = (
-    st.none() | st.booleans() | st.integers() | st.floats() | WORDS
-    | st.sampled_from([2**63, -(2**64), 10**400, 1e308])
-)  # fmt: skip
-PLAIN = st.recursive(
-    SCALARS,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS, inner, max_size=4),
-    max_leaves=12,
-)
-
-
-@st.composite
-def damaged(draw: st.DrawFn, good: bytes) -> bytes:
-    """A file with bytes changed, cut out, put in, doubled."""
-    data = bytearray(good)
-    for _ in range(draw(st.integers(1, 5))):
-        place = draw(st.integers(0, max(len(data) - 1, 0)))
-        much = draw(st.sampled_from([1, 2, 8, 60, 4000]))
-        how = draw(st.sampled_from(["set", "cut", "insert", "double", "end"]))
-        if how == "set" and data:
-            data[place] = draw(st.integers(0, 255))
-        elif how == "cut":
-            del data[place : place + much]
-        elif how == "insert":
-            data[place:place] = draw(st.binary(max_size=8)) * draw(st.sampled_from([1, 3, 999]))
-        elif how == "double":
-            data[place:place] = data[place : place + much]
-        else:
-            del data[place:]
-    return bytes(data)
-
-
-@st.composite
-def changed(draw: st.DrawFn, good: Any) -> Any:
-    """A plain value in which a few parts, wherever they stand, are others or missing."""
-    value = json.loads(json.dumps(good))
-    for _ in range(draw(st.integers(1, 3))):
-        at, holder = value, None
-        while isinstance(at, dict | list) and at and (holder is None or draw(st.booleans())):
-            keys = list(at) if isinstance(at, dict) else range(len(at))
-            holder, key = at, draw(st.sampled_from(keys))
-            at = at[key]
-        if holder is not None and draw(st.integers(0, 4)):
-            holder[key] = draw(PLAIN)
-        elif holder is not None:
-            del holder[key]
-    return value
+from tests.fuzz import runs
+from tests.fuzz.broken import KEPT, PLAIN, ROOT, WORDS, Trial, changed, damaged, toml
 
 
 def saved(loaded: Any, **options: Any) -> bytes:
@@ -141,19 +77,12 @@ def checkpoints() -> st.SearchStrategy[Trial]:
 def cards() -> st.SearchStrategy[Trial]:
     card = (ROOT / "agents" / "BankHeist" / "agent.toml").read_bytes()
     weights = b"no weights at all"
-    data = damaged(card) | st.dictionaries(WORDS, PLAIN, max_size=3).map(_toml)
+    data = damaged(card) | st.dictionaries(WORDS, PLAIN, max_size=3).map(toml)
     return data.map(
         lambda data: Trial(
             ["agents", "show", "./a"], {"a/agent.toml": data, "a/weights.safetensors": weights}
         )
     )
-
-
-def _toml(value: dict[str, Any]) -> bytes:
-    try:
-        return tomli_w.dumps(value).encode()
-    except (TypeError, ValueError):  # it has no null, and no text for some characters
-        return repr(value).encode(errors="replace")
 
 
 def configs() -> st.SearchStrategy[Trial]:
@@ -180,7 +109,7 @@ def results() -> st.SearchStrategy[Trial]:
     )
     commands = st.sampled_from(
         [["compare", "a.json", "b.json"], ["report", "a.json", "--out", "r.html"],
-         ["game", "a.json"], ["compare", "a.json"]]
+         ["game", "a.json"], ["compare", "a.json"], ["plot", "a.json", "--out", "p"]]
     )  # fmt: skip
     return st.builds(
         lambda argv, data: Trial(argv, {"a.json": data, "b.json": text}), commands, data
@@ -265,5 +194,7 @@ KINDS: dict[str, Callable[[], st.SearchStrategy[Trial]]] = {
     "configurations (YAML)": configs,
     "results (JSON)": results,
     "stores": stores,
+    "trainings": runs.trainings,
+    "classifiers": runs.classifiers,
     "command lines": command_lines,
 }

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from tests.fuzz.kinds import KINDS, Trial
+from tests.fuzz.broken import Trial
+from tests.fuzz.kinds import KINDS
 from tests.fuzz.tries import SECONDS, Hangs, tried
 
 
@@ -70,12 +71,13 @@ def main() -> int:
     warnings.simplefilter("ignore")
     before = _peak()
     kinds = [args.kind] if args.kind else list(KINDS)
-    every = {kind: fuzzed(kind, -(-args.inputs // len(kinds)), args.seed) for kind in kinds}
+    every: dict[str, Found] = {}
     print("| kind | tried | refused | tracebacks | hangs over 5 s | slowest (s) |")  # noqa: T201
-    print("|---|---|---|---|---|---|")  # noqa: T201
-    for kind, f in every.items():
+    print("|---|---|---|---|---|---|", flush=True)  # noqa: T201
+    for kind in kinds:
+        f = every[kind] = fuzzed(kind, -(-args.inputs // len(kinds)), args.seed)
         counts = f"{f.tried} | {f.refused} | {len(f.tracebacks)} | {len(f.hangs)}"
-        print(f"| {kind} | {counts} | {f.slowest:.2f} |")  # noqa: T201
+        print(f"| {kind} | {counts} | {f.slowest:.2f} |", flush=True)  # noqa: T201
     print(f"peak memory {_peak():.0f} MB, {before:.0f} MB before the first input")  # noqa: T201
     wrong = [
         *((place, trial) for f in every.values() for place, trial in f.tracebacks.items()),

@@ -16,7 +16,7 @@ import pytest
 from sap_rl.atari import env
 from sap_rl.cli import main
 from sap_rl.errors import UsageError
-from tests.fuzz.kinds import Trial
+from tests.fuzz.broken import Trial
 
 SECONDS = 5.0
 """Of computing, after which a trial hangs."""
@@ -53,7 +53,7 @@ def _folder(trial: Trial) -> Iterator[None]:
     with tempfile.TemporaryDirectory() as folder:
         for name, data in trial.files.items():
             path = Path(folder) / name
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
         os.chdir(folder)
         try:

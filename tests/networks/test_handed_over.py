@@ -11,9 +11,12 @@ import datetime
 import io
 import os
 import pickle
+import re
 import resource
 import time
+import uuid
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 from torch import nn
 
 from sap_rl import UsageError, load_agent
@@ -76,6 +80,19 @@ BESIDE: dict[str, Any] = {
     "compiled and parallel": {f"_orig_mod.module.{name}": v for name, v in STATE.items()},
     "held by an agent": {f"policy_net.{n}": v for n, v in FOREIGN["paad"].state.items()},
     "Parameters": {"model": {name: nn.Parameter(value) for name, value in STATE.items()}},
+    "a tuple": (STATE, optimizer()),
+    "a list of one": [STATE],
+    "Lightning": {"state_dict": {f"q_net.{n}": v for n, v in STATE.items()}
+                  | {f"target_q_net.{n}": v + 1 for n, v in STATE.items()}, "callbacks": {}},
+    "an agent's module": {f"agent.module.network.{name}": v for name, v in STATE.items()},
+    "generators": {"model": STATE, "torch": torch.get_rng_state(),
+                   "numpy": np.random.MT19937(0).state,
+                   "generator": np.random.default_rng(0).bit_generator.state,
+                   "space": spaces.Discrete(6, seed=1)},
+    "a tensor beside": {"model": STATE, "returns": torch.zeros(9)},
+    "Python's own": {"model": STATE, "of": [range(3), slice(1), 1j, re.compile("a"), bytearray(2)]},
+    "identifiers": {"model": STATE, "run": uuid.UUID(int=2**127), "seed": 2**200},
+    "by number": {1000: STATE, 1: {"lr": 0.1}},
     "long lists": {"model": STATE, "returns": np.random.default_rng(0).random(20_000).tolist()},
 }  # fmt: skip
 
@@ -154,6 +171,14 @@ def arrays() -> bytes:
     return file.getvalue()
 
 
+def zipped(members: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return file.getvalue()
+
+
 def repeated(operation: bytes, count: int) -> bytes:
     """A pickle whose one key is what an operation makes of an empty tuple."""
     return b"\x80\x02)q\0" + operation * count + b"q\0}h\0Ns."
@@ -165,6 +190,16 @@ REFUSED: dict[str, tuple[bytes | Callable[[], bytes], str]] = {
     "doubled by the memo": (repeated(b"h\0h\0\x86q\0", 60), "values or 64 levels"),
     "numbers that collide": (saved({"m": STATE, "x": {i * (2**61 - 1): 1 for i in range(9000)}}),
                              "beyond 64 bits"),
+    "lists in lists": (b"\x80\x02" + b"]" * 99_999 + b"a" * 99_998 + b".", "64 levels"),
+    "a list doubled by the memo": (
+        b"\x80\x02]q\0" + b"".join(b"]q%c" % i + b"h%c" % (i - 1) * 9 + b"e" for i in range(1, 60))
+        + b".", "not a readable torch"),
+    "a number of a megabyte": (b"\x80\x02\x8b\xa0\xbb\x0d\0" + b"\x7f" * 900_000 + b".",
+                               "not a readable torch"),
+    "a text that is not there": (b"\x80\x04\x8d" + b"\xff" * 7 + b"\x3fa.", "not a readable torch"),
+    "a method of a method": (b"\x80\x02c__builtin__\ngetattr\ncos\nsystem\nU\1a\x86R.",
+                             "would call os.system"),
+    "a dotted name": (b"\x80\x04\x8c\x05torch\x8c\x12_utils.os.system.x\x93.", "would call torch."),
     "memo out of range": (b"\x80\x02}r\xff\xff\xff\x7f.", "not a readable torch"),
     "nothing but steps": (b"\x80\x02" + b"K\1" * 300_000 + b".", "steps"),
     "a function": (saved({"m": STATE, "x": os.getcwd}), "would call posix.getcwd"),
@@ -173,7 +208,19 @@ REFUSED: dict[str, tuple[bytes | Callable[[], bytes], str]] = {
                        "would call torch.nn.modules.linear.Linear"),
     "LFS": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9", "git lfs pull"),
     "HTML": (b"\n<!DOCTYPE html><html><body>404", "an HTML page"),
-    "JSON": (b'{"weights": [1, 2]}', "a JSON file"),
+    "JSON": (b'{"weights": [1, 2]}', "give the file of the weights"),
+    "a missing page": (b"Entry not found", "a text that begins 'Entry not found'"),
+    "git-annex": (b"/annex/objects/SHA256E-s1--0.pt\n", "give the network's weights"),
+    "settings": (b"[agent]\nlr = 1\n", "a text that begins '[agent] lr = 1'"),
+    "UTF-16": ("<!DOCTYPE html>".encode("utf-16"), "a text that begins"),
+    "HTML, a comment first": (b"<!-- x --><html>", "an HTML page"),
+    "a picture": (b"\x89PNG\r\n\x1a\n", "give the weights"),
+    "a zip of files": (lambda: zipped({"run/model.pt": b"x"}), "unpack it and give one"),
+    "an exported program": (lambda: zipped({"m/archive_format": b"pt2"}), "save the state_dict of"),
+    "noise": (b"\xff" * 99, "fetch it again, or save the network's state_dict"),
+    "arrays": (lambda: saved({n: v.numpy() for n, v in STATE.items()}), "alone, as tensors"),
+    "another pickle": (lambda: pickle.dumps(STATE), "state_dict with torch.save"),
+    "a number": (saved(3), "save one with torch.save"),
     "HDF5": (b"\x89HDF\r\n\x1a\n" + b"\0" * 99, "Keras"),
     "ONNX": (b"\x08\x07\x12\x07pytorch\x1a\x052.1.0", "an ONNX file"),
     "TorchScript": (script, "torch.jit.load"),
@@ -209,6 +256,9 @@ PLACES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a link to nowhere": (lambda path: path.symlink_to("nowhere"), "there is no"),
     "itself": (lambda path: path.symlink_to(path), "there is no"),
     "a folder": (lambda path: path.mkdir(), "no file that looks like an agent"),
+    "a model of the hub": (
+        lambda path: (path.mkdir(), (path / "pytorch_model.bin").touch()), "give that file",
+    ),
     "a folder with weights": (
         lambda path: (path.mkdir(), (path / "dqn.zip").touch()), "dqn.zip in it may be an agent",
     ),
@@ -227,7 +277,9 @@ def test_places_that_are_no_file(kind: str, tmp_path: Path) -> None:
         load_agent(str(tmp_path / "there.pt"))
 
 
-@pytest.mark.parametrize("name", ["x" * 5000, "x/" * 3000, "nul\0byte.pt", "\udcff.pt", "./\n"])
+@pytest.mark.parametrize(
+    "name", ["", "https://x.y/a.pt", "x" * 5000, "x/" * 3000, "nul\0byte.pt", "\udcff.pt", "./\n"]
+)
 def test_names_that_no_file_has(name: str) -> None:
     with pytest.raises(UsageError) as refusal:
         load_agent(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from sb3_contrib import QRDQN
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack
 from torch import Tensor, nn
@@ -67,6 +69,31 @@ def test_stable_baselines3_takes_pixels(kind: str, model: DQN, pixels: np.ndarra
     expected, _ = model.predict(pixels, deterministic=True)
     assert agent.preprocess.scale == "pixels"
     assert agent.predict(pixels)[0].tolist() == expected.tolist()
+
+
+SAVED: dict[str, Any] = {
+    "model": lambda model, path: model.save(path),
+    "policy": lambda model, path: model.policy.save(path),
+    "network": lambda model, path: torch.save(net_of(model).state_dict(), path),
+}
+
+
+def net_of(model: DQN | QRDQN) -> nn.Module:
+    return model.quantile_net if isinstance(model, QRDQN) else model.q_net
+
+
+@pytest.mark.parametrize("kind", SAVED)
+@pytest.mark.parametrize("algorithm", [DQN, QRDQN])
+def test_what_stable_baselines3_saves_plays_as_it_does(
+    algorithm: Any, kind: str, venv: VecFrameStack, pixels: np.ndarray, tmp_path: Path
+) -> None:
+    model = algorithm("CnnPolicy", venv, buffer_size=4, seed=0)
+    path = tmp_path / ("saved.zip" if kind == "model" else "saved.pt")
+    SAVED[kind](model, path)
+    expected, _ = model.predict(pixels, deterministic=True)
+    agents = load_agent(path, game="Pong"), load_agent(model), load_agent(net_of(model))
+    for agent in (*agents, load_agent(model.policy)):
+        assert agent.predict(pixels)[0].tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("kind", ["model", "network", "compiled"])
@@ -156,6 +183,13 @@ class Answers(nn.Module):
         (lambda values: values * torch.nan, "not finite"),
         (lambda values: values / 0, "not finite"),
         (lambda values: (values, None), "a tuple"),
+        (lambda values: {"q": values}, "a dict"),
+        (lambda values: values[..., None], r"got \[2, 6, 1\]"),
+        (lambda values: values.mean(0, keepdim=True), r"got \[1, 6\] for 2 frames"),
+        (lambda values: values[:, :1], "at least 2 actions, got torch.float32 for 1"),
+        (lambda values: values > 0, "must give floats .* got torch.bool"),
+        (lambda values: values.to(torch.complex64), "must give floats"),
+        (lambda values: values.index_fill(1, torch.tensor(3), -torch.inf), "a large negative"),
     ],
 )
 def test_an_answer_is_checked_for_one_frame_as_for_many(change: Any, words: str) -> None:
@@ -177,11 +211,55 @@ def test_without_a_gradient_the_cure_is_named(change: Any) -> None:
 def test_a_victim_of_another_game_is_refused(venv: VecFrameStack) -> None:
     with pytest.raises(UsageError, match="the victim has 4 actions, the environment 6"):
         AdversarialVecEnv(venv, nature_network(4))
+    AdversarialVecEnv(venv, lambda obs: obs.flatten(2).mean(2), attack="square", steps=1).reset()
+
+
+@pytest.mark.parametrize(
+    ("victim", "words"),
+    [
+        (lambda obs: obs.flatten(1).mean(1), r"the victim must give action values .* got \[1\]"),
+        (lambda obs: (obs, None), "got a tuple"),
+        (lambda obs: obs.numpy(), "got a ndarray"),
+        (lambda obs: obs.no_such, "cannot take unit floats .*no attribute 'no_such'"),
+        (lambda obs: obs @ obs, "cannot take unit floats|must give"),
+    ],
+)
+def test_a_function_as_victim_is_tried_at_once(
+    victim: Any, words: str, venv: VecFrameStack
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        AdversarialVecEnv(venv, victim)
 
 
 def test_scaled_frames_are_no_pixels(pixels: np.ndarray) -> None:
     agent = load_agent(nature_network(6))
     with pytest.raises(UsageError, match=r"pixels 0\.\.255, got float32 in 0\.\.1: do not scale"):
         agent.predict(pixels.astype(np.float32) / 255)
+    for other in (
+        pixels * 1.5, pixels / 255 - 0.5, pixels / 127.5 - 1, pixels.astype(int) - 300,
+        np.full((1, 4, 84, 84), np.nan), np.full((1, 4, 84, 84), np.inf), pixels > 3,
+        pixels.astype(complex), None, "frames", {"image": pixels},
+    ):  # fmt: skip
+        with pytest.raises(UsageError, match=r"pixels 0\.\.255"):
+            agent.predict(other)
     agent.predict(pixels.astype(np.float32))
+    agent.predict(pixels.astype(np.int64))
     agent.predict(np.zeros((1, 4, 84, 84), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (lambda: {"0.weight": torch.zeros(2)}, "put it into its module first"),
+        (lambda: nn.Linear, "got a type"),
+        (lambda: nature_network(6).to("meta"), "load them first"),
+    ],
+)
+def test_what_is_nearly_a_module_is_told_how(given: Any, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        load_agent(given())
+
+
+def test_preprocess_is_a_mapping() -> None:
+    with pytest.raises(UsageError, match="a mapping of its entries, got a list"):
+        load_agent(nature_network(6), preprocess=[1])

@@ -28,19 +28,23 @@ Said = dict[str, Any]
 
 def networks_in(loaded: Any) -> dict[str, dict[str, Tensor]]:
     """The dicts of tensors in a checkpoint by the names of the entries that lead there, "" for
-    itself."""
+    itself; those of a list or tuple are called 0, 1, ..."""
+    if isinstance(loaded, list | tuple):
+        loaded = {str(number): part for number, part in enumerate(loaded)}
     everything = [("", loaded), *_entries(loaded, objects=False)]
     return {place: tensors for place, value in everything if (tensors := _tensors_of(value))}
 
 
 def playing(found: dict[str, dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
-    """Those that may be the network that plays."""
-    for place in ("", *FIRST):
-        if place in found:
-            return {place: found[place]}
-    found = {place: tensors for place, tensors in found.items() if not NO_NETWORK.search(place)}
+    """Those that may be the network that plays: with weights, where any of them has some."""
     weighty = {p: t for p, t in found.items() if any(name.endswith("weight") for name in t)}
-    return weighty or found
+    for looked_at in (weighty, found):
+        for place in ("", *FIRST):
+            if place in looked_at:
+                return {place: looked_at[place]}
+        if left := {p: t for p, t in looked_at.items() if not NO_NETWORK.search(p)}:
+            return left
+    return {}
 
 
 def said_in(loaded: Any) -> Said:

@@ -31,7 +31,7 @@ from sap_rl.networks.loaders.pickles import (
     load_pickle,
 )
 from sap_rl.networks.loaders.request import ask
-from sap_rl.networks.loaders.strangers import kind_of
+from sap_rl.networks.loaders.strangers import beginning_of_text, kind_of
 from sap_rl.texts import read_json
 
 MAX_BYTES = 128 * 2**20
@@ -65,10 +65,11 @@ class Weights:
         return {name for name in self.tensors if not name.startswith(ignored or ("\0",))}
 
     def variants(self) -> Iterator[Weights]:
-        """Itself, then the same tensors under names without what wrappers put before them."""
+        """Itself, then the same tensors under names without what wrappers put before them, or
+        with what a Stable-Baselines3 policy puts before its network's."""
         yield self
         names = {name: name for name in self.tensors}
-        for strip in (_without_compiled, _without_wrappers, _without_holder):
+        for strip in (_as_policy, _without_compiled, _without_wrappers, *[_without_holder] * 2):
             found = strip(names)
             if found != names and len(set(found.values())) == len(found):
                 names = found
@@ -97,6 +98,16 @@ HOLDERS = (
     "q_net", "q_network", "qnet", "value_net",
 )  # fmt: skip
 """What people call the attribute that holds the network."""
+BARE = re.compile(r"\d+\.(weight|bias)$")
+"""A name in a plain sequence of layers."""
+
+
+def _as_policy(names: Names) -> Names:
+    """A network of Stable-Baselines3 by itself, as its policy names it."""
+    if not any(new.startswith("features_extractor.") for new in names.values()):
+        return names
+    quantiles = any(new.startswith("quantile_net.") for new in names.values())
+    return {old: f"{'quantile' if quantiles else 'q'}_net.{new}" for old, new in names.items()}
 
 
 def _without_compiled(names: Names) -> Names:
@@ -115,7 +126,7 @@ def _without_holder(names: Names) -> Names:
     if len(first) != 1 or not first <= {*HOLDERS}:
         return names
     found = {old: new.partition(".")[2] for old, new in playing.items()}
-    return names if any(new[:1].isdigit() for new in found.values()) else found
+    return names if all(BARE.match(new) for new in found.values()) else found
 
 
 def refusal(path: Path, reason: object) -> UsageError:
@@ -185,7 +196,10 @@ def _network(
             f"which of its entries is the network that plays: {', '.join(names[:12])}?",
             f"entry='{names[0]}' (--entry {names[0]})",
         )
-    raise refusal(path, f"holds no network's state_dict but a {type(loaded).__name__}")
+    raise refusal(
+        path,
+        f"holds no network's state_dict but a {type(loaded).__name__}: save one with torch.save",
+    )
 
 
 def called(path: Path, name: object) -> UsageError:
@@ -224,7 +238,11 @@ def _check_archive(data: bytes, path: Path) -> set[str]:
         raise refusal(path, f"unpacks to more than {MAX_BYTES} bytes")
     for name, size in sizes.items():
         if name.endswith("data.pkl") and size > MAX_PICKLE_BYTES:
-            raise refusal(path, f"its pickle has {size} bytes, at most {MAX_PICKLE_BYTES}")
+            raise refusal(
+                path,
+                f"its pickle has {size} bytes, at most {MAX_PICKLE_BYTES}: save the network's "
+                "state_dict alone, as tensors of torch",
+            )
     return set(sizes)
 
 
@@ -263,4 +281,12 @@ def _torch_load(data: bytes, path: Path) -> tuple[Any, list[str]]:
     except ForeignCall as call:
         raise called(path, call) from None
     except BrokenPickle as error:
-        raise refusal(path, f"not a readable torch, safetensors or zip file ({error})") from None
+        if (text := beginning_of_text(data)) is not None:
+            raise refusal(
+                path, f"a text that begins {text!r}: give the network's weights"
+            ) from None
+        raise refusal(
+            path,
+            f"not a readable torch, safetensors or zip file ({error}): fetch it again, or save the "
+            "network's state_dict with torch.save",
+        ) from None

@@ -19,7 +19,7 @@ from sap_rl.errors import UsageError, printable
 from sap_rl.files import MAX_CARD, exists, read_file
 from sap_rl.networks import NETWORKS
 from sap_rl.networks.checkpoint import Checkpoint
-from sap_rl.networks.hub import SUFFIXES
+from sap_rl.networks.hub import SUSPECTED
 from sap_rl.networks.loaders.files import refusal
 from sap_rl.networks.loaders.layers import LONGEST_NAME, empty_network
 from sap_rl.networks.loaders.request import Request
@@ -121,7 +121,7 @@ def write_native(
 
 def _without_card(folder: Path) -> UsageError:
     """The refusal of a folder that is no agent's, with the file in it that may be one."""
-    names = sorted(path.name for path in folder.iterdir() if path.name.endswith(SUFFIXES))
+    names = sorted(path.name for path in folder.iterdir() if path.name.endswith(SUSPECTED))
     if names:
         there = f"; {', '.join(names[:4])} in it may be an agent: give that file"
     elif exists(folder / "checkpoints"):

@@ -23,7 +23,9 @@ MAX_SIZE = 500_000
 MAX_DEPTH = 64
 """The most objects inside objects."""
 MAX_INTEGER = 2**64
-"""Larger numbers can be made to collide in a dict; only torch's mark of its older format is one."""
+MAX_LARGE = 64
+"""How many numbers may be larger: many can be made to collide in a dict, but a generator's state
+has a few."""
 MAX_PICKLE_BYTES = 2**20
 """The most that the pickle in a torch archive may take; a state_dict's has a few kilobytes."""
 LEGACY_PICKLES = 5
@@ -57,12 +59,14 @@ HARMLESS = {
     "argparse.Namespace", "collections.ChainMap", "collections.UserDict", "copyreg._reconstructor",
     "datetime.date", "datetime.datetime", "datetime.timedelta",
     "datetime.timezone", "decimal.Decimal", "fractions.Fraction", "pathlib.Path",
-    "pathlib.PosixPath", "pathlib.PurePosixPath", "pathlib.WindowsPath", "types.SimpleNamespace",
+    "pathlib.PosixPath", "pathlib.PurePosixPath", "pathlib.WindowsPath", "re._compile",
+    "types.SimpleNamespace",
     "uuid.UUID",
 }  # fmt: skip
 """Of Python's own library, what may stand beside weights; nothing else of it is passed over."""
-PLAIN_TYPES = {"bool", "bytes", "dict", "float", "frozenset", "int", "list", "object", "str",
-               "tuple"}  # fmt: skip
+BUILTINS = {"bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "getattr", "int",
+            "list", "object", "range", "slice", "str", "tuple"}  # fmt: skip
+"""Of Python's own names; a static method is saved as the `getattr` of its class."""
 MODULES = ("torch.nn.", "torch.optim.", "torch.distributions.")
 """Parts of torch whose objects are passed over like another project's."""
 
@@ -100,7 +104,7 @@ def _stub(name: str) -> Callable[..., Any] | None:
         return _list
     if name == "collections.defaultdict":
         return _dict
-    if name in HARMLESS or (module == "builtins" and kind in PLAIN_TYPES):
+    if name in HARMLESS or (module == "builtins" and kind in BUILTINS):
         return Stub
     if name.startswith(MODULES):
         return None if name.startswith("torch.nn.parameter.") else Stub
@@ -183,16 +187,16 @@ class _Machine:
     def __init__(self) -> None:
         self.stack: list[list[int] | None] = []  # None is a mark
         self.memo: dict[Any, list[int] | None] = {}
-        self.steps = 0
+        self.steps = self.large = 0
 
     def step(self, opcode: pickletools.OpcodeInfo, arg: Any) -> None:
         """Do one step; BrokenPickle beyond the bounds, IndexError and KeyError for nonsense."""
         self.steps += 1
         if self.steps > MAX_OPERATIONS:
             raise BrokenPickle(f"a pickle of more than {MAX_OPERATIONS} steps")
-        large = isinstance(arg, int) and abs(arg) > MAX_INTEGER
-        if large and arg != torch.serialization.MAGIC_NUMBER:
-            raise BrokenPickle("a pickle with a number beyond 64 bits")
+        self.large += isinstance(arg, int) and abs(arg) > MAX_INTEGER
+        if self.large > MAX_LARGE:
+            raise BrokenPickle(f"a pickle with more than {MAX_LARGE} numbers beyond 64 bits")
         name = opcode.name
         if name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
             self.memo[len(self.memo) if arg is None else arg] = self.stack[-1]

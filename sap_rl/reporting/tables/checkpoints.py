@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sap_rl.atari.preprocess import CHOICES, Preprocess
+from sap_rl.errors import printable
 from sap_rl.networks.checkpoint import Checkpoint
 
 MEANINGS = {
@@ -41,7 +42,7 @@ def checkpoint_report(checkpoint: Checkpoint) -> RenderableType:
             " or ".join(CHOICES.get(entry.name, ())) or MEANINGS[entry.name],
         )
     return Group(
-        *(Text(line) for line in _lines(checkpoint)),
+        *(Text(printable(line, 300)) for line in _lines(checkpoint)),
         table,
         Text("* differs from ale-py's own frames and a network that takes 0..1."),
     )

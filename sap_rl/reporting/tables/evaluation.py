@@ -16,6 +16,7 @@ from rich.text import Text
 from sap_rl.agents import Agent
 from sap_rl.atari.games import game_facts
 from sap_rl.corruptions import find_corruption
+from sap_rl.errors import printable
 from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.settings import Settings
@@ -30,7 +31,7 @@ from sap_rl.reporting.tables.flags import (
     flag_marks,
 )
 from sap_rl.reporting.tables.text import NOISE, noise_text, number_text, signed_text
-from sap_rl.training.dqn.parent import UNKNOWN, stated_number
+from sap_rl.training.dqn.parent import UNKNOWN, number_in, stated_number, stated_table
 from sap_rl.zoo.score import Check, likely_causes
 
 WIDTH = 80
@@ -90,20 +91,21 @@ def agents_table(agents: Iterable[tuple[Agent, Path]]) -> RenderableType:
         "agent", "5 min", "30 min", "bar", "steps", "hardware", left=("agent", "hardware")
     )  # fmt: skip
     for agent, _ in agents:
-        scores = agent.facts.get("score", {})
-        short, long = scores.get("cap_5_minutes", {}), scores.get("cap_30_minutes", {})
-        hardening = agent.facts.get("hardening", {})
-        training = hardening or agent.facts.get("training", {})
+        scores = stated_table(agent.facts, "score")
+        short, long = (stated_table(scores, f"cap_{minutes}_minutes") for minutes in (5, 30))
+        hardening = stated_table(agent.facts, "hardening")
+        training = hardening or stated_table(agent.facts, "training")
+        lam = number_in(hardening, "lambda")
         steps = f"{stated_number(agent.facts, 'agent_steps') or 0:,.0f}"
         if training.get("parent_steps") == UNKNOWN:
             steps += " + ?"
         table.add_row(
             agent.name if (agent.game or "") in agent.name else f"{agent.name} ({agent.game})",
-            number_text(short.get("mean")),
-            number_text(long.get("mean")),
+            number_text(number_in(short, "mean")),
+            number_text(number_in(long, "mean")),
             number_text(game_facts(agent.game or "").dqn_2_5m),
-            f"lambda {hardening['lambda']:g}" if hardening else steps,
-            str(training.get("hardware", "-")).partition(";")[0],
+            steps if lam is None else f"lambda {lam:g}",
+            printable(str(training.get("hardware", "-")).partition(";")[0], 60),
         )
     return table
 

@@ -61,9 +61,11 @@ def begin_from_agent(learner: Learner, agent: Agent, settings: TrainSettings) ->
 
 def parent_facts(agent: Agent) -> dict[str, Any]:
     """Name, sha256, agent steps in all and licence of a run's parent; None for what is unknown."""
-    licence = _table(agent.facts, "licence").get("weights")
+    licence = stated_table(agent.facts, "licence").get("weights")
     steps = stated_number(agent.facts, "agent_steps")
-    whole = steps is not None and _table(agent.facts, "training").get("parent_steps") != UNKNOWN
+    whole = (
+        steps is not None and stated_table(agent.facts, "training").get("parent_steps") != UNKNOWN
+    )
     return {
         "name": agent.name,
         "sha256": agent.sha256,
@@ -74,12 +76,19 @@ def parent_facts(agent: Agent) -> dict[str, Any]:
 
 def stated_number(facts: Mapping[str, Any], name: str) -> float | None:
     """A count or time from the table [training] of an agent's card; None where it states none."""
-    number = _table(facts, "training").get(name)
+    number = number_in(stated_table(facts, "training"), name)
+    return number if number is not None and 0 <= number < 2**63 else None
+
+
+def number_in(table: Mapping[str, Any], name: str) -> float | None:
+    """A number of a card's table, no larger than 64 bits; None where it states none."""
+    number = table.get(name)
     if isinstance(number, bool) or not isinstance(number, int | float):
         return None
-    return number if 0 <= number < 2**63 else None
+    return number if -(2**63) < number < 2**63 else None
 
 
-def _table(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def stated_table(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A table of an agent's card; an empty one where it states none."""
     found = facts.get(name)
     return found if isinstance(found, Mapping) else {}

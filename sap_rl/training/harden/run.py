@@ -135,7 +135,7 @@ class Hardening(Run):
 
     def load(self, saved: Saved) -> None:
         """Where no frames were saved, the teacher plays first again."""
-        self.total = saved.run["settings"]["updates"]
+        self.total = int(saved.run["settings"]["updates"])
         self.examples.frames = saved.progress.steps
         if saved.replay is not None:
             self.examples.load(saved.replay)
