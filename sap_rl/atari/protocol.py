@@ -12,8 +12,10 @@ from sap_rl.schema import Option, check
 Observation = Literal["float", "uint8"]
 Frames = Literal["all", "newest"]
 
-__all__ = ["Frames", "Observation", "Preprocess", "Protocol"]
+__all__ = ["EPSILON", "Frames", "Observation", "Preprocess", "Protocol"]
 
+EPSILON = 0.01
+"""Share of random actions of what was trained with them."""
 
 MAX_FRAMES = 10_000_000
 """The longest cap, 46 hours of play: ale-py counts in 32 bits, and all random actions are drawn
@@ -32,7 +34,7 @@ class Protocol:
     ] = 30
     epsilon: Annotated[
         float, Option("share of random actions, the same draws in every arm", within="share")
-    ] = 0.01
+    ] = EPSILON
     max_frames: Annotated[
         int, Option("cap, 108000 is 30 minutes", "emulator frames", within="count")
     ] = 18_000
