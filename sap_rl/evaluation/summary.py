@@ -68,6 +68,7 @@ def make_row(settings: Settings, arm: Arm, facts: ArmFacts, arm_stats: ArmStats)
         idle=arm_stats.idle.average,
         forward_passes=arm_stats.forward.average,
         backward_passes=arm_stats.backward.average,
+        total_variation=arm_stats.total_variation.average,
     )
 
 

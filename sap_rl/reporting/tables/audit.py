@@ -50,10 +50,12 @@ def _head(card: AuditCard) -> Iterator[str]:
     settings, protocol = card.facts.settings, card.facts.settings.protocol
     state = "" if card.complete else "  INCOMPLETE"
     what = f"{settings.defense} on agent" if settings.defense else "agent"
+    sampled = "actions sampled, " if protocol.policy == "sample" else ""
     yield (
         f"{settings.game}: audit of {what} {card.facts.agent.name}, budget {settings.budget}: "
         f"{settings.frames} recorded frames per lambda, {settings.episodes} other episodes per "
-        f"cell, {protocol.frames} frames ({protocol.observation}), seed {settings.seed}{state}"
+        f"cell, {protocol.frames} frames ({protocol.observation}), {sampled}seed "
+        f"{settings.seed}{state}"
     )
     clean = [cell for cell in card.games if cell.lam == 0]
     if clean:

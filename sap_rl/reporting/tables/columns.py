@@ -8,8 +8,8 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from sap_rl.evaluation.results import Change, Evaluation, Row
 from sap_rl.play.arms import gradient_words
+from sap_rl.play.attacked_player import PROBE_EVERY
 from sap_rl.play.defended_name import defended_name
-from sap_rl.play.players import PROBE_EVERY
 from sap_rl.reporting.tables.flags import flag_marks
 from sap_rl.reporting.tables.text import (
     DASH,
@@ -43,7 +43,8 @@ class Column(Generic[Line]):
     kind) stand to the right, words to the left, long text goes on below itself; page_title: the
     page's heading where it has the room for a longer one; only: the one place that shows it; note:
     what it means, below the tables in which it says anything; rank: where a terminal has too
-    little room, columns of the largest go first; on a telephone all but those of 0.
+    little room, columns of the largest go first; on a telephone all but those of 0; if_any: left
+    out where no line says anything in it.
     """
 
     title: str
@@ -53,6 +54,7 @@ class Column(Generic[Line]):
     only: Place | None = None
     note: str = ""
     rank: int = 0
+    if_any: bool = False
 
     def heading(self, place: Place, defense: str = "") -> str:
         """The title that stands in `place`; defense: the defended player's name."""
@@ -84,6 +86,14 @@ ROWS: tuple[Column[Row], ...] = (
         lambda row, _: percent_text(row.flip_rate),
         note="actions changed against the clean frame",
         rank=1,
+    ),
+    Column(
+        "TV",
+        lambda row, _: percent_text(row.total_variation),
+        note="share of the chances of actions that the attack moved to others (total variation): "
+        "actions are sampled by them",
+        rank=1,
+        if_any=True,
     ),
     Column(
         "self",
@@ -233,7 +243,9 @@ def filled(
 ) -> Filled:
     """A table as `place` shows it, with the notes of the columns that say anything; whole: what
     the lines belong to."""
+    lines = tuple(lines)
     shown = [column for column in columns if column.only in (None, place)]
+    shown = [c for c in shown if not c.if_any or any(c.cell(line, whole) != "-" for line in lines)]
     cells = tuple(tuple(column.cell(line, whole) for column in shown) for line in lines)
     headings = [column.heading(place, defense) for column in shown]
     notes = tuple(

@@ -28,7 +28,13 @@ from sap_rl.reporting.tables.flags import (
     SEVERAL_LOOKS,
     flag_marks,
 )
-from sap_rl.reporting.tables.text import NOISE, noise_text, number_text, signed_text
+from sap_rl.reporting.tables.text import (
+    NOISE,
+    noise_text,
+    number_text,
+    rules_text,
+    signed_text,
+)
 from sap_rl.training.dqn.parent import UNKNOWN, stated_number
 from sap_rl.zoo.score import Check, likely_causes
 
@@ -144,8 +150,7 @@ def _headline(evaluation: Evaluation) -> str:
     return (
         f"{settings.game}: agent {evaluation.agent.name}, {settings.attack} on "
         f"{protocol.frames} frames ({protocol.observation}), {settings.episodes} episodes "
-        f"of at most {minutes:.3g} minutes, epsilon {protocol.epsilon:g}, "
-        f"seed {settings.seed}{state}\n"
+        f"of at most {minutes:.3g} minutes, {rules_text(protocol)}, seed {settings.seed}{state}\n"
     )
 
 
