@@ -101,6 +101,17 @@ def test_actions_are_the_librarys_own(how: str, model: Any, tmp_path: Path) -> N
     same_as_library(loaded(model, how, tmp_path), model, PIXELS)
 
 
+def test_an_actor_is_defended_as_a_module_and_as_a_zip(venv: VecFrameStack, tmp_path: Path) -> None:
+    """The same activations of the same network, in the same places."""
+    ppo = made("ppo", venv)
+    agents = [loaded(ppo, how, tmp_path) for how in ("model", "zip")]
+    plain = agents[0].q_values(PIXELS)
+    pruned = [agent.defend("sap-100", seed=0).q_values(PIXELS) for agent in agents]
+    assert not torch.allclose(pruned[0], plain, atol=1e-2)
+    # 1e-4: both divide by 255, then sum in another order.
+    torch.testing.assert_close(*pruned, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.slow
 def test_actions_on_recorded_frames(model: Any, tmp_path: Path) -> None:
     envs = make_atari("Pong", 4)
