@@ -163,11 +163,13 @@ def _notes(card: AuditCard) -> Iterator[str]:
             f"With a budget of 255 pixels {result.kept:.0%} of {_player(card, result.player)}'s "
             "actions stay as they were."
         )
+    actor = card.facts.settings.protocol.policy is not None
+    unit, scores = ("logits", "logits") if actor else ("units of Q", "action values")
     yield (
         f"On frames, of {_player(card, audited)} and then of the original (orig.). passes: forward "
         "passes of the victim per frame. flips: share of fresh draws whose action "
-        "is not the clean one. margin, value: lost per frame, in units of Q; value by the "
-        "original's clean action values. xN: passes per gradient. original: its gradient. CVaR: "
+        f"is not the clean one. margin, value: lost per frame, in {unit}; value by the "
+        f"original's clean {scores}. xN: passes per gradient. original: its gradient. CVaR: "
         "mean of the worst fifth of the episodes. paper: under FGSM as in the paper."
     )
     if "noise-control" in card.kinds:
