@@ -30,7 +30,8 @@ from sap_rl import Protocol, load_agent
 from sap_rl.atari.fleet import Fleet, make_fleet
 from sap_rl.machine import keep_freed_memory
 from sap_rl.play.arms import Arm
-from sap_rl.play.players import AttackedPlayer, Players
+from sap_rl.play.attacked_player import AttackedPlayer
+from sap_rl.play.players import Players
 from sap_rl.play.threads import Job, side_by_side
 
 NUM_ENVS, LAM = 32, 4.0

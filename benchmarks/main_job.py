@@ -28,7 +28,7 @@ from sap_rl.atari.fleet import make_fleet
 from sap_rl.evaluation.results import Row, read_evaluation
 from sap_rl.machine import single_threaded
 from sap_rl.networks.precision import PRECISIONS
-from sap_rl.play.players import PROBE_EVERY
+from sap_rl.play.attacked_player import PROBE_EVERY
 from sap_rl.training.threads import BatchThreads
 
 GAME, LAM, NUM_ENVS = "BankHeist", "4", 32

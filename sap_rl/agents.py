@@ -1,4 +1,4 @@
-"""Agents: Q-networks with their preprocessing, and where the shipped ones are found."""
+"""Agents: networks with their preprocessing, and where the shipped ones are found."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from sap_rl.atari.games import canonical_game
-from sap_rl.atari.protocol import Frames, Preprocess, Protocol
+from sap_rl.atari.protocol import EPSILON, Frames, Preprocess
 from sap_rl.attacks.gradients import mean_values
 from sap_rl.defenses import DEFENSES, parse_defense
 from sap_rl.defenses.activations import has_streams, reseed_parts, shared_copy
 from sap_rl.errors import UsageError, unknown
+from sap_rl.networks import Scores
+from sap_rl.networks.actors import sampled
 from sap_rl.networks.adapt import Transformed, actions_of, takes_unit
 from sap_rl.networks.checkpoint import Checkpoint
+from sap_rl.networks.device import usable_device
 from sap_rl.networks.hub import stated_by_hub
 from sap_rl.networks.loaders import LOADERS
 from sap_rl.networks.loaders.recognition import load_checkpoint
@@ -39,14 +42,14 @@ __all__ = ["Agent", "find_agent", "load_agent", "shipped_agents"]
 
 @dataclass(frozen=True, repr=False)
 class Agent:
-    """A Q-network that plays pixels.
+    """A Q-network or an actor that plays pixels.
 
-    module: unit frames [B, K, H, W] -> action values [B, num_actions]; preprocess: what it sees;
-    game: the one it was trained on, None if unknown; kind: of network, as in `NETWORKS`, None for
-    a module of one's own; defense: spelling of the defence it carries;
-    policy_samples: passes averaged per action; device: where it computes; facts: what its file
-    states; explorer: draws for `predict(deterministic=False)`; format: of `LOADERS`, None for what
-    no file was read for.
+    module: unit frames [B, K, H, W] -> scores [B, num_actions], action values or an actor's logits
+    as `scores` says; preprocess: what it sees; game: the one it was trained on, None if unknown;
+    kind: of network, as in `NETWORKS`, None for a module of one's own; defense: spelling of the
+    defence it carries; policy_samples: passes averaged per action; device: where it computes;
+    facts: what its file states; explorer: draws for `predict(deterministic=False)`; format: of
+    `LOADERS`, None for what no file was read for.
     """
 
     module: nn.Module
@@ -61,18 +64,21 @@ class Agent:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     facts: dict[str, Any] = field(default_factory=dict)
     format: str | None = None
+    scores: Scores = "values"
     explorer: np.random.Generator = field(
         default_factory=lambda: _explorer(), repr=False, compare=False
     )
 
     def __repr__(self) -> str:
         said = [self.name, *([f"plays {self.game}"] if self.game else [])]
-        said += [self.kind or type(self.module).__name__, f"{self.num_actions} actions"]
+        kind = self.kind or type(self.module).__name__
+        said += [f"{kind} actor" if self.scores == "logits" else kind]
+        said += [f"{self.num_actions} actions"]
         said += [f"behind {self.defense}"] if self.defense else []
         return f"Agent({', '.join(said)})"
 
     def q_values(self, pixels: np.ndarray | Tensor) -> QValues:
-        """Action values [B, A] of frames [B, K, H, W] in 0..255, uint8 or float32.
+        """Scores [B, A] of frames [B, K, H, W] in 0..255, uint8 or float32.
 
         The mean over `policy_samples` passes; without a graph, on the agent's device.
         """
@@ -101,17 +107,19 @@ class Agent:
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
         """Actions as Stable-Baselines3's `predict` gives them, for one observation or a batch.
 
-        obs: [K, H, W], [B, K, H, W] or channels last. deterministic=False replaces actions by
-        uniform ones with the protocol's epsilon; a random defence stays random either way.
-        UsageError for what is surely no frame in 0..255.
+        obs: [K, H, W], [B, K, H, W] or channels last. deterministic=False samples an actor's
+        actions, and replaces a Q-network's by uniform ones with the protocol's epsilon; a random
+        defence stays random either way. UsageError for what is surely no frame in 0..255.
         """
         pixels = np.asarray(obs)
         single = pixels.ndim == 3
         pixels = self._channels_first(pixels[None] if single else pixels)
         values = self.q_values(pixels)
         actions = values.argmax(1).cpu().numpy()
-        if not deterministic:
-            explore = self.explorer.random(len(actions)) < Protocol().epsilon
+        if not deterministic and self.scores == "logits":
+            actions = sampled(values, self.explorer)
+        elif not deterministic:
+            explore = self.explorer.random(len(actions)) < EPSILON
             others = self.explorer.integers(values.shape[1], size=len(actions))
             actions = np.where(explore, others, actions)
         return (actions.squeeze(0) if single else actions), state
@@ -199,22 +207,26 @@ def load_agent(
     device: str | torch.device = "cpu",
     game: str | None = None,
     entry: str | None = None,
+    scores: str | None = None,
 ) -> Agent:
     """An agent by a game's or agent's name, from a file or folder, `hub:owner/name`, or a module.
 
     format: of `LOADERS`, recognised by the file's tensors where it is not given; preprocess: what
     the network sees, where it is not the format's own, whole or as a mapping of entries of
     `Preprocess`; game: the one it plays, for what a file does not say; entry: of a file, that holds
-    the network where several could. Nothing of a file is executed; UsageError in one line, with the
-    question where a file leaves something open.
+    the network where several could; scores: of a module, `values` of a Q-network or an actor's
+    `logits`, by which its actions are sampled. Nothing of a file is executed; UsageError in one
+    line, with the question where a file leaves something open.
 
-    A module, which is moved to `device` and put into evaluation mode, gives action values (or
-    logits) [B, A] of unit frames [B, K, H, W], four of 84x84 unless `preprocess` says otherwise.
-    preprocess may also be its own preprocessing: a differentiable function of pixels 0..255
-    [B, K, H, W], float32, whose value it takes. Models of Stable-Baselines3 with action values, and
-    their networks, say themselves what they see. A compiled module is what it compiles; one in
-    another precision is copied to float32, which `facts` says.
+    A module, which is moved to `device` and put into evaluation mode, gives scores [B, A], action
+    values unless `scores` says otherwise, of unit frames [B, K, H, W], four of 84x84 unless
+    `preprocess` does. preprocess may also be its own preprocessing: a differentiable function of
+    pixels 0..255 [B, K, H, W], float32, whose value it takes. Models of Stable-Baselines3 (DQN,
+    QR-DQN, PPO, A2C), and their networks, say themselves what they see and give. A compiled module
+    is what it compiles; one in another precision is copied to float32, which `facts` says.
     """
+    if scores is not None and scores not in get_args(Scores):
+        raise unknown("scores", str(scores), get_args(Scores))
     place = usable_device(device)
     game = canonical_game(game) if game is not None else None
     if not isinstance(ref, str | Path):
@@ -224,7 +236,9 @@ def load_agent(
                 "an agent is a name, a file, a module or a model of Stable-Baselines3, got a "
                 f"{type(ref).__name__}{cure}"
             )
-        return _from_module(ref, preprocess, place, game)
+        return _from_module(ref, preprocess, place, game, cast(Scores | None, scores))
+    if scores is not None:
+        raise UsageError("scores goes with a module; a file's format says what it gives")
     return from_checkpoint(read_checkpoint(ref, format, preprocess, game, entry), place)
 
 
@@ -260,6 +274,7 @@ def from_checkpoint(checkpoint: Checkpoint, device: str | torch.device = "cpu") 
         device=place,
         facts=checkpoint.facts,
         format=checkpoint.format,
+        scores=checkpoint.scores,
     )
 
 
@@ -268,6 +283,7 @@ def _from_module(
     preprocess: Preprocess | Mapping[str, Any] | Transform | None,
     device: torch.device,
     game: str | None,
+    scores: Scores | None,
 ) -> Agent:
     found = understood(given)
     sees = Preprocess()
@@ -281,18 +297,6 @@ def _from_module(
     actions = actions_of(module, sees, device)
     name = type(found.network).__name__
     return Agent(
-        module, sees, name, game=game, num_actions=actions, device=device, facts={**found.facts}
-    )
-
-
-def usable_device(device: str | torch.device) -> torch.device:
-    """A device on which something was computed; UsageError for one that is not there."""
-    try:
-        place = torch.device(device)
-        torch.zeros(1, device=place).tolist()
-    except (RuntimeError, AssertionError, ImportError) as error:
-        reason = str(error).splitlines()[0].partition(". ")[0]
-        raise UsageError(
-            f"device '{device}' cannot be used: {reason}; say for example cpu"
-        ) from None
-    return place
+        module, sees, name, game=game, num_actions=actions, device=device, facts={**found.facts},
+        scores=scores or found.scores or "values",
+    )  # fmt: skip

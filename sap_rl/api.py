@@ -12,7 +12,7 @@ from torch import nn
 
 from sap_rl.agents import Agent, load_agent
 from sap_rl.atari.games import canonical_game
-from sap_rl.atari.protocol import Frames, Observation, Protocol
+from sap_rl.atari.protocol import Frames, Observation, Policy, Protocol
 from sap_rl.attacks.schedule import Schedule, parse_schedule
 from sap_rl.certification.results import Certificate
 from sap_rl.certification.run import Certification, FramesDone
@@ -61,6 +61,7 @@ def evaluate(
     controls: bool = Settings.controls,
     precision: str = Settings.precision,
     max_frames: int | None = None,
+    policy: Policy | None = None,
     epsilon: float | None = None,
     observation: Observation | None = None,
     frames: Frames | None = None,
@@ -75,8 +76,8 @@ def evaluate(
     in one line for anything unusable.
     """
     said = {
-        "max_frames": max_frames, "epsilon": epsilon, "observation": observation, "frames": frames,
-        "grad_samples": grad_samples, "policy_samples": policy_samples,
+        "max_frames": max_frames, "policy": policy, "epsilon": epsilon, "observation": observation,
+        "frames": frames, "grad_samples": grad_samples, "policy_samples": policy_samples,
     }  # fmt: skip
     rules: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
     settings = Settings(

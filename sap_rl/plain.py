@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from sap_rl.errors import UsageError
+from sap_rl.schema import Unsaid
 
 T = TypeVar("T")
 
@@ -19,7 +20,7 @@ OptionValue = bool | int | float | str | None | tuple[bool | int | float | str, 
 
 def to_plain(value: object) -> Any:
     """A dataclass as a mapping of its fields, also inside of others; arrays are lists."""
-    return msgspec.to_builtins(value, enc_hook=_from_numpy)
+    return msgspec.to_builtins(value, enc_hook=_plain)
 
 
 def from_plain(kind: type[T], plain: object) -> T:
@@ -46,9 +47,11 @@ def json_line(value: object) -> str:
     return json.dumps(to_plain(value), sort_keys=True, allow_nan=False)
 
 
-def _from_numpy(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
+    if isinstance(value, Unsaid):
+        return float(value)
     raise TypeError(f"{type(value).__name__} is not plain")
 
 

@@ -24,6 +24,10 @@ Within = Literal["count", "from zero", "above zero", "share", "rate"]
 MISSING = inspect.Parameter.empty
 
 
+class Unsaid(float):
+    """A default that gives way to the custom of the agent that plays; a number like any other."""
+
+
 @dataclass(frozen=True)
 class Option:
     """What an option says of itself, inside its `Annotated` type.

@@ -7,13 +7,17 @@ from typing import Annotated, Literal
 
 from sap_rl.atari.preprocess import Preprocess
 from sap_rl.errors import UsageError
-from sap_rl.schema import Option, check
+from sap_rl.schema import Option, Unsaid, check
 
 Observation = Literal["float", "uint8"]
 Frames = Literal["all", "newest"]
+Policy = Literal["greedy", "sample"]
+"""How an action is chosen: the one of the largest score, or one drawn by the scores' softmax."""
 
-__all__ = ["Frames", "Observation", "Preprocess", "Protocol"]
+__all__ = ["EPSILON", "Frames", "Observation", "Policy", "Preprocess", "Protocol"]
 
+EPSILON = 0.01
+"""Share of random actions of what was trained with them."""
 
 MAX_FRAMES = 10_000_000
 """The longest cap, 46 hours of play: ale-py counts in 32 bits, and all random actions are drawn
@@ -22,7 +26,11 @@ before an episode begins."""
 
 @dataclass(frozen=True)
 class Protocol:
-    """The rules of an evaluation; UsageError for what cannot be played."""
+    """The rules of an evaluation; UsageError for what cannot be played.
+
+    policy: None for the agent's own custom, which the rules of a result name where it is an
+    actor's.
+    """
 
     sticky_actions: Annotated[
         float, Option("probability of repeating the last action", within="share", hidden=True)
@@ -31,8 +39,13 @@ class Protocol:
         int, Option("random no-ops at the start", "at most", within="from zero", hidden=True)
     ] = 30
     epsilon: Annotated[
-        float, Option("share of random actions, the same draws in every arm", within="share")
-    ] = 0.01
+        float,
+        Option(
+            "share of random actions, the same draws in every arm",
+            within="share",
+            shown=f"{EPSILON:g}, 0 for an actor",
+        ),
+    ] = Unsaid(EPSILON)
     max_frames: Annotated[
         int, Option("cap, 108000 is 30 minutes", "emulator frames", within="count")
     ] = 18_000
@@ -50,6 +63,13 @@ class Protocol:
         ),
     ] = None
     policy_samples: Annotated[int, Option("averaged per action", "passes", within="count")] = 1
+    policy: Annotated[
+        Policy | None,
+        Option(
+            "how an actor's actions are chosen; by action values the largest is",
+            shown="sample",
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         check(self)

@@ -20,7 +20,13 @@ from sap_rl.play.arms import Arm, ArmName, in_todays_names
 from sap_rl.play.rollout import Episode, Step
 from sap_rl.store.cells import Facts, KeptResults, cell_key
 from sap_rl.store.store import Store
-from sap_rl.sweep.experiments import DECIDING, deciding, deciding_packages, made
+from sap_rl.sweep.experiments import (
+    DECIDING,
+    deciding,
+    deciding_packages,
+    deciding_rules,
+    made,
+)  # fmt: skip
 from sap_rl.sweep.worker import play_cell
 
 BEFORE = {"contender": "defended_sha256", "versions": "packages"}
@@ -128,7 +134,7 @@ class CellFacts:
             "game": s.game,
             "seed": s.seed,
             "precision": s.precision,
-            "protocol": asdict(s.protocol),
+            "protocol": deciding_rules(asdict(s.protocol)),
             "threads": self.run.threads,
             "device": str(self.run.agent.device),
             "packages": deciding_packages(),

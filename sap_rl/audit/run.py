@@ -80,6 +80,7 @@ class Audit:
                 )
             check_folder(self.folder)
         plays = EvaluationRun(self.agent, self.settings.games())
+        self.settings = replace(self.settings, protocol=plays.settings.protocol)
         self.facts = CellFacts(plays, self.settings)
         self.players, self.threads = plays.players, plays.threads
         original = replace(ORIGINAL, random=self.players.random("original"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from sap_rl.defenses.defended import Defense
 from sap_rl.defenses.filtered import Filtered
@@ -26,7 +26,8 @@ class FewGreys(Filtered):
     def seen(self, obs: UnitFrames) -> UnitFrames:
         """The nearest grey of each pixel."""
         most = 2**self.bits - 1
-        return (obs * most).round() / most
+        nearest: Tensor = (obs * most).round() / most
+        return nearest
 
     def extra_repr(self) -> str:
         return f"bits={self.bits}"

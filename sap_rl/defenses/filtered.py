@@ -43,7 +43,7 @@ class Filtered(Defended):
         else:
             with torch.no_grad():
                 filtered = self.seen(obs)
-            seen = _StraightThrough.apply(obs, filtered)
+            seen = _StraightThrough.apply(obs, filtered)  # type: ignore[no-untyped-call]
         values: Tensor = self.module(seen)
         return values
 

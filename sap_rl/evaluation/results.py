@@ -36,8 +36,10 @@ class Row:
     average over steps, and the mean absolute change per pixel; truncated: episodes cut by the cap;
     flags: why there is no interval; struck: share of the steps on which the attacker struck; idle:
     share of movable pixels that it left alone there; forward_passes, backward_passes: of the
-    victim, per step. corruption: what spoilt the frames instead of an attack, None where nothing
-    did; lam is then its severity.
+    victim, per step; policy: how actions were chosen among scores; total_variation: of the
+    distribution by which they were sampled, against the one on the clean frame, a mean over the
+    steps on which it was measured. corruption: what spoilt the frames instead of an attack, None
+    where nothing did; lam is then its severity.
     """
 
     game: str
@@ -73,6 +75,8 @@ class Row:
     idle: float | None = None
     forward_passes: float | None = None
     backward_passes: float | None = None
+    policy: str = "greedy"
+    total_variation: float | None = None
     corruption: str | None = None
 
     @property

@@ -33,6 +33,7 @@ from sap_rl.play.defended_player import defended_by, require_actions
 from sap_rl.play.frames import record_for_attack
 from sap_rl.play.noise_control import add_noise_control
 from sap_rl.play.players import Players
+from sap_rl.play.policies import settled
 from sap_rl.play.rollout import Episode, Step
 from sap_rl.play.threads import Job, side_by_side
 
@@ -69,8 +70,9 @@ Event = ArmStarted | ArmPlayed | ArmEnded
 class EvaluationRun:
     """One evaluation in progress: `play` it, and ask for the `result` at any moment.
 
-    agent: the original; settings: what to do; other: the agent behind victim `other`; origin: from
-    where they were loaded, for the result to say. Raises UsageError at once if they do not fit.
+    agent: the original; settings: what to do, by the agent's custom where the rules leave something
+    open; other: the agent behind victim `other`; origin: from where they were loaded, for the
+    result to say. Raises UsageError at once if they do not fit.
     at_once: how many arms are played side by side, one per thread that torch had at the start.
     """
 
@@ -82,7 +84,8 @@ class EvaluationRun:
     _open: dict[Arm, tuple[ArmFacts, ArmStats]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        s = self.settings
+        rules = settled(self.settings.protocol, self.agent)
+        self.settings = s = replace(self.settings, protocol=rules)
         samples = s.protocol.policy_samples
         original = replace(self.agent.in_precision(s.precision), policy_samples=samples)
         self.players = Players(

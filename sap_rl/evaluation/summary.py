@@ -37,10 +37,6 @@ def make_row(settings: Settings, arm: Arm, facts: ArmFacts, arm_stats: ArmStats)
     interval = Interval(float(np.mean(returns)), None, None) if returns else None
     if complete:
         interval = _mean_interval(settings, arm, returns)
-    known = game_facts(settings.game)
-    score = None
-    if interval is not None and known.random is not None and known.human is not None:
-        score = normalised(interval.mean, random=known.random, human=known.human)
     return Row(
         game=settings.game,
         lam=arm.lam,
@@ -55,7 +51,7 @@ def make_row(settings: Settings, arm: Arm, facts: ArmFacts, arm_stats: ArmStats)
         mean=interval.mean if interval else None,
         ci_low=interval.low if interval else None,
         ci_high=interval.high if interval else None,
-        normalised=score,
+        normalised=_score(settings.game, interval),
         flip_rate=arm_stats.flipped.average,
         self_flip_rate=arm_stats.self_flipped.average,
         linf_max=arm_stats.linf_max,
@@ -68,7 +64,16 @@ def make_row(settings: Settings, arm: Arm, facts: ArmFacts, arm_stats: ArmStats)
         idle=arm_stats.idle.average,
         forward_passes=arm_stats.forward.average,
         backward_passes=arm_stats.backward.average,
+        total_variation=arm_stats.total_variation.average,
     )
+
+
+def _score(game: str, interval: Interval | None) -> float | None:
+    """The mean between random and human play; None where one of the three is not known."""
+    known = game_facts(game)
+    if interval is None or known.random is None or known.human is None:
+        return None
+    return normalised(interval.mean, random=known.random, human=known.human)
 
 
 def make_changes(settings: Settings, rows: Sequence[Row]) -> tuple[Change, ...]:

@@ -21,8 +21,8 @@ from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.evaluation.settings import Settings
 from sap_rl.pixels import PIXEL_MAX
 from sap_rl.play.arms import Arm
+from sap_rl.play.attacked_player import AttackedPlayer
 from sap_rl.play.episodes import env_seed, max_agent_steps
-from sap_rl.play.players import AttackedPlayer
 from sap_rl.play.rollout import Step, rollout
 
 
@@ -65,9 +65,10 @@ class View:
     """One player's game at one step.
 
     clean, tampered [H, W]: the newest frame in pixels, before and after the attack; on_clean,
-    on_tampered [A]: the player's action values there; wanted, chosen: its greedy actions, played:
-    the one that epsilon left; score, steps, flips: until now, this step included; self_flips: on
-    how many of these two looks at the clean frame disagreed; ended: the game is over.
+    on_tampered [A]: the player's scores there; wanted, chosen: its greedy actions; played: that
+    one, or where actions are sampled the one that was drawn, as epsilon left it; score, steps,
+    flips: until now, this step included; self_flips: on how many of these two looks at the clean
+    frame disagreed; ended: the game is over.
     """
 
     clean: np.ndarray
@@ -168,7 +169,7 @@ class FilmedGames:
             player,
             episodes=[self.episode],
             seed=s.seed,
-            epsilon=s.protocol.epsilon,
+            epsilon=self.players.protocol.epsilon,
             max_steps=max_agent_steps(s.protocol.max_frames, preprocess.frameskip),
         )
         with closing(fleet), closing(games):  # type: ignore[type-var]

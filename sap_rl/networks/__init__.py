@@ -21,5 +21,8 @@ NETWORKS: Registry[Callable[..., nn.Sequential]] = Registry(
 
 Precision = Literal["float32", "bfloat16"]
 """In which a network computes while it plays."""
+Scores = Literal["values", "logits"]
+"""What a network gives for each action: of a Q-network what it is worth, of an actor the logarithm
+of its chance, up to a constant."""
 NUM_QUANTILES = 32
 """Per action of a quantile network; Dabney et al. have 200, a last layer six times as large."""

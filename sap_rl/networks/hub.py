@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ SUFFIXES = (".zip", ".pt", ".pth", ".gz", ".safetensors", ".cleanrl_model")
 """Endings of files that may be checkpoints."""
 SUSPECTED = (*SUFFIXES, ".bin", ".ckpt", ".pkl", ".tar")
 """With those that other files have as well."""
+SB3_AGENT = re.compile(r"hub:sb3/(dqn|qrdqn|ppo|a2c)-([A-Za-z]+)NoFrameskip-v4(/|$)")
+"""How the Stable-Baselines3 zoo names an agent and its game."""
 SB3_ZOO = {
     "BeamRider": 4296.0, "Breakout": 358.0, "Pong": 20.6, "RoadRunner": 40396.0, "Qbert": 9497.0,
     "Seaquest": 2000.0, "MsPacman": 2683.0, "SpaceInvaders": 623.0, "Enduro": 831.0,
@@ -54,10 +57,10 @@ def hub_file(ref: str) -> Path:
 
 def stated_by_hub(ref: str) -> dict[str, Any]:
     """What is known of a hub reference besides its file: game and stated mean return."""
-    bare = ref.removeprefix(PREFIX).removeprefix("sb3/dqn-").partition("NoFrameskip")[0]
-    if not ref.startswith(f"{PREFIX}sb3/dqn-") or bare not in SB3_ZOO:
+    named = SB3_AGENT.match(ref)
+    if named is None or named[2] not in SB3_ZOO:
         return {}
-    return {"game": bare, "stated_mean": SB3_ZOO[bare]}
+    return {"game": named[2]} | ({"stated_mean": SB3_ZOO[named[2]]} if named[1] == "dqn" else {})
 
 
 def _download(hub: Any, repo: str, file: str) -> Path:

@@ -11,7 +11,9 @@ import numpy as np
 from torch import Tensor, nn
 
 from sap_rl.errors import UsageError
+from sap_rl.networks import Scores
 from sap_rl.networks.precision import said_of_precision
+from sap_rl.networks.unplayable import CONTINUOUS, RECURRENT
 from sap_rl.pixels import PIXEL_MAX
 from sap_rl.types import QValues
 
@@ -22,14 +24,24 @@ WITH_VALUES = ("q_net", "quantile_net")
 
 @dataclass(frozen=True)
 class Understood:
-    """A network that gives action values, and what it says of its frames.
+    """A network that gives scores of actions, and what it says of its frames.
 
-    said: entries of a `Preprocess`; facts: what was done to it, for people.
+    said: entries of a `Preprocess`; facts: what was done to it, for people; scores: what it gives,
+    None where it does not say.
     """
 
     network: nn.Module
     said: dict[str, Any]
     facts: dict[str, str]
+    scores: Scores | None = None
+
+
+class Actor(nn.Sequential):
+    """What an actor of Stable-Baselines3 makes of its frames, scaled or not: logits [B, A]."""
+
+    def __init__(self, policy: Any) -> None:
+        latent = policy.mlp_extractor.policy_net
+        super().__init__(policy.pi_features_extractor, latent, policy.action_net)
 
 
 class MeanOfQuantiles(nn.Module):
@@ -52,14 +64,17 @@ def is_network(given: object) -> bool:
 
 
 def understood(given: Any) -> Understood:
-    """The network in a module or a model, as float32; UsageError for one without action values.
+    """The network in a module or a model, as float32; UsageError for one without such scores.
 
     Recognised by what it is, never by its values. A network in another precision is copied.
     """
     network, said = given, dict[str, Any]()
-    if _is_sb3(given):
+    scores: Scores | None = None
+    if _is_sb3(given) and hasattr(policy := getattr(given, "policy", given), "action_net"):
+        network, said, scores = _actor(policy), _said_to_extractor(policy), "logits"
+    elif _is_sb3(given):
         network = _sb3_network(given)
-        said = _said_by_space(network)
+        said, scores = _said_by_space(network), "values"
     while isinstance(inner := _wrapped(network), nn.Module):
         network = inner
         if _is_sb3(network):
@@ -69,7 +84,7 @@ def understood(given: Any) -> Understood:
     if any(weight.is_meta for weight in network.parameters()):
         raise UsageError(f"{type(network).__name__} has no weights (device meta): load them first")
     facts = said_of_precision(dict(network.named_parameters()))
-    return Understood(copy.deepcopy(network).float() if facts else network, said, facts)
+    return Understood(copy.deepcopy(network).float() if facts else network, said, facts, scores)
 
 
 def _wrapped(network: nn.Module) -> object:
@@ -92,9 +107,26 @@ def _sb3_network(given: Any) -> nn.Module:
         if isinstance(network, nn.Module):  # a policy's network, or the last layers of a network
             return network if _is_sb3(network) else policy
     raise UsageError(
-        f"{type(given).__name__} of Stable-Baselines3 has no action values: DQN and QR-DQN have; "
-        "pass a module of its network that gives logits, with preprocess"
+        f"{type(given).__name__} of Stable-Baselines3 gives no scores of actions: DQN, QR-DQN, PPO "
+        "and A2C do; pass a module of its network that gives logits, with preprocess"
     )
+
+
+def _actor(policy: Any) -> nn.Module:
+    """The actor of a policy, without its critic; UsageError for one that is not played."""
+    if hasattr(policy, "lstm_actor"):
+        raise UsageError(f"{type(policy).__name__}: {RECURRENT}")
+    if not hasattr(policy.action_space, "n"):
+        raise UsageError(f"{type(policy).__name__}: {CONTINUOUS}")
+    return Actor(policy)
+
+
+def _said_to_extractor(policy: Any) -> dict[str, Any]:
+    """What a features extractor is given: frames that its policy divides before, unless told not
+    to."""
+    said = _said_by_space(policy)
+    divided = policy.normalize_images and policy.observation_space.dtype == np.uint8
+    return said | ({"scale": "unit"} if divided else {})
 
 
 def _said_by_space(network: Any) -> dict[str, Any]:

@@ -11,9 +11,10 @@ import numpy as np
 from sap_rl.atari.fleet import Fleet
 from sap_rl.play.arm_stats import ArmStats, Share
 from sap_rl.play.arms import Arm
+from sap_rl.play.attacked_player import AttackedPlayer, RandomPlayer
 from sap_rl.play.episodes import max_agent_steps
 from sap_rl.play.noise_control import MATCH_EVERY, matched_sigma
-from sap_rl.play.players import AttackedPlayer, Players, RandomPlayer
+from sap_rl.play.players import Players
 from sap_rl.play.rollout import Episode, Step, rollout
 
 

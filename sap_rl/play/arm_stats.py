@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sap_rl.atari.protocol import Policy
 from sap_rl.play.rollout import Episode, Step
 
 
@@ -22,6 +23,7 @@ class ArmFacts:
     precision: str = "float32"
     sampler: str | None = None
     corruption: str | None = None
+    policy: Policy = "greedy"
 
 
 @dataclass
@@ -61,6 +63,7 @@ class ArmStats:
     idle: Share = field(default_factory=Share)
     forward: Share = field(default_factory=Share)
     backward: Share = field(default_factory=Share)
+    total_variation: Share = field(default_factory=Share)
     linf_max: float | None = None
     seconds: float = 0.0
 
@@ -74,6 +77,7 @@ class ArmStats:
         self.batches += 1
         self.flipped.add(decision.flipped)
         self.self_flipped.add(decision.self_flipped)
+        self.total_variation.add(decision.total_variation)
         self.linf.add(decision.linf)
         self.mean.add(decision.mean)
         self.struck.add(decision.struck)
@@ -97,5 +101,8 @@ class ArmStats:
         return found
 
 
-SHARES = ("flipped", "self_flipped", "linf", "mean", "struck", "idle", "forward", "backward")
+SHARES = (
+    "flipped", "self_flipped", "linf", "mean", "struck", "idle", "forward", "backward",
+    "total_variation",
+)  # fmt: skip
 """The fields of an ArmStats that are running averages."""

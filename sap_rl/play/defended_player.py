@@ -31,6 +31,11 @@ def defended_by(
             f"agent '{agent.name}' sees other frames than '{original.name}': they cannot play the "
             "same games"
         )
+    if agent.scores != original.scores:
+        raise UsageError(
+            f"agent '{agent.name}' gives {agent.scores}, '{original.name}' {original.scores}: they "
+            "choose their actions by other rules and cannot play the same games"
+        )
     agent = replace(agent.in_precision(precision), policy_samples=original.policy_samples)
     if defense is None:
         if options:

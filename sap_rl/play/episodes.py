@@ -32,6 +32,22 @@ class EpsilonDraws:
         return self._actions[step] if self._explore[step] else action
 
 
+class ActionDraws:
+    """The draws by which an episode's actions are sampled, one per step.
+
+    The same (seed, index, step) gives the same draw in every arm.
+    """
+
+    def __init__(self, seed: int, index: int) -> None:
+        self._rng = numpy_stream(seed, "action", index)
+
+    def action(self, chances: np.ndarray) -> int:
+        """The action that the next draw falls on; chances [A] need not add up to 1 exactly."""
+        bounds = np.cumsum(chances)
+        found = np.searchsorted(bounds, self._rng.random() * bounds[-1], side="right")
+        return min(int(found), len(chances) - 1)
+
+
 def max_agent_steps(max_frames: int, frameskip: int) -> int:
     """Agent steps within a cap on emulator frames, with room for a rounded-up last one."""
     return int(np.ceil(max_frames / frameskip)) + 1

@@ -12,8 +12,9 @@ from sap_rl.atari.env import make_atari
 from sap_rl.attacks import ATTACKS
 from sap_rl.play import RECORD_EVERY
 from sap_rl.play.arms import Arm
+from sap_rl.play.attacked_player import AttackedPlayer
 from sap_rl.play.episodes import max_agent_steps
-from sap_rl.play.players import AttackedPlayer, Players
+from sap_rl.play.players import Players
 from sap_rl.play.rollout import Step, rollout
 from sap_rl.types import PixelArray
 

@@ -2,134 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from sap_rl.agents import Agent, require_newest
 from sap_rl.atari.fleet import Fleet
-from sap_rl.atari.protocol import Protocol
+from sap_rl.atari.protocol import Policy, Protocol
 from sap_rl.attacks import ATTACKS, make_attack
-from sap_rl.attacks.adversary import Adversary, Attacked
+from sap_rl.attacks.adversary import Adversary
 from sap_rl.attacks.factory import Fittable
-from sap_rl.attacks.gradients import default_grad_samples, is_random, passes
+from sap_rl.attacks.gradients import default_grad_samples, is_random
 from sap_rl.attacks.names import DEFAULT_ATTACK
 from sap_rl.attacks.schedule import EVERY, Schedule
 from sap_rl.attacks.threat import Threat
-from sap_rl.corruptions.sighting import Sighting
 from sap_rl.defenses.activations import shared_copy
 from sap_rl.defenses.defended import backward_of, sampler_of
 from sap_rl.defenses.names import Backward
 from sap_rl.pixels import to_unit
 from sap_rl.play.arm_stats import ArmFacts
 from sap_rl.play.arms import Arm, ArmName
-from sap_rl.play.rollout import Decision
+from sap_rl.play.attacked_player import AttackedPlayer
+from sap_rl.play.policies import settled
 from sap_rl.play.sight import Sight
 from sap_rl.play.victims import with_backward
 from sap_rl.seeds import numpy_stream, stream_seed, torch_stream
-from sap_rl.types import ActionArray, Attack, PixelArray, Pixels, QFunction, QValues, UnitFrames
-
-PROBE_EVERY = 8
-"""Steps of a random agent between those on which its flips are measured: each costs two passes."""
-
-
-class RandomPlayer:
-    """Leaves every action to the epsilon stream, which must have epsilon 1."""
-
-    def decide(self, pixels: PixelArray, first: np.ndarray, rows: np.ndarray) -> Decision:
-        return Decision(np.zeros(len(pixels), dtype=np.int64))
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a player saw at one step and what it thought of it.
-
-    pixels [B, K, H, W]: as it received them, tampered with or not; values [B, A]: the action values
-    whose greatest it chose.
-    """
-
-    pixels: Pixels
-    values: QValues
-
-
-@dataclass
-class AttackedPlayer:
-    """An agent under attack, measured as it plays.
-
-    flip_probe: a second player of a random agent, with a stream of its own, so that measuring moves
-    nothing; it looks on every PROBE_EVERY-th step. None for a deterministic agent, whose flips are
-    known on every step. adversary: None for clean play. seen: the last step's, for who films it.
-    """
-
-    agent: Agent
-    flip_probe: Agent | None = None
-    adversary: Adversary | Sight | None = None
-    steps: int = field(default=0, init=False)
-    seen: Seen | None = field(default=None, init=False)
-
-    def decide(self, pixels: PixelArray, first: np.ndarray, rows: np.ndarray) -> Decision:
-        clean = torch.as_tensor(pixels).to(self.agent.device)
-        attacked = None
-        if self.adversary is not None:
-            attacked = self.adversary.perturb(clean, torch.as_tensor(first), rows.tolist())
-        received = clean if attacked is None else attacked.pixels
-        self.seen = Seen(received, self.agent.q_values(received))
-        actions = self.seen.values.argmax(1).cpu().numpy()
-        looks, self.steps = self.steps % PROBE_EVERY == 0, self.steps + 1
-        on_clean, self_flipped = self._look_at(clean, attacked, looks=looks)
-        return Decision(
-            actions,
-            flipped=None if attacked is None or on_clean is None else actions != on_clean,
-            self_flipped=self_flipped,
-            **({} if attacked is None else _arrays(attacked.measured)),
-            **(_arrays({"idle": attacked.idle}) if attacked is not None and looks else {}),
-        )
-
-    def _look_at(
-        self, clean: Tensor, attacked: Attacked | Sighting | None, *, looks: bool
-    ) -> tuple[ActionArray | None, np.ndarray | None]:
-        """The action on the clean frames, and whether a second look chose another; None where it
-        is not measured."""
-        if self.flip_probe is None:
-            action = None if attacked is None else self._own_action(clean, attacked.label)
-            return action, np.zeros(len(clean), dtype=np.bool_)
-        if not looks:
-            return None, None
-        first, second = _looks(self.flip_probe, clean, 2)
-        return first, first != second
-
-    def _own_action(self, clean: Tensor, label: Tensor | None) -> ActionArray:
-        """A deterministic agent's action on the clean frames; the victim's label if that is it."""
-        by = self.adversary
-        own = isinstance(by, Adversary) and by.victim is self.agent.q_function
-        if label is not None and own and by.threat.frames == "all":  # type: ignore[union-attr]
-            return label.cpu().numpy()
-        return self.agent.act(clean)
-
-
-def _looks(agent: Agent, pixels: Tensor, count: int) -> list[ActionArray]:
-    """The greedy action on the same frames, `count` times [B]; a random agent's looks differ."""
-    samples = agent.policy_samples
-    with torch.no_grad():
-        folded = torch.cat(list(passes(agent.q_function, to_unit(pixels), count * samples)))
-    values = folded.view(count, samples, len(pixels), -1).mean(1)
-    return list(values.argmax(2).cpu().numpy())
-
-
-def _arrays(measured: Mapping[str, Tensor | None]) -> dict[str, np.ndarray]:
-    """What was measured, without what was not."""
-    return {name: v.cpu().numpy() for name, v in measured.items() if v is not None}
+from sap_rl.types import Attack, QFunction, UnitFrames
 
 
 @dataclass
 class Players:
     """The agents of one evaluation; they make the players of every arm.
 
-    bare: where another agent than the original carries the defence, that agent without it.
+    protocol: settled by the original's custom where it leaves something open; bare: where another
+    agent than the original carries the defence, that agent without it.
     other: another agent whose gradient is used in the arms with victim `other`; backward: the
     defence's backward mode in the attacker's copy, None for the player's own; schedule: when the
     attacker strikes; recorded: pixels [N, K, H, W] for an attack that needs recorded frames.
@@ -150,6 +58,12 @@ class Players:
 
     def __post_init__(self) -> None:
         require_newest(self.original, self.protocol.frames)
+        self.protocol = settled(self.protocol, self.original)
+
+    @property
+    def policy(self) -> Policy:
+        """How actions are chosen among scores."""
+        return self.protocol.policy or "greedy"
 
     @property
     def plain(self) -> Agent:
@@ -231,6 +145,7 @@ class Players:
             precision=_precision(agent),
             sampler=sampler_of(agent.module),
             corruption=arm.corruption,
+            policy=self.policy,
         )
 
     def for_block(self, first: int) -> Players:
@@ -253,7 +168,7 @@ class Players:
             adversary = self.adversary(arm, attack)
         elif arm.corruption is not None:
             adversary = Sight(fleet)
-        return AttackedPlayer(player, self.flip_probe(arm), adversary)
+        return AttackedPlayer(player, self.flip_probe(arm), adversary, self.policy)
 
     def flip_probe(self, arm: Arm) -> Agent | None:
         """A second player of this arm's agent on which flips are measured; None if it is

@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from sap_rl.atari.fleet import Fleet, VectorEnv
-from sap_rl.play.episodes import EpsilonDraws, env_seed
+from sap_rl.play.episodes import ActionDraws, EpsilonDraws, env_seed
 from sap_rl.types import ActionArray, PixelArray
 
 
@@ -17,7 +17,9 @@ from sap_rl.types import ActionArray, PixelArray
 class Decision:
     """What a player chose, for n environments, and what was measured on the way.
 
-    actions [n]; flipped [n]: greedy action differs from the one on the clean frame; self_flipped
+    actions [n]: of the largest scores; chances [n, A]: by which the game draws its actions instead,
+    None where those are played; total_variation [n]: of the chances against those of the clean
+    frame; flipped [n]: greedy action differs from the one on the clean frame; self_flipped
     [n]: two passes over the clean frame differ; linf, mean [n]: perturbation in pixels; struck,
     idle [n]: the schedule said attack, share of movable pixels left alone; forward, backward [n]:
     passes of the victim that the attack took. None where it does not apply.
@@ -32,6 +34,8 @@ class Decision:
     idle: np.ndarray | None = None
     forward: np.ndarray | None = None
     backward: np.ndarray | None = None
+    chances: np.ndarray | None = None
+    total_variation: np.ndarray | None = None
 
 
 @runtime_checkable
@@ -88,7 +92,7 @@ def rollout(
         assert fleet.obs is not None
         shown, begins = fleet.obs[rows], games.lengths[rows] == 0
         decision = player.decide(shown, begins, rows)
-        ended = games.step(rows, decision.actions)
+        ended = games.step(rows, decision)
         yield Step(shown, decision, ended)
         yield from ended
 
@@ -106,6 +110,7 @@ class _Games:
         self.epsilon, self.max_steps = epsilon, max_steps
         self.waiting = iter(episodes)
         self.draws: dict[int, EpsilonDraws] = {}
+        self.samplers: dict[int, ActionDraws] = {}
         self.index = np.full(fleet.num_envs, -1)
         self.returns = np.zeros(fleet.num_envs)
         self.lengths = np.zeros(fleet.num_envs, dtype=np.int64)
@@ -115,9 +120,13 @@ class _Games:
         """The environments with an episode on."""
         return np.flatnonzero(self.index >= 0)
 
-    def step(self, rows: np.ndarray, chosen: np.ndarray) -> tuple[Episode, ...]:
-        """Play the chosen actions or epsilon's random ones; other episodes replace ended ones."""
-        pairs = zip(rows.tolist(), chosen.tolist(), strict=True)
+    def step(self, rows: np.ndarray, decision: Decision) -> tuple[Episode, ...]:
+        """Play what was decided or epsilon's random actions; other episodes replace ended ones."""
+        chosen = decision.actions.tolist()
+        if decision.chances is not None:
+            drawn = zip(rows.tolist(), decision.chances, strict=True)
+            chosen = [self.samplers[row].action(chances) for row, chances in drawn]
+        pairs = zip(rows.tolist(), chosen, strict=True)
         actions = [self.draws[r].replace(int(self.lengths[r]), action) for r, action in pairs]
         reward, terminated, truncated = self.fleet.step(rows, np.array(actions, dtype=np.int64))
         self.returns[rows] += reward
@@ -144,4 +153,5 @@ class _Games:
                 self.seed, episode, epsilon=self.epsilon, num_actions=self.fleet.num_actions,
                 max_steps=self.max_steps,
             )  # fmt: skip
+            self.samplers[row] = ActionDraws(self.seed, episode)
         self.returns[starting], self.lengths[starting] = 0.0, 0

@@ -130,9 +130,12 @@ FILM_GROUPS: dict[str, Options] = {
     for title, group in EVAL_GROUPS.items()
 }
 
+AUDIT_RULES = ("max_frames", "policy")
+"""Rules of play that an audit may be told."""
+
 AUDIT_GROUPS: dict[str, Options] = {
     "the audit": keyed(AuditSettings),
-    "rules of play": keyed(Protocol, only=("max_frames",)),
+    "rules of play": keyed(Protocol, only=AUDIT_RULES),
 }
 
 

@@ -12,6 +12,7 @@ from sap_rl.errors import UsageError
 from sap_rl.evaluation.settings import BOTH, Settings
 from sap_rl.schema import options_of, read_options
 from sap_rl.settings.options import (
+    AUDIT_RULES,
     COMMAND_DEFAULTS,
     PROTOCOL,
     Machine,
@@ -103,7 +104,7 @@ AUDIT_KEYS = tuple(name for name, option in options_of(AuditSettings).items() if
 def audit_settings(options: Mapping[str, Any]) -> AuditSettings:
     """An audit from options by name, others ignored; what is missing takes its default."""
     found = read_options(_pick(options, audit_options()), audit_options())
-    protocol = Protocol(**_pick(found, ("max_frames",)))
+    protocol = Protocol(**_pick(found, AUDIT_RULES))
     return AuditSettings(
         lams=found.get("lambda", ()),
         defense_options=_pick(found, defense_group()),

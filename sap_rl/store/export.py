@@ -23,7 +23,8 @@ COLUMNS = (
     "policy_samples", "precision", "sampler", "cell", "code", "commit", "attack_options",
     "attack_backward", "schedule", "experiment_defense", "defense_options", "frames", "observation",
     "max_frames", "noop_max", "sticky_actions", "num_envs", "first_episode", "preprocess", "device",
-    "defended_sha256", "other", "other_sha256", "until", "packages", "corruption", "severity",
+    "defended_sha256", "other", "other_sha256", "until", "packages", "policy", "corruption",
+    "severity",
 )  # fmt: skip
 """What differs between two rows stands in one of them; options and other mappings as JSON.
 

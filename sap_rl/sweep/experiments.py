@@ -204,6 +204,7 @@ def plan_experiment(experiment: Experiment) -> PlannedExperiment:
     other = run.other
     experiment = replace(
         experiment,
+        settings=run.settings,
         sha256=run.agent.sha256,
         other_sha256=other.sha256 if other is not None else None,
         defended_sha256=_defended_sha256(run),
@@ -242,7 +243,7 @@ def deciding(run: EvaluationRun, arm: Arm) -> dict[str, Any]:
         return facts
     facts |= {"agent_sha256": run.agent.sha256, "precision": s.precision}
     facts |= _blocks(arm.name, s.episodes, s.parallel)
-    facts["protocol"] |= _pick(p, "epsilon", "policy_samples")
+    facts["protocol"] |= deciding_rules(_pick(p, "epsilon", "policy_samples", "policy"))
     if arm.name == "defended":
         sampler = sampler_of(run.players.agent(arm.name).module)
         facts |= {"defense": s.defense, "defense_options": s.defense_options, "sampler": sampler}
@@ -252,6 +253,11 @@ def deciding(run: EvaluationRun, arm: Arm) -> dict[str, Any]:
     if arm.corruption is not None:
         facts |= _corruption_facts(arm.corruption, arm.lam)
     return facts
+
+
+def deciding_rules(rules: Mapping[str, Any]) -> dict[str, Any]:
+    """Rules as keys hold them: a Q-network's policy goes without saying, as it once did."""
+    return {k: v for k, v in rules.items() if (k, v) != ("policy", None)}
 
 
 def deciding_packages() -> dict[str, str]:

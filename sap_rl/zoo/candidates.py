@@ -116,7 +116,7 @@ def hardened(run: Path) -> Candidate:
         raise UsageError(f"'{saved.path}' does not fit its own network: {error}") from error
     checkpoint = Checkpoint(
         module.eval(), made["num_actions"], preprocess, f"{made['agent']}-hardened", made["game"],
-        kind=made["network"],
+        kind=made["network"], scores=made.get("scores", "values"),
     )  # fmt: skip
     tables = hardened_tables(saved)
     options = yaml.safe_dump(tables["hardening"]["config"], sort_keys=False)

@@ -14,7 +14,7 @@ from sap_rl.training.checkpoint import Saved
 from sap_rl.training.curve import CURVE, curve_line
 from sap_rl.training.dqn.parent import UNKNOWN
 from sap_rl.training.dqn.settings import TrainSettings
-from sap_rl.training.harden.settings import HardenSettings
+from sap_rl.training.harden.settings import HardenSettings, settled
 
 LICENCE = {"weights": "MIT"}
 """The licence of an agent trained from nothing, or from one that has this licence."""
@@ -77,7 +77,10 @@ def hardened_tables(saved: Saved) -> dict[str, Any]:
 
 
 def _command(made: Mapping[str, Any], settings: HardenSettings) -> str:
-    usual = HardenSettings(lam=settings.lam, updates=settings.updates, minutes=settings.minutes)
+    usual = settled(
+        HardenSettings(lam=settings.lam, updates=settings.updates, minutes=settings.minutes),
+        made.get("scores", "values"),
+    )
     asked = f"--lambda {settings.lam:g} --updates {settings.updates}"
     if settings != usual:
         asked = f"--config {OPTIONS}"

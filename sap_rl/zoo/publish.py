@@ -19,6 +19,7 @@ from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.summary import make_row
 from sap_rl.files import check_folder, made_beside
 from sap_rl.networks.loaders.native import write_native
+from sap_rl.play.policies import settled
 from sap_rl.play.rollout import Episode
 from sap_rl.training.curve import CURVE
 from sap_rl.zoo.candidates import Candidate, hardened, of_run
@@ -189,13 +190,14 @@ class Export:
         return {"attacked": tables} | certification_facts(agent, self.game, lam, frames=FRAMES)
 
     def _plan(self, agent: Agent, episodes: int, cap: int) -> Settings:
-        return score_settings(
+        plan = score_settings(
             self.game,
             episodes=episodes,
             seed=SCORE_SEED,
             max_frames=cap,
             sticky_actions=agent.preprocess.sticky_actions,
         )
+        return replace(plan, protocol=settled(plan.protocol, agent))
 
 
 def write_agent(run: Path) -> Path:
@@ -217,6 +219,7 @@ def write(folder: Path, candidate: Candidate, scores: dict[str, Any]) -> Agent:
         game=str(found.game),
         preprocess=found.preprocess,
         facts=candidate.tables | scores,
+        scores=found.scores,
     )
     for name, text in candidate.files.items():
         (folder / name).write_text(text, encoding="utf-8")

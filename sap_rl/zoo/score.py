@@ -83,6 +83,7 @@ def score_facts(name: str, row: Row, settings: Settings) -> dict[str, Any]:
         "max_frames": protocol.max_frames,
         "seed": settings.seed,
         "epsilon": protocol.epsilon,
+        "policy": "sample" if protocol.policy == "sample" else None,
         "sticky_actions": protocol.sticky_actions,
         "noop_max": protocol.noop_max,
         "command": (

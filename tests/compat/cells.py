@@ -10,7 +10,7 @@ from unittest import mock
 
 import sap_rl
 from sap_rl import Adversary, Attacked, Evaluation, Protocol
-from sap_rl.play.players import AttackedPlayer
+from sap_rl.play.attacked_player import AttackedPlayer
 
 GAMES = ("BankHeist", "Assault")
 MAIN_JOB = (

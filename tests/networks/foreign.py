@@ -29,7 +29,9 @@ class Foreign:
 
     layers: weight shapes by their layer's name, in its own order; values: what its own code makes
     of pixels 0..255 [B, K, H, W]; sees: the preprocessing that belongs to it; options: what
-    `load_agent` must be told; write: state -> file; ending: of the file's name.
+    `load_agent` must be told; write: state -> file; ending: of the file's name; scores: what the
+    values are; beside: weight shapes of layers that do not play, as `layers`; atoms: the name of a
+    C51's support.
     """
 
     format: str
@@ -41,19 +43,22 @@ class Foreign:
     nested: str = ""
     ending: str = ".pt"
     alone: bool = True
+    scores: str = "values"
+    beside: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    atoms: str = ""
 
     @property
     def state(self) -> State:
         """Its online network's tensors, the same on every machine."""
         rng = np.random.default_rng(len(self.layers))
         found: State = {}
-        for name, shape in self.layers.items():
+        for name, shape in (self.layers | self.beside).items():
             scale = (2.0 / np.prod(shape[1:])) ** 0.5
             weight = rng.standard_normal(shape) * scale
             found[f"{name}.weight"] = torch.from_numpy(weight.astype(np.float32))
             bias = rng.standard_normal(shape[0]) * 0.1
             found[f"{name}.bias"] = torch.from_numpy(bias.astype(np.float32))
-        return found
+        return found | ({self.atoms: torch.linspace(-10, 10, 51)} if self.atoms else {})
 
     def write(self, folder: Path, state: State | None = None) -> Path:
         """A file of this kind in the folder, with another network as its target."""
@@ -182,6 +187,15 @@ PFRL = [*numbered("0.layers.", (0, 1, 2)), "0.output", "1"]
 ATARI_AGENTS = [*numbered("_AtariNet__features.", (0, 2, 4)), *numbered("_AtariNet__head.", (0, 2))]
 SUPPORT = "_AtariNet__support"
 
+SB3_EXTRACTOR = [*numbered("cnn.", (0, 2, 4)), "linear.0"]
+SB3_ACTOR = [*numbered("pi_features_extractor.", tuple(SB3_EXTRACTOR)), "action_net"]
+SB3_FIRST_ACTOR = [*numbered("features_extractor.", tuple(SB3_EXTRACTOR)), "action_net"]
+CLEANRL_PPO = [*NETWORK[:4], "actor"]
+TRUNK = ("0.0", "0.2", "0.4", "1")
+TIANSHOU_ACTOR = [*numbered("actor.preprocess.net.", TRUNK), "actor.last.model.0"]
+TIANSHOU_SCALED_ACTOR = [*numbered("actor.preprocess.module.net.", TRUNK), "actor.last.model.0"]
+VALUE = {"value_net": (1, 512)}
+
 PONG_SQUARE = (31, -4, 168, 168)
 SQUARE_SEES = {"frames": 1, "grey": "pooled", "layout": "columns_first"}
 
@@ -262,6 +276,44 @@ FOREIGN: dict[str, Foreign] = {
     "atari-agents": Foreign(
         "atari-agents", shapes(ATARI_AGENTS, 6), unit(plain_values(ATARI_AGENTS)),
         Preprocess(sticky_actions=0.25), nested="estimator_state", ending=".gz",
+    ),
+    "sb3-actor": Foreign(
+        "sb3-actor", shapes(SB3_ACTOR, 6), unit(plain_values(SB3_ACTOR)),
+        Preprocess(grey="pooled"), ending=".zip", scores="logits", beside=VALUE
+        | shapes(numbered("features_extractor.", tuple(SB3_EXTRACTOR)), 6)
+        | shapes(numbered("vf_features_extractor.", tuple(SB3_EXTRACTOR)), 6),
+    ),
+    "sb3-actor, before 2.0": Foreign(
+        "sb3-actor", shapes(SB3_FIRST_ACTOR, 6), unit(plain_values(SB3_FIRST_ACTOR)),
+        Preprocess(grey="pooled"), ending=".zip", scores="logits", beside=VALUE,
+    ),
+    "cleanrl-ppo": Foreign(
+        "cleanrl-ppo", shapes(CLEANRL_PPO, 6), unit(plain_values(CLEANRL_PPO)),
+        Preprocess(grey="resized", fill="repeat"), ending=".cleanrl_model", scores="logits",
+        beside={"critic": (1, 512)},
+    ),
+    "cleanrl-c51": Foreign(
+        "cleanrl-c51", shapes(NETWORK, 6 * 51), mean_of_atoms(NETWORK, "atoms"),
+        Preprocess(grey="resized", fill="repeat"), nested="model_weights",
+        ending=".cleanrl_model", atoms="atoms",
+    ),
+    "tianshou-c51": Foreign(
+        "tianshou-c51", shapes(TIANSHOU, 6 * 51), mean_of_atoms(TIANSHOU, "support"),
+        Preprocess(grey="pooled", fill="repeat"), {"preprocess": {"scale": "unit"}},
+        target=("model.", "model_old."), ending=".pth", alone=False, atoms="support",
+    ),
+    "tianshou-actor": Foreign(
+        "tianshou-actor", shapes(TIANSHOU_ACTOR, 6), plain_values(TIANSHOU_ACTOR),
+        Preprocess(grey="pooled", fill="repeat", scale="pixels"),
+        {"preprocess": {"scale": "pixels"}}, ending=".pth", alone=False, scores="logits",
+        beside={"critic.last.model.0": (1, 512)} | shapes(
+            [name.replace("actor.", "_actor_critic.actor.", 1) for name in TIANSHOU_ACTOR], 6
+        ),
+    ),
+    "tianshou-actor, scale_obs": Foreign(
+        "tianshou-actor", shapes(TIANSHOU_SCALED_ACTOR, 6),
+        unit(plain_values(TIANSHOU_SCALED_ACTOR)), Preprocess(grey="pooled", fill="repeat"),
+        ending=".pth", scores="logits", beside={"critic.last.model.0": (1, 512)},
     ),
 }  # fmt: skip
 """By a name for people; `alone`: it loads without a word of the user's."""

@@ -50,6 +50,7 @@ def test_values_are_the_formats_own(foreign: Foreign, tmp_path: Path) -> None:
     expected = foreign.values(foreign.state, torch.from_numpy(pixels).float())
     found = agent.q_values(pixels)
     assert agent.preprocess == foreign.sees
+    assert agent.scores == foreign.scores
     assert agent.num_actions == expected.shape[1]
     assert agent.facts["format"] == foreign.format
     assert float(expected.std()) > 0.05  # frames matter
@@ -260,6 +261,13 @@ GOLDEN: dict[str, list[float]] = {
     "paad, dueling": [0.540343, 0.282757, -1.12065],
     "pfrl": [0.305429, -0.196587, -0.882105],
     "atari-agents": [0.305429, -0.196587, -0.882105],
+    "sb3-actor": [0.305429, -0.196587, -0.882105],
+    "sb3-actor, before 2.0": [0.305429, -0.196587, -0.882105],
+    "cleanrl-ppo": [0.305429, -0.196587, -0.882105],
+    "cleanrl-c51": [0.98997, -0.235554, 0.422049],
+    "tianshou-c51": [0.98997, -0.235554, 0.422049],
+    "tianshou-actor": [-59.1925, -92.8897, -223.965],
+    "tianshou-actor, scale_obs": [0.305429, -0.196587, -0.882105],
 }
 
 

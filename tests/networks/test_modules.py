@@ -12,7 +12,7 @@ import pytest
 import torch
 from gymnasium import spaces
 from sb3_contrib import QRDQN
-from stable_baselines3 import DQN, PPO
+from stable_baselines3 import DQN
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack
 from torch import Tensor, nn
 
@@ -137,9 +137,18 @@ def test_quantiles_are_their_mean(pixels: np.ndarray) -> None:
     torch.testing.assert_close(agent.q_values(pixels), expected.detach(), rtol=1e-4, atol=1e-5)
 
 
-def test_a_model_without_action_values_is_refused(venv: VecFrameStack) -> None:
-    with pytest.raises(UsageError, match="PPO of Stable-Baselines3 has no action values"):
-        load_agent(PPO("CnnPolicy", venv, n_steps=2, batch_size=4))
+class Valueless:
+    """As a model whose policy is of another kind."""
+
+    observation_space = spaces.Box(0, 255, (4, 84, 84), np.uint8)
+
+
+Valueless.__module__ = "sb3_contrib.other"
+
+
+def test_a_model_without_scores_is_refused() -> None:
+    with pytest.raises(UsageError, match="Valueless of Stable-Baselines3 gives no scores"):
+        load_agent(Valueless())
     with pytest.raises(UsageError, match=r"a name, a file, a module or a model .*, got a int"):
         load_agent(3)
 

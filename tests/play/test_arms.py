@@ -13,8 +13,9 @@ from torch import nn
 from sap_rl.agents import Agent
 from sap_rl.atari.protocol import Preprocess, Protocol
 from sap_rl.play.arms import Arm, in_first_names, in_todays_names, plan
+from sap_rl.play.attacked_player import AttackedPlayer
 from sap_rl.play.noise_control import matching_sigma
-from sap_rl.play.players import AttackedPlayer, Players
+from sap_rl.play.players import Players
 
 SMALL = Preprocess(frames=2, height=6, width=6)
 

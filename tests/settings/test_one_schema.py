@@ -33,7 +33,9 @@ from sap_rl.training.dqn.settings import TrainSettings
 from sap_rl.training.harden.settings import HardenSettings
 from sap_rl.vision.settings import ClassifierSettings, ClassifierTraining
 
-RULES = ("max_frames", "epsilon", "observation", "frames", "grad_samples", "policy_samples")
+RULES = (
+    "max_frames", "epsilon", "observation", "frames", "grad_samples", "policy_samples", "policy",
+)  # fmt: skip
 """What `evaluate` takes of a Protocol by name."""
 MAIN_JOB = {"game": "BankHeist", "lambda": 4}
 

@@ -6,6 +6,7 @@ from sap_rl.atari.preprocess import Preprocess
 from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.loaders.files import Weights
 from sap_rl.networks.loaders.layers import (
+    CATEGORICAL,
     PLAIN,
     Format,
     frames_of,
@@ -38,7 +39,7 @@ def build(weights: Weights, request: Request) -> Checkpoint:
     if SUPPORT not in weights.tensors:
         state = renamed(weights, LAYERS, PLAIN)
         return make_checkpoint(weights, state, preprocess, request, format="atari-agents")
-    state = renamed(weights, LAYERS, [*PLAIN[:4], "head.out"])
+    state = renamed(weights, LAYERS, CATEGORICAL)
     state["head.support"] = weights.take(SUPPORT)
     return make_checkpoint(
         weights, state, preprocess, request, kind="categorical", format="atari-agents"

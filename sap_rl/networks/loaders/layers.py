@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from sap_rl.atari.preprocess import LARGEST, Preprocess
 from sap_rl.errors import UsageError, printable
-from sap_rl.networks import NETWORKS
+from sap_rl.networks import NETWORKS, Scores
 from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.loaders.files import Weights, read_weights, refusal
 from sap_rl.networks.loaders.request import Request
@@ -21,6 +21,8 @@ from sap_rl.networks.precision import said_of_precision
 
 PLAIN = ("conv1", "conv2", "conv3", "dense", "q")
 """Layers of the Nature network."""
+CATEGORICAL = (*PLAIN[:4], "head.out")
+"""Layers of the categorical network; the atoms are its `head.support`."""
 DUELING = (
     "conv1", "conv2", "conv3", "head.advantage.dense", "head.advantage.out", "head.value.dense",
     "head.value.out",
@@ -117,6 +119,7 @@ def make_checkpoint(
     *,
     kind: str = "nature",
     format: str,
+    scores: Scores = "values",
 ) -> Checkpoint:
     """Our network with these tensors; UsageError where their shapes are not its own."""
     last = {"nature": "q", "dueling": "head.advantage.out", "categorical": "head.out"}[kind]
@@ -140,7 +143,7 @@ def make_checkpoint(
     facts = {"format": format, "source": weights.path.name, **said_of_precision(weights.tensors)}
     return Checkpoint(
         module.eval(), num_actions, preprocess, printable(weights.path.stem, LONGEST_NAME),
-        request.game, weights.sha256, facts=facts, kind=kind,
+        request.game, weights.sha256, facts=facts, kind=kind, scores=scores,
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import tomli_w
 import torch
@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from sap_rl.atari.games import canonical_game
 from sap_rl.atari.preprocess import CHOICES, Preprocess, preprocess_entries
-from sap_rl.errors import UsageError, printable
+from sap_rl.errors import UsageError, printable, unknown
 from sap_rl.files import MAX_CARD, exists, read_file
-from sap_rl.networks import NETWORKS
+from sap_rl.networks import NETWORKS, Scores
 from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.hub import SUSPECTED
 from sap_rl.networks.loaders.files import refusal
@@ -53,12 +53,14 @@ def load_native(folder: Path, request: Request | None = None) -> Checkpoint:
         raise refusal(path, f"entry {error} is missing") from error
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # Runtime: beyond 2^63
         raise refusal(path, error) from error
-    kind = card["network"]["kind"]
+    kind, scores = card["network"]["kind"], card["network"].get("scores", "values")
+    if scores not in get_args(Scores):
+        raise refusal(path, unknown("network.scores", str(scores), get_args(Scores)))
     _fill(module, _read_weights(weights, sha256), weights, kind)
     return Checkpoint(
         module.eval(), num_actions, (request or Request()).settle(preprocess),
         printable(folder.name, LONGEST_NAME), game,
-        sha256, facts=card, kind=kind,
+        sha256, facts=card, kind=kind, scores=scores,
     )  # fmt: skip
 
 
@@ -91,11 +93,12 @@ def write_native(
     game: str,
     preprocess: Preprocess,
     facts: dict[str, Any],
+    scores: Scores = "values",
 ) -> None:
     """Make an agent's folder with weights in half precision.
 
     kind: of `NETWORKS`; facts: tables of the card after what playing needs (training, score,
-    licence). UsageError if the disk refuses.
+    licence); scores: as in `Checkpoint`. UsageError if the disk refuses.
     """
     weights = module.state_dict()
     for name, value in weights.items():
@@ -107,7 +110,7 @@ def write_native(
     card = {
         "format": "native",
         "game": game,
-        "network": {"kind": kind, "num_actions": num_actions},
+        "network": {"kind": kind, "num_actions": num_actions} | _said_of(scores),
         "preprocess": asdict(preprocess),
         "weights": {"file": "weights.safetensors", "dtype": "float16", "sha256": sha256},
     } | facts
@@ -117,6 +120,11 @@ def write_native(
         (folder / "agent.toml").write_text(tomli_w.dumps(card), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write agent '{folder}': {error.strerror or error}") from error
+
+
+def _said_of(scores: Scores) -> dict[str, str]:
+    """What a card says of the network's scores: nothing where they are what they always were."""
+    return {} if scores == "values" else {"scores": scores}
 
 
 def _without_card(folder: Path) -> UsageError:

@@ -13,6 +13,7 @@ from sap_rl.networks.loaders.files import Weights, read_weights, refusal
 from sap_rl.networks.loaders.layers import Format, names_shown
 from sap_rl.networks.loaders.names import NATIVE
 from sap_rl.networks.loaders.request import Request, ask
+from sap_rl.networks.unplayable import unplayable
 
 
 def formats() -> dict[str, Format]:
@@ -48,7 +49,8 @@ def _recognised(weights: Weights) -> tuple[Format, Weights]:
     if not fitting:
         raise refusal(
             weights.path,
-            f"no known format: {names_shown(weights)}; known are {', '.join(LOADERS)}; "
+            unplayable(weights.tensors)
+            or f"no known format: {names_shown(weights)}; known are {', '.join(LOADERS)}; "
             "any other network can be passed as an nn.Module",
         )
     if len(fitting) > 1:

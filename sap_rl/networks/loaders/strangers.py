@@ -20,10 +20,14 @@ BEGINNINGS: tuple[tuple[str, str], ...] = (
     (r"\x08[\x01-\x20](\x12|\x3a|\x42)", "an ONNX file: save the state_dict of the network that "
                                          "it was made of"),
     (r"(\xfd7zXZ|BZh|7z\xbc\xaf|Rar!|\x28\xb5\x2f\xfd)", "a packed file: unpack it first"),
+    (r"model_checkpoint_path:", "a checkpoint of TensorFlow (Dopamine), which is not read: "
+                                "export the network's arrays into a module and pass that"),
     (r"(%PDF|\x89PNG|\xff\xd8\xff|GIF8|\0\0\0.ftyp)", "a document or picture: give the weights"),
     (r"(\x7fELF|MZ|#!)", "a program: give the weights that it saved"),
 )  # fmt: skip
 """How a file begins, and what it is."""
+LEVELDB = bytes.fromhex("57fb808b247547db")
+"""How a TensorFlow checkpoint's index ends."""
 MEMBERS = (
     ("constants.pkl", "a TorchScript file: load it with torch.jit.load and save its state_dict"),
     ("config.json", "a Keras file: save the network's tensors with torch.save or safetensors"),
@@ -52,6 +56,8 @@ def kind_of(data: bytes) -> str | None:
     for beginning, what in BEGINNINGS:
         if re.match(beginning, start, re.IGNORECASE):
             return what
+    if data[-8:] == LEVELDB:
+        return "an index of TensorFlow's (Dopamine): export its arrays into a module and pass that"
     if data[257:262] == b"ustar":
         return "a tar archive: unpack it first"
     return None

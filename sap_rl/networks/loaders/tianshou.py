@@ -25,13 +25,30 @@ SCALED = ("model.module.net.", "policy.model.module.net.", "module.net.")
 
 def recognises(weights: Weights) -> bool:
     """Whether the names are those of Tianshou's Atari network."""
-    return _prefix(weights) is not None
+    return layers_of(weights) is not None
 
 
 def build(weights: Weights, request: Request) -> Checkpoint:
-    """The online network; of a plain file the request must say whether it saw 0..1 or 0..255."""
-    prefix = _prefix(weights) or ""
-    scaled = prefix in SCALED
+    """The online network."""
+    layers = layers_of(weights)
+    assert layers is not None
+    preprocess = seen_by(weights, layers, request)
+    state = renamed(weights, layers, PLAIN)
+    return make_checkpoint(weights, state, preprocess, request, format="tianshou")
+
+
+def layers_of(weights: Weights, *beside: str) -> list[str] | None:
+    """The layers of the online network, None where there are other ones; beside: names of tensors
+    that stand there too."""
+    names = weights.names(*TARGETS, *beside)
+    found = (layer_names(prefix, PLACES) for prefix in (*PREFIXES, *SCALED))
+    return next((layers for layers in found if has_layers(names, layers)), None)
+
+
+def seen_by(weights: Weights, layers: list[str], request: Request) -> Preprocess:
+    """What the network sees; where it is not inside `scale_obs`, the request must say whether it
+    saw 0..1 or 0..255."""
+    scaled = ".module.net." in f".{layers[0]}"
     if not scaled and not request.says("scale"):
         raise ask(
             weights.path,
@@ -39,19 +56,8 @@ def build(weights: Weights, request: Request) -> Checkpoint:
             "scale=unit",
             "scale=pixels in preprocess (--preprocess scale=pixels)",
         )
-    layers = layer_names(prefix, PLACES)
     frames = frames_of(weights, layers[0])
-    preprocess = request.settle(Preprocess(frames=frames, grey="pooled", fill="repeat"))
-    state = renamed(weights, layers, PLAIN)
-    return make_checkpoint(weights, state, preprocess, request, format="tianshou")
-
-
-def _prefix(weights: Weights) -> str | None:
-    names = weights.names(*TARGETS)
-    for prefix in (*PREFIXES, *SCALED):
-        if has_layers(names, layer_names(prefix, PLACES)):
-            return prefix
-    return None
+    return request.settle(Preprocess(frames=frames, grey="pooled", fill="repeat"))
 
 
 FORMAT = Format("tianshou", "Tianshou DQN", recognises, build)

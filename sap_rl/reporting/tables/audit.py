@@ -53,10 +53,12 @@ def _head(card: AuditCard) -> Iterator[str]:
     settings, protocol = card.facts.settings, card.facts.settings.protocol
     state = "" if card.complete else "  INCOMPLETE"
     what = f"{settings.defense} on agent" if settings.defense else "agent"
+    sampled = "actions sampled, " if protocol.policy == "sample" else ""
     yield (
         f"{settings.game}: audit of {what} {card.facts.agent.name}, budget {settings.budget}: "
         f"{settings.frames} recorded frames per lambda, {settings.episodes} other episodes per "
-        f"cell, {protocol.frames} frames ({protocol.observation}), seed {settings.seed}{state}"
+        f"cell, {protocol.frames} frames ({protocol.observation}), {sampled}seed "
+        f"{settings.seed}{state}"
     )
     clean = [cell for cell in card.games if cell.lam == 0]
     if clean:
@@ -164,11 +166,13 @@ def _notes(card: AuditCard) -> Iterator[str]:
             f"With a budget of 255 pixels {result.kept:.0%} of {_player(card, result.player)}'s "
             "actions stay as they were."
         )
+    actor = card.facts.settings.protocol.policy is not None
+    unit, scores = ("logits", "logits") if actor else ("units of Q", "action values")
     yield (
         f"On frames, of {_player(card, audited)} and then of the original (orig.). passes: forward "
         "passes of the victim per frame. flips: share of fresh draws whose action "
-        "is not the clean one. margin, value: lost per frame, in units of Q; value by the "
-        "original's clean action values. xN: passes per gradient. original: its gradient. CVaR: "
+        f"is not the clean one. margin, value: lost per frame, in {unit}; value by the "
+        f"original's clean {scores}. xN: passes per gradient. original: its gradient. CVaR: "
         "mean of the worst fifth of the episodes. paper: under FGSM as in the paper."
     )
     if "noise-control" in card.kinds:

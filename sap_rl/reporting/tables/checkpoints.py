@@ -50,7 +50,11 @@ def checkpoint_report(checkpoint: Checkpoint) -> RenderableType:
 
 def _lines(checkpoint: Checkpoint) -> Iterator[str]:
     facts = checkpoint.facts
-    yield f"{checkpoint.name}: {facts.get('format', 'unknown')}, {checkpoint.kind} network"
+    actor = checkpoint.scores == "logits"
+    kind = f"{checkpoint.kind} {'actor' if actor else 'network'}"
+    yield f"{checkpoint.name}: {facts.get('format', 'unknown')}, {kind}"
+    if actor:
+        yield "its actions are sampled unless policy greedy is said, without epsilon"
     yield f"game {checkpoint.game or 'unknown'}, {checkpoint.num_actions} actions"
     yield f"sha256 {checkpoint.sha256}"
     if "precision" in facts:

@@ -9,8 +9,8 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 from sap_rl.evaluation.results import Change, Evaluation, Row
 from sap_rl.evaluation.settings import Settings
 from sap_rl.play.arms import gradient_words
+from sap_rl.play.attacked_player import PROBE_EVERY
 from sap_rl.play.defended_name import defended_name
-from sap_rl.play.players import PROBE_EVERY
 from sap_rl.reporting.tables.flags import flag_marks
 from sap_rl.reporting.tables.levels import level_cell, level_words
 from sap_rl.reporting.tables.text import (
@@ -47,7 +47,7 @@ class Column(Generic[Line]):
     the page's heading where it has the room for a longer one; only: the one place that shows it;
     note: what it means, below the tables in which it says anything; rank: where a terminal has too
     little room, columns of the largest go first; on a telephone all but those of 0. of_attack: it
-    says something only where somebody attacks.
+    says something only where somebody attacks; if_any: left out where no line says anything in it.
     """
 
     title: str
@@ -58,6 +58,7 @@ class Column(Generic[Line]):
     note: str = ""
     rank: int = 0
     of_attack: bool = False
+    if_any: bool = False
 
     def heading(self, place: Place) -> str:
         """The title that stands in `place`."""
@@ -89,6 +90,14 @@ ROWS: tuple[Column[Row], ...] = (
         lambda row, _: percent_text(row.flip_rate),
         note="actions changed against the clean frame",
         rank=1,
+    ),
+    Column(
+        "TV",
+        lambda row, _: percent_text(row.total_variation),
+        note="share of the chances of actions that the attack moved to others (total variation): "
+        "actions are sampled by them",
+        rank=1,
+        if_any=True,
     ),
     Column(
         "self",
@@ -238,11 +247,13 @@ def filled(
 ) -> Filled:
     """A table as `place` shows it, with the notes of the columns that say anything; whole: what
     the lines belong to."""
+    lines = tuple(lines)
     attacked = whole is None or whole.settings.corruption is None
     shown = [
         column for column in columns
         if column.only in (None, place) and (attacked or not column.of_attack)
     ]  # fmt: skip
+    shown = [c for c in shown if not c.if_any or any(c.cell(line, whole) != "-" for line in lines)]
     cells = tuple(tuple(column.cell(line, whole) for column in shown) for line in lines)
     names = {} if whole is None else _names(whole.settings)
     headings = [column.heading(place).format(**names) for column in shown]

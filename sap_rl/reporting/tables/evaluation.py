@@ -30,7 +30,13 @@ from sap_rl.reporting.tables.flags import (
     SEVERAL_LOOKS,
     flag_marks,
 )
-from sap_rl.reporting.tables.text import NOISE, noise_text, number_text, signed_text
+from sap_rl.reporting.tables.text import (
+    NOISE,
+    noise_text,
+    number_text,
+    rules_text,
+    signed_text,
+)
 from sap_rl.training.dqn.parent import UNKNOWN, number_in, stated_number, stated_table
 from sap_rl.zoo.score import Check, likely_causes
 
@@ -149,8 +155,7 @@ def _headline(evaluation: Evaluation) -> str:
         by = f"{settings.corruption} of the {find_corruption(settings.corruption).acts_on}"
     return (
         f"{settings.game}: agent {evaluation.agent.name}, {by}, {settings.episodes} episodes "
-        f"of at most {minutes:.3g} minutes, epsilon {protocol.epsilon:g}, "
-        f"seed {settings.seed}{state}\n"
+        f"of at most {minutes:.3g} minutes, {rules_text(protocol)}, seed {settings.seed}{state}\n"
     )
 
 

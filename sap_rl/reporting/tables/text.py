@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sap_rl.atari.protocol import Protocol
 from sap_rl.defenses.names import NOISE_CONTROL
 from sap_rl.evaluation.results import Change, Row
 from sap_rl.play.defended_name import defended_name
@@ -41,6 +42,12 @@ def signed_text(value: float, low: float | None, high: float | None, *, unit: st
     """A difference with its sign and unit, and its interval in brackets where there is one."""
     interval = "" if low is None or high is None else f" [{low:+.1f}, {high:+.1f}]"
     return f"{value:+.1f}{unit}{interval}"
+
+
+def rules_text(protocol: Protocol) -> str:
+    """How actions were chosen: `epsilon 0.01`, and of an actor whether they were sampled."""
+    policy = {"sample": ", actions sampled", "greedy": ", greedy actions"}
+    return f"epsilon {protocol.epsilon:g}{policy.get(protocol.policy or '', '')}"
 
 
 def change_text(change: Change) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sap_rl.agents import usable_device
 from sap_rl.attacks.pgd import Steps, pgd
 from sap_rl.attacks.threat import Threat
+from sap_rl.networks.device import usable_device
 from sap_rl.networks.precision import half_precision
 from sap_rl.training.dqn.schedules import warmup
 from sap_rl.training.dqn.settings import TrainSettings

@@ -15,11 +15,12 @@ import torch
 from sap_rl.agents import Agent
 from sap_rl.attacks.adversary import Adversary
 from sap_rl.errors import UsageError
+from sap_rl.networks.actors import sampled
 from sap_rl.seeds import numpy_stream
 from sap_rl.training.dqn.collect import Collector, Explorer, Game
-from sap_rl.training.harden.settings import HardenSettings
+from sap_rl.training.harden.settings import HardenSettings, settled
 from sap_rl.training.replay import Replay
-from sap_rl.types import Pixels, QValues
+from sap_rl.types import ActionArray, Pixels, QValues
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class DistillationData:
     """
 
     def __init__(self, envs: Any, teacher: Agent, settings: HardenSettings) -> None:
-        self.teacher, self.settings = teacher, settings
+        self.teacher, self.settings = teacher, settled(settings, teacher.scores)
         preprocess = teacher.preprocess
         if preprocess.planes > 1:
             raise UsageError(
@@ -74,6 +75,7 @@ class DistillationData:
         """Begin new games and streams, which follow from the run's seed and the boundary."""
         self.collector.reset(seed, number)
         self._explorer = Explorer(self.num_actions, numpy_stream(seed, "harden-policy", number))
+        self._sampler = numpy_stream(seed, "harden-action", number)
 
     def play(self, steps: int, student: Agent | None, adversary: Adversary | None) -> list[Game]:
         """Play vector steps; without a student all games are the teacher's. The games that ended.
@@ -84,18 +86,24 @@ class DistillationData:
         for _ in range(steps):
             clean = torch.from_numpy(self.collector.obs).to(self.teacher.device)
             values = self.teacher.q_values(clean)
-            actions = values.argmax(1)
+            scores = values.clone()
             if student is not None and adversary is not None and self.settings.student_envs:
                 own = slice(self.settings.num_envs - self.settings.student_envs, None)
                 first = torch.from_numpy(self.collector.first[own])
                 tampered = adversary.perturb(clean[own], first)
-                actions[own] = student.q_values(tampered.pixels).argmax(1)
+                scores[own] = student.q_values(tampered.pixels)
             self.frames += self.collector.playing
             self.labels[self.ring.next_slots] = values
-            greedy = actions.cpu().numpy()
-            self.collector.send(self._explorer.replace(greedy, self.settings.epsilon))
+            chosen = self._chosen(scores)
+            self.collector.send(self._explorer.replace(chosen, self.settings.epsilon))
             ended += self.collector.receive()
         return ended
+
+    def _chosen(self, scores: QValues) -> ActionArray:
+        """The actions [B] of scores [B, A], as the teacher is used to choose its own."""
+        if self.teacher.scores == "values":
+            return scores.argmax(1).cpu().numpy()
+        return sampled(scores, self._sampler)
 
     def cut(self) -> None:
         """End every open game: a boundary follows."""

@@ -32,7 +32,7 @@ from sap_rl.training.events import (
     Moment,
 )
 from sap_rl.training.harden.data import DistillationData
-from sap_rl.training.harden.settings import HARDEN_CHANGEABLE, HardenSettings
+from sap_rl.training.harden.settings import HARDEN_CHANGEABLE, HardenSettings, settled
 from sap_rl.training.harden.student import FLAT_UPDATES, Student
 from sap_rl.training.harden.teacher import check_teacher, require_skill
 from sap_rl.training.run import Rhythm, Run
@@ -78,6 +78,7 @@ class Hardening(Run):
     ) -> None:
         check_teacher(teacher, canonical_game(game))
         super().__init__(folder, game=canonical_game(game), seed=seed, resume=resume)
+        settings = settled(settings, teacher.scores)
         self.teacher, self.settings, self.total = teacher, settings, settings.updates
         self.rhythm = Rhythm(
             "updates", settings.checkpoint_updates, settings.eval_updates, settings.lam
@@ -110,6 +111,7 @@ class Hardening(Run):
             "agent": self.teacher.name,
             "agent_sha256": self.teacher.sha256,
             "network": self.teacher.kind,
+            "scores": self.teacher.scores,
             "num_actions": self.examples.num_actions,
             "preprocess": asdict(self.teacher.preprocess),
             "settings": asdict(self.settings) | {"updates": self.total},

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from sap_rl.attacks.budget import check_budget
 from sap_rl.errors import UsageError
-from sap_rl.schema import Option, check, read_fields
+from sap_rl.networks import Scores
+from sap_rl.schema import Option, Unsaid, check, read_fields
 from sap_rl.training import options as shared
 from sap_rl.training.names import Distance, Precision
 
@@ -32,10 +33,17 @@ class HardenSettings:
     ] = 0
     minutes: Annotated[float, Option("about how long, on this machine", within="from zero")] = 15.0
     loss: Annotated[Distance, Option("between the agent's outputs and the teacher's")] = "policy"
-    temperature: Annotated[float, Option("of the loss", within="above zero")] = 0.03
+    temperature: Annotated[
+        float, Option("of the loss", within="above zero", shown="0.03, 1 for an actor")
+    ] = Unsaid(0.03)
     value_weight: Annotated[
-        float, Option("of the values' own Huber loss beside it", within="from zero")
-    ] = 0.05
+        float,
+        Option(
+            "of the values' own Huber loss beside it",
+            within="from zero",
+            shown="0.05, 0 for an actor",
+        ),
+    ] = Unsaid(0.05)
     inner_steps: Annotated[
         int, Option("of the attack inside an update, from a random start", "steps", within="count")
     ] = 1
@@ -77,9 +85,12 @@ class HardenSettings:
     ] = 150
     play_steps: Annotated[int, Option("of all games", "steps", within="count")] = 10
     ring_frames: Annotated[int, Option("frames kept", within="count")] = 60_000
-    epsilon: Annotated[float, Option("share of random actions of all players", within="share")] = (
-        0.02
-    )
+    epsilon: Annotated[
+        float,
+        Option(
+            "share of random actions of all players", within="share", shown="0.02, 0 for an actor"
+        ),
+    ] = Unsaid(0.02)
     optimizer: shared.Optimizer = "adam"
     learning_rate: Annotated[float, Option("falls in a straight line to 0", within="rate")] = 1e-3
     optimizer_eps: shared.OptimizerEps = 1e-8
@@ -134,6 +145,21 @@ def harden_settings(options: Mapping[str, Any]) -> HardenSettings:
     UsageError for an unknown name or an unusable value.
     """
     return HardenSettings(**read_fields(HardenSettings, options, "training option"))
+
+
+AN_ACTORS = {"temperature": 1.0, "value_weight": 0.0, "epsilon": 0.0}
+"""What is meant for an actor where it is not said: it teaches the distribution by which it samples,
+and plays by that alone."""
+
+
+def settled(settings: HardenSettings, scores: Scores) -> HardenSettings:
+    """The settings of a teacher with such scores, all of them said."""
+    said = {k: getattr(settings, k) for k in AN_ACTORS}
+    actor = scores == "logits"
+    meant: dict[str, Any] = {
+        k: AN_ACTORS[k] if actor else float(v) for k, v in said.items() if isinstance(v, Unsaid)
+    }
+    return replace(settings, **meant)
 
 
 def asked(**given: Any) -> dict[str, Any]:

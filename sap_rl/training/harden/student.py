@@ -18,7 +18,7 @@ from sap_rl.pixels import lam_to_eps, to_unit
 from sap_rl.seeds import torch_stream
 from sap_rl.training.harden.data import DistillationBatch
 from sap_rl.training.harden.distances import make_distance
-from sap_rl.training.harden.settings import OWN_LOSS, HardenSettings
+from sap_rl.training.harden.settings import OWN_LOSS, HardenSettings, settled
 from sap_rl.training.precision import choose_dtype
 from sap_rl.training.trainee import Diverged, Trainee
 
@@ -56,7 +56,7 @@ class Student(Trainee):
     def __init__(
         self, teacher: Agent, settings: HardenSettings, *, threads: int | None = None
     ) -> None:
-        self.settings = settings
+        self.settings = settings = settled(settings, teacher.scores)
         # Frames in half precision would lose perturbations of less than a pixel: not the first.
         super().__init__(
             copy.deepcopy(teacher.module).float().train(False).requires_grad_(True),
