@@ -100,7 +100,7 @@ class Agent:
 
     def predict(
         self,
-        obs: np.ndarray,
+        obs: np.ndarray | Any,
         state: tuple[np.ndarray, ...] | None = None,
         episode_start: np.ndarray | None = None,
         deterministic: bool = True,
@@ -203,7 +203,7 @@ def load_agent(
     ref: str | Path | nn.Module | Any,
     *,
     format: str | None = None,
-    preprocess: Preprocess | Mapping[str, Any] | Transform | None = None,
+    preprocess: Preprocess | Mapping[str, Any] | Transform | Any | None = None,
     device: str | torch.device = "cpu",
     game: str | None = None,
     entry: str | None = None,
@@ -280,7 +280,7 @@ def from_checkpoint(checkpoint: Checkpoint, device: str | torch.device = "cpu") 
 
 def _from_module(
     given: Any,
-    preprocess: Preprocess | Mapping[str, Any] | Transform | None,
+    preprocess: Preprocess | Mapping[str, Any] | Transform | Any | None,
     device: torch.device,
     game: str | None,
     scores: Scores | None,

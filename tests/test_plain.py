@@ -32,7 +32,8 @@ ORIGIN = Origin("a.pt", {"format": "sb3", "preprocess": {"crop": (1, 2, 3, 4), "
 SETTINGS = Settings(
     "BankHeist", (2.5, 4 / 3), "pgd", {"steps": 3, "objective": "margin"}, "sap-50",
     {"skip": ("2", "4"), "sampler": "exact"}, ("other",), "full", Schedule("rate", 0.25, 2.0), 3, 2,
-    9, False, "bfloat16", Protocol(0.25, 3, 0.05, 999, "uint8", "newest", 4, 2), 0.99,
+    9, False, "bfloat16", Protocol(0.25, 3, 0.05, 999, "uint8", "newest", 4, 2),
+    look_level=0.99,
 )  # fmt: skip
 STATS = ArmStats([Episode(0, 1.1, 9, True)], 7, 2, Share(1 / 7, 3), linf_max=0.5, seconds=0.1)
 CHANGE = Change("Pong", 1.0, None, True, None, -1e-300, 2.0, 7.0, None, 1 / 3, ("at_floor",), 3.1)

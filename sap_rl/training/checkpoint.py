@@ -145,6 +145,7 @@ def _mapped(path: Path) -> np.ndarray:
     except Exception as error:  # NumPy lets the errors of Python's own tokenizer through
         raise UsageError(f"'{path.name}' is no array: {told_of(error)}") from error
     if not isinstance(found, np.ndarray):
+        found.close()  # an archive of several
         raise TypeError(f"'{path.name}' is no array")
     return found
 

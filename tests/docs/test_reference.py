@@ -41,7 +41,7 @@ def test_every_command_and_flag_stands_in_the_reference() -> None:
 
 def test_options_say_default_unit_and_meaning() -> None:
     line = next(line for line in page("python").split("\n") if line.startswith("| `temperature` |"))
-    assert line.startswith("| `temperature` | `0.03` |")
+    assert line.startswith("| `temperature` | `0.03, 1 for an actor` |")
 
 
 @pytest.mark.parametrize("name", ["files", "configs"])

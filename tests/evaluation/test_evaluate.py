@@ -254,7 +254,7 @@ def test_an_agent_that_is_random_already_is_played_as_it_is() -> None:
         ({"episodes": 0}, "episodes must be at least 1, got 0"),
         ({"num_envs": 0}, "num_envs must be at least 1, got 0"),
         ({"attack": "fsgm"}, "unknown attack 'fsgm'; choose from fgsm"),
-        ({"defense": "spa-100"}, "unknown defense 'spa-100'; choose from sap"),
+        ({"defense": "spa-100"}, "unknown defense 'spa-100'; choose from swp-K, sap-K"),
         ({"victims": ()}, "victims must be different and at least one"),
         ({"attack_options": {"steps": 3}}, "'fgsm' has no option 'steps'"),
         ({"lam": 0.5, "protocol": Protocol(observation="uint8")}, "lambda 0.5 changes no uint8"),

@@ -104,7 +104,7 @@ def test_a_pickled_module_is_told_what_to_do(tmp_path: Path) -> None:
     [
         (b"", "is empty"),
         (b"\x80", "not a readable torch"),
-        (b"hello, this is no checkpoint at all", "not a readable torch"),
+        (b"hello, this is no checkpoint at all", "a text that begins 'hello, this is no"),
         (b"PK\x03\x04 but no archive", "a broken zip archive"),
         (b"\x1f\x8b but no gzip", "a broken gzip file"),
         (gzip.compress(saved(SMALL))[:-20], "ends too early"),
@@ -163,7 +163,11 @@ def test_unusable_tensors(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", FOREIGN)
 def test_any_tensor_of_any_format_may_be_wrong(name: str, tmp_path: Path) -> None:
     foreign = FOREIGN[name]
-    for key in (*list(foreign.state)[:2], *list(foreign.state)[-2:]):
+    unread = ("critic", "value_net", "vf_features")  # only an actor's critic uses them
+    if any(key.startswith("pi_features") for key in foreign.state):
+        unread = (*unread, "features_extractor.cnn", "features_extractor.linear")
+    used = [k for k in foreign.state if not any(u in k for u in unread) or k.startswith("pi_")]
+    for key in (*used[:2], *used[-2:]):
         for wrong in (torch.zeros(()), torch.zeros(1), torch.zeros(2, 0), torch.zeros(3, 3, 3, 3)):
             if wrong.shape == foreign.state[key].shape:
                 continue

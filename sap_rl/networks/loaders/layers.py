@@ -124,7 +124,8 @@ def make_checkpoint(
     """Our network with these tensors; UsageError where their shapes are not its own."""
     last = {"nature": "q", "dueling": "head.advantage.out", "categorical": "head.out"}[kind]
     outputs = len(state[f"{last}.bias"]) if state[f"{last}.bias"].ndim == 1 else 0
-    num_actions = outputs // len(state["head.support"]) if kind == "categorical" else outputs
+    atoms = state["head.support"].numel() if kind == "categorical" else 1
+    num_actions = outputs // max(1, atoms)
     if preprocess.shape[0] != state["conv1.weight"].shape[1]:
         raise refusal(
             weights.path,

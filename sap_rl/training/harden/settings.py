@@ -159,7 +159,7 @@ def settled(settings: HardenSettings, scores: Scores) -> HardenSettings:
     meant: dict[str, Any] = {
         k: AN_ACTORS[k] if actor else float(v) for k, v in said.items() if isinstance(v, Unsaid)
     }
-    return replace(settings, **meant)
+    return replace(settings, **meant) if meant else settings
 
 
 def asked(**given: Any) -> dict[str, Any]:

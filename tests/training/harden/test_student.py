@@ -15,7 +15,7 @@ from sap_rl.attacks.threat import Threat
 from sap_rl.certification.bounds import worst_margins
 from sap_rl.pixels import to_unit
 from sap_rl.training.harden.data import DistillationBatch
-from sap_rl.training.harden.settings import HardenSettings
+from sap_rl.training.harden.settings import HardenSettings, settled
 from sap_rl.training.harden.student import FIRST_SHARE, FLAT_UPDATES, Student
 from sap_rl.training.trainee import Diverged
 from tests.training.harden.small_harden import SETTINGS, teacher
@@ -128,7 +128,8 @@ def test_the_teacher_is_untouched() -> None:
 def test_at_lambda_0_it_is_plain_distillation() -> None:
     """A copy stays where it is; a student that knows nothing learns the teacher's actions."""
     agent = teacher()
-    settings = replace(SETTINGS, batch_size=16, learning_rate=3e-3, loss="value")
+    plain = replace(SETTINGS, batch_size=16, learning_rate=3e-3, loss="value")
+    settings = settled(plain, "values")
     careful = replace(settings, learning_rate=1e-4)
     for plan in (settings, careful):
         object.__setattr__(plan, "lam", 0.0)  # refused where people ask for it
