@@ -132,7 +132,7 @@ class Preprocess:
         return all(getattr(self, name) == getattr(plain, name) for name in names)
 
 
-def preprocess_entries(entries: Mapping[str, Any]) -> dict[str, Any]:
+def preprocess_entries(entries: Mapping[str, Any] | Any) -> dict[str, Any]:
     """Entries of a Preprocess by name, as a card, YAML or a command line spells them.
 
     Numbers and truth values may be text; crop may be a list or `34,0,160,160`. UsageError names the

@@ -20,7 +20,7 @@ class Request:
     """
 
     game: str | None = None
-    preprocess: Preprocess | Mapping[str, Any] = field(default_factory=dict)
+    preprocess: Preprocess | Mapping[str, Any] | Any = field(default_factory=dict)
     entry: str | None = None
 
     def beside(self, said: Mapping[str, Any]) -> Request:
