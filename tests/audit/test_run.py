@@ -146,7 +146,10 @@ def test_corruptions_are_played_beside_it(
     assert "corruption shift 1" in str(again.facts.made.code)
     assert json.loads(again.to_json())["profile"]
     axes = profile_figure(again).axes
-    assert [each.get_title() for each in axes] == ["lambda (pixel values)", "shift (pixels)"]
+    assert [each.get_title(loc="left") for each in axes] == [
+        "lambda (pixel values)",
+        "shift (pixels)",
+    ]
 
 
 def without_time(cell: GameResult) -> GameResult:
