@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from sap_rl.errors import UsageError
+from sap_rl.errors import UsageError, told_of
 from sap_rl.files import exists
 
 FORMAT = 1
@@ -138,6 +138,8 @@ class StoreFile:
             yield
         except sqlite3.Error as error:
             raise UsageError(self._reason(error)) from error
+        except UnicodeDecodeError as error:  # SQLite's own message quotes a damaged name
+            raise UsageError(f"store '{self.path}' is damaged: {told_of(error)}") from error
 
     def _reason(self, error: sqlite3.Error) -> str:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF

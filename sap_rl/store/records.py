@@ -202,14 +202,14 @@ def episode_from_row(row: Iterable[Any]) -> Episode:
     return Episode(index, ret, length, bool(truncated))
 
 
-def experiment_from_row(key: str, manifest: str) -> ExperimentRecord:
+def experiment_from_row(key: Any, manifest: Any) -> ExperimentRecord:
     """The experiment that a row of the table `experiment` holds, without its time."""
     try:
         plain = from_plain(dict, read_json(manifest))
         arms = [(_arm(each), from_plain(list, each["cells"])) for each in plain.pop("arms")]
         asked = plain.get("settings", {})
         made = in_versions(in_todays_names(plain), asked.get("attack"), asked.get("defense"))
-        record = ExperimentRecord(key, made, arms)
+        record = ExperimentRecord(from_plain(str, key), made, arms)
         _ = record.identity  # which needs what asks the question
     except MALFORMED as error:
         raise UsageError(f"experiment {key!r:.40} is damaged: {told_of(error)}") from error

@@ -99,6 +99,9 @@ class Store:
             manifest |= from_plain(dict, read_json(text))
             require_rows(rows, manifest.pop(EPISODES, None))
             manifest = in_versions(manifest, manifest.get("attack"), manifest.get("defense"))
+            for said in ("code", "commit"):
+                if manifest.get(said) is not None:
+                    from_plain(str, manifest[said])
             played = counted_stats(read_json(arm_stats), [episode_from_row(row) for row in rows])
             its = from_plain(ArmFacts, read_json(facts))
             noise = None if sigma is None else from_plain(float, sigma)

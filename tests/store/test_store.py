@@ -454,6 +454,35 @@ def test_a_file_that_is_no_store(content: bytes, message: str, tmp_path: Path) -
     assert path.read_bytes() == content
 
 
+def test_a_key_or_code_that_is_no_text_is_damage(filled: Store) -> None:
+    """As bytes of a damaged file come out of SQLite."""
+    with filled.file.writing() as file:
+        for key, text in file.execute("SELECT key, manifest FROM cell").fetchall():
+            said = json.dumps(json.loads(text) | {"code": {"core": 1}})
+            file.execute("UPDATE cell SET manifest = ? WHERE key = ?", (said, key))
+    key = next(iter(filled.cell_keys()))
+    with pytest.raises(UsageError, match=f"cell {key} .*or is damaged"):
+        filled.cell(key)
+    with filled.file.writing() as file:
+        file.execute("UPDATE experiment SET key = CAST(key AS BLOB)")
+    with pytest.raises(UsageError, match="is damaged: Expected `str`, got `bytes`"):
+        filled.listed()
+
+
+def test_a_name_that_is_no_text_is_damage(tmp_path: Path) -> None:
+    """SQLite quotes a table's damaged definition in its own message, which is no UTF-8 then."""
+    with Store(tmp_path / "s.sqlite"):
+        pass
+    whole = (tmp_path / "s.sqlite").read_bytes()
+    changes = ((b"tablecellcell", b"tablec\xbbllcell"), (b"TABLE cell", b"TABLX cell"))
+    for good, bad in changes:
+        assert good in whole
+        whole = whole.replace(good, bad)
+    (tmp_path / "s.sqlite").write_bytes(whole)
+    with pytest.raises(UsageError, match="is damaged: .*can't decode byte 0xbb"):
+        Store(tmp_path / "s.sqlite", make=False)
+
+
 def test_other_files_and_places_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no store"):
         Store(tmp_path / "x", make=False)
