@@ -479,7 +479,7 @@ def test_a_name_that_is_no_text_is_damage(tmp_path: Path) -> None:
         assert good in whole
         whole = whole.replace(good, bad)
     (tmp_path / "s.sqlite").write_bytes(whole)
-    with pytest.raises(UsageError, match="is damaged: .*can't decode byte 0xbb"):
+    with pytest.raises(UsageError, match=r"is damaged: .*can't decode byte 0xbb"):
         Store(tmp_path / "s.sqlite", make=False)
 
 
