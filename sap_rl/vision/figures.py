@@ -58,14 +58,15 @@ def _line(label: str, model: str, paper: tuple[str, str, str] | None, **options:
 
 _sap = partial(_line, model=DENSE, defense="sap-100")
 _dense = partial(_line, model=DENSE, defense=None)
-_few = {"lams": LAMS[:5], "policy_samples": 25}
+_few = {"policy_samples": 25}
 _FIG3 = (
     _dense("dense", paper=("Fig. 3", "dense", "fgsm")),
     _sap("SAP-100", paper=("Fig. 3", "SAP-100", "fgsm")),
     _line("ADV", ADV, ("Fig. 3", "ADV", "fgsm"), defense=None),
     _line("ADV+SAP-100", ADV, ("Fig. 3", "ADV+SAP-100", "fgsm"), defense="sap-100"),
 )
-_strong = partial(_sap, paper=None, lams=LAMS[:5])
+_quick = partial(_sap, **_few)
+_strong = partial(_quick, paper=None, lams=LAMS[:5])
 _PAPER_SAMPLES = tuple(
     ("Fig. 6", "SAP-100", f"fgsm {kind}") for kind in (1, 10, 100, 1000, "transfer")
 )
@@ -84,7 +85,7 @@ PLANS = (
             *(
                 _line(
                     f"SAP-{k}", DENSE, ("Fig. 3" if k == 100 else "Fig. 1b", f"SAP-{k}", "fgsm"),
-                    defense=f"sap-{k}", **_few,
+                    defense=f"sap-{k}", lams=LAMS[:5], **_few,
                 )
                 for k in (50, 70, 90, 100, 110, 130, 150)
             ),
@@ -97,10 +98,10 @@ PLANS = (
         "FGSM on SAP-100 by the passes of its gradient",
         (
             *(
-                _sap(f"{count} passes", paper=paper, grad_samples=count)
+                _quick(f"{count} passes", paper=paper, grad_samples=count)
                 for count, paper in zip((1, 10, 100, 1000), _PAPER_SAMPLES, strict=False)
             ),
-            _sap("dense gradient", paper=_PAPER_SAMPLES[-1], victim="original"),
+            _quick("dense gradient", paper=_PAPER_SAMPLES[-1], victim="original"),
         ),
     ),
     FigurePlan(
@@ -108,8 +109,8 @@ PLANS = (
         "Iterative attack, steps of one pixel",
         (
             _dense("dense", paper=_PAPER_STEPS[0], attack="pgd"),
-            _sap("SAP-100", paper=_PAPER_STEPS[1], attack="pgd"),
-            _sap(
+            _quick("SAP-100", paper=_PAPER_STEPS[1], attack="pgd"),
+            _quick(
                 "SAP-100, dense gradient", paper=_PAPER_STEPS[2],
                 attack="pgd", victim="original",
             ),
@@ -120,7 +121,7 @@ PLANS = (
         "Random signs",
         (
             _dense("dense", paper=("Fig. 1a", "dense", "noise"), attack="noise"),
-            _sap("SAP-100", paper=("Fig. 1a", "SAP-100", "noise"), attack="noise"),
+            _quick("SAP-100", paper=("Fig. 1a", "SAP-100", "noise"), attack="noise"),
         ),
     ),
     FigurePlan(
@@ -133,9 +134,9 @@ PLANS = (
             _FIG3[1],
             _strong("SAP-100, FGSM, full", backward="full"),
             _strong("SAP-100, FGSM, identity", backward="identity"),
-            _sap("SAP-100, FGSM, dense gradient", paper=_PAPER_SAMPLES[-1], victim="original"),
-            _sap("SAP-100, iterative", paper=_PAPER_STEPS[1], attack="pgd"),
-            _sap(
+            _quick("SAP-100, FGSM, dense gradient", paper=_PAPER_SAMPLES[-1], victim="original"),
+            _quick("SAP-100, iterative", paper=_PAPER_STEPS[1], attack="pgd"),
+            _quick(
                 "SAP-100, iterative, dense gradient", paper=_PAPER_STEPS[2], attack="pgd",
                 victim="original",
             ),
@@ -146,7 +147,7 @@ PLANS = (
             _FIG3[3],
             _line(
                 "ADV+SAP-100, APGD, identity", ADV, None, defense="sap-100", attack="apgd",
-                backward="identity", lams=LAMS[:5],
+                backward="identity", lams=LAMS[:5], **_few,
             ),
         ),
         "audit",

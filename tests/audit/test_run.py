@@ -133,7 +133,7 @@ def test_corruptions_are_played_beside_it(
     assert played[:2] == [f"camera: {p}, shift 1 pixel" for p in ("defended", "original")]
     assert all(name.startswith("camera: ") for name in played)
     again = found.card()
-    assert again.games == card.games
+    assert list(map(without_time, again.games)) == list(map(without_time, card.games))
     halves = {(one.corruption, one.player): one for one in again.profile}
     assert set(halves) == {
         (name, player) for name in ("lambda", "shift") for player in ("original", "defended")
