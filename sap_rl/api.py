@@ -158,18 +158,6 @@ def harden(
     return hardening.agent()
 
 
-def _floats(given: float | Sequence[float]) -> tuple[float, ...]:
-    return (float(given),) if isinstance(given, int | float) else tuple(float(v) for v in given)
-
-
-def _ref(given: object) -> str | None:
-    return str(given) if isinstance(given, str | Path) else None
-
-
-def _agent(given: Agent | Any, game: str) -> Agent:
-    return given if isinstance(given, Agent) else load_agent(given, game=game)
-
-
 @documented(
     CertifySettings,
     agent=AGENT,
@@ -193,10 +181,21 @@ def certify(
     attacked. Raises UsageError in one line for an agent through which no bounds are known.
     """
     game = canonical_game(game)
-    lams = (float(lam),) if isinstance(lam, int | float) else tuple(float(v) for v in lam)
-    settings = CertifySettings(game, lams, frames, steps, radius, seed)
+    settings = CertifySettings(game, _floats(lam), frames, steps, radius, seed)
     run = Certification(_agent(agent, game), settings)
     for event in run.run():
         if progress is not None:
             progress(event)
     return run.result()
+
+
+def _floats(given: float | Sequence[float]) -> tuple[float, ...]:
+    return (float(given),) if isinstance(given, int | float) else tuple(float(v) for v in given)
+
+
+def _ref(given: object) -> str | None:
+    return str(given) if isinstance(given, str | Path) else None
+
+
+def _agent(given: Agent | Any, game: str) -> Agent:
+    return given if isinstance(given, Agent) else load_agent(given, game=game)
