@@ -6,7 +6,6 @@ Far from tight on networks that were not trained for it.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -38,15 +37,6 @@ def worst_margins(module: nn.Module, obs: UnitFrames, label: Actions, eps: float
         + (weight.abs() @ radius[..., None]).squeeze(2)
     )
     return found.float()
-
-
-def certified(module: nn.Module, obs: UnitFrames, eps: float) -> Tensor:
-    """Whether [B] no perturbation within eps can change the greedy action on these frames."""
-    with torch.no_grad():
-        label = module(obs).argmax(1)
-        margins = worst_margins(module, obs, label, eps)
-        others = margins.scatter(1, label[:, None], -torch.inf)
-        return others.amax(1) < 0
 
 
 def _layers(module: nn.Module) -> list[nn.Module]:
