@@ -12,7 +12,7 @@ from sap_rl.extras import DATAFRAMES, FIGURES, require
 from sap_rl.plain import to_plain
 from sap_rl.reporting.figures.plots import return_lambda_figure
 from sap_rl.reporting.tables.columns import Filled, filled_changes, filled_rows
-from sap_rl.reporting.tables.evaluation import console, evaluation_report
+from sap_rl.reporting.tables.evaluation import evaluation_report, printed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,10 +24,7 @@ PER_EPISODE = ("returns", "lengths")
 
 def as_text(evaluation: Evaluation) -> str:
     """What `sap-rl eval` prints, 80 columns wide."""
-    screen = console(file=io.StringIO())
-    screen.print(evaluation_report(evaluation))
-    text: str = screen.file.getvalue()  # type: ignore[attr-defined]
-    return text.rstrip("\n")
+    return printed(evaluation_report(evaluation))
 
 
 def as_html(evaluation: Evaluation) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
-
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sap_rl.certification.results import PLAYS, Certificate, CertifyRow
-from sap_rl.reporting.tables.evaluation import console, plain_table
+from sap_rl.reporting.tables.evaluation import plain_table, printed
 from sap_rl.reporting.tables.text import percent_text
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -40,10 +38,7 @@ def certificate_report(found: Certificate) -> RenderableType:
 
 def certificate_text(found: Certificate) -> str:
     """The report as text, 80 columns wide."""
-    screen = console(file=io.StringIO())
-    screen.print(certificate_report(found))
-    text: str = screen.file.getvalue()  # type: ignore[attr-defined]
-    return text.rstrip("\n")
+    return printed(certificate_report(found))
 
 
 def _answers(found: Certificate) -> list[str]:

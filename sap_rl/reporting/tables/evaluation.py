@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -58,6 +59,13 @@ def console(**options: Any) -> Console:
     """A console that is 80 columns wide where nothing says how wide it is."""
     found = Screen(highlight=False, **options)
     return found if found.is_terminal else Screen(highlight=False, width=WIDTH, **options)
+
+
+def printed(report: RenderableType) -> str:
+    """A report as text, as wide as `console` makes it."""
+    text = io.StringIO()
+    console(file=text).print(report)
+    return text.getvalue().rstrip("\n")
 
 
 def evaluation_report(evaluation: Evaluation) -> RenderableType:
