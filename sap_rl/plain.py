@@ -11,6 +11,7 @@ import numpy as np
 
 from sap_rl.errors import UsageError
 from sap_rl.schema import Unsaid
+from sap_rl.texts import read_json
 
 T = TypeVar("T")
 
@@ -40,6 +41,20 @@ def from_plain(kind: type[T], plain: object) -> T:
 def json_object(value: object) -> str:
     """One object for people and programs; ValueError for NaN or infinity."""
     return json.dumps(to_plain(value), indent=1, allow_nan=False) + "\n"
+
+
+def numbered_json(value: object, number: int) -> str:
+    """A dataclass as `json_object` that begins with the number of its format."""
+    return json_object({"format": number} | to_plain(value))
+
+
+def read_numbered(kind: type[T], text: str | bytes, number: int, what: str) -> T:
+    """The `kind` that `numbered_json` wrote; UsageError in one line, which says `what` was asked
+    for, for anything else."""
+    plain = read_json(text)
+    if not isinstance(plain, dict) or plain.pop("format", None) != number:
+        raise UsageError(f"it is no {what} of format {number}")
+    return from_plain(kind, plain)
 
 
 def json_line(value: object) -> str:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from sap_rl.certification.settings import CertifySettings
-from sap_rl.errors import UsageError
 from sap_rl.evaluation.facts import AgentFacts, Made
-from sap_rl.plain import from_plain, json_object, to_plain
+from sap_rl.plain import numbered_json, read_numbered
 from sap_rl.statistics.intervals import Interval
-from sap_rl.texts import read_json
 
 FORMAT = 1
 """The number of the JSON's format."""
@@ -72,7 +70,7 @@ class Certificate:
 
     def to_json(self) -> str:
         """One JSON object; never NaN or Infinity."""
-        return json_object({"format": FORMAT} | to_plain(self))
+        return numbered_json(self, FORMAT)
 
     def __str__(self) -> str:
         """The table, as the command prints it."""
@@ -82,7 +80,4 @@ class Certificate:
 
 def read_certificate(text: str | bytes) -> Certificate:
     """The certificate of a JSON; UsageError in one line for anything else."""
-    plain: Any = read_json(text)
-    if not isinstance(plain, dict) or plain.pop("format", None) != FORMAT:
-        raise UsageError(f"it is no certificate of format {FORMAT}")
-    return from_plain(Certificate, plain)
+    return read_numbered(Certificate, text, FORMAT, "certificate")

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from sap_rl.errors import UsageError
-from sap_rl.plain import from_plain, json_object, to_plain
+from sap_rl.plain import numbered_json, read_numbered
 from sap_rl.statistics.calibration import Calibration
-from sap_rl.texts import read_json
 from sap_rl.vision.settings import ClassifierSettings
 
 FORMAT = 1
@@ -58,12 +55,9 @@ class ClassifierEvaluation:
 
     def to_json(self) -> str:
         """One JSON object; never NaN or Infinity."""
-        return json_object({"format": FORMAT} | to_plain(self))
+        return numbered_json(self, FORMAT)
 
 
 def read_evaluation(text: str | bytes) -> ClassifierEvaluation:
     """The evaluation of a JSON; UsageError in one line for anything else."""
-    plain: Any = read_json(text)
-    if not isinstance(plain, dict) or plain.pop("format", None) != FORMAT:
-        raise UsageError(f"it is no evaluation of a classifier of format {FORMAT}")
-    return from_plain(ClassifierEvaluation, plain)
+    return read_numbered(ClassifierEvaluation, text, FORMAT, "evaluation of a classifier")
