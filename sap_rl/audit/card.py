@@ -18,6 +18,7 @@ from sap_rl.audit.worst import (
     Worst,
     WorstDifference,
     bounds,
+    clean_returns,
     curve_area,
     mean_return,
     worst_cases,
@@ -74,7 +75,7 @@ class AuditCard:
     @property
     def clean(self) -> dict[str, float]:
         """Mean return in clean play, by player."""
-        return {cell.player: mean_return(cell.row) for cell in self.games if cell.lam == 0}
+        return clean_returns(self.games)
 
     def half(self, player: str) -> float:
         """The return that is half of the way from a player's clean play to random play."""

@@ -30,7 +30,7 @@ from sap_rl.audit.suite import (
     strongest,
     suite_for,
 )
-from sap_rl.audit.worst import GameResult, mean_return
+from sap_rl.audit.worst import GameResult, clean_returns, mean_return
 from sap_rl.defenses.defended import backwards_of
 from sap_rl.defenses.names import NOISE_CONTROL
 from sap_rl.errors import UsageError
@@ -154,7 +154,7 @@ class Audit:
 
     def _through_cameras(self, games: GameCells) -> Iterator[CellEnded]:
         """Every corruption, from mild to severe, as long as a player keeps half of its reward."""
-        clean = {cell.player: mean_return(cell.row) for cell in self.games if cell.lam == 0}
+        clean = clean_returns(self.games)
         lost: set[tuple[str, str]] = set()
         while cells := camera_cells(self._measured, self._known("camera"), lost):
             yield from self._each(cells, games.find, games.play)

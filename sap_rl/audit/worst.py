@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,6 +126,11 @@ def bounds(interval: Interval) -> str:
     if interval.low is None or interval.high is None:
         return ""
     return f" [{interval.low:+.1f}, {interval.high:+.1f}]"
+
+
+def clean_returns(games: Iterable[GameResult]) -> dict[str, float]:
+    """Mean return in clean play, by player."""
+    return {cell.player: mean_return(cell.row) for cell in games if cell.lam == 0}
 
 
 def mean_return(row: Row) -> float:
