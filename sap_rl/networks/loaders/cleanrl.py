@@ -31,10 +31,15 @@ def recognises(weights: Weights) -> bool:
 def build(weights: Weights, request: Request) -> Checkpoint:
     """The network on unit frames; its stack begins with the first frame repeated."""
     layers = LAYERS if has_layers(weights.names(), LAYERS) else SCALED
-    frames = frames_of(weights, layers[0])
-    preprocess = request.settle(Preprocess(frames=frames, grey="resized", fill="repeat"))
+    preprocess = seen_by(weights, layers, request)
     state = renamed(weights, layers, PLAIN)
     return make_checkpoint(weights, state, preprocess, request, format="cleanrl")
+
+
+def seen_by(weights: Weights, layers: list[str], request: Request) -> Preprocess:
+    """What CleanRL's networks see."""
+    frames = frames_of(weights, layers[0])
+    return request.settle(Preprocess(frames=frames, grey="resized", fill="repeat"))
 
 
 FORMAT = Format("cleanrl", "CleanRL dqn_atari", recognises, build)

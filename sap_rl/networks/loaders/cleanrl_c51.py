@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from sap_rl.atari.preprocess import Preprocess
 from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.loaders import cleanrl
 from sap_rl.networks.loaders.files import Weights
 from sap_rl.networks.loaders.layers import (
     CATEGORICAL,
     Format,
-    frames_of,
     has_layers,
     make_checkpoint,
     renamed,
@@ -27,8 +25,7 @@ def recognises(weights: Weights) -> bool:
 
 def build(weights: Weights, request: Request) -> Checkpoint:
     """The means of its distributions."""
-    frames = frames_of(weights, cleanrl.LAYERS[0])
-    preprocess = request.settle(Preprocess(frames=frames, grey="resized", fill="repeat"))
+    preprocess = cleanrl.seen_by(weights, cleanrl.LAYERS, request)
     state = renamed(weights, cleanrl.LAYERS, CATEGORICAL)
     state["head.support"] = weights.take(SUPPORT)
     return make_checkpoint(

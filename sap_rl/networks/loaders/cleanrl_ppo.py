@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from sap_rl.atari.preprocess import Preprocess
 from sap_rl.networks.checkpoint import Checkpoint
+from sap_rl.networks.loaders.cleanrl import seen_by
 from sap_rl.networks.loaders.files import Weights
 from sap_rl.networks.loaders.layers import (
     PLAIN,
     Format,
-    frames_of,
     has_layers,
     layer_names,
     make_checkpoint,
@@ -28,8 +27,7 @@ def recognises(weights: Weights) -> bool:
 
 def build(weights: Weights, request: Request) -> Checkpoint:
     """The actor's logits of unit frames; its stack begins with the first frame repeated."""
-    frames = frames_of(weights, LAYERS[0])
-    preprocess = request.settle(Preprocess(frames=frames, grey="resized", fill="repeat"))
+    preprocess = seen_by(weights, LAYERS, request)
     state = renamed(weights, LAYERS, PLAIN)
     return make_checkpoint(
         weights, state, preprocess, request, format="cleanrl-ppo", scores="logits"
