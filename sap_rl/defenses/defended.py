@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
+from sap_rl.defenses.activations import reseed_parts, shared_copy
 from sap_rl.defenses.names import Backward
 from sap_rl.schema import OptionField, options_of
+from sap_rl.seeds import Stream
 
 ActsOn = Literal["frames", "network"]
 
@@ -19,10 +21,9 @@ class Defended(nn.Module):
     """A network behind a defence: a module of unit frames like the one inside, which shares its
     Parameters and buffers.
 
-    stochastic: two passes over the same frames differ; it then has a stream of its own and
-    `reseed(seed)`. acts_on: it changes the `frames` before the network sees them, or what happens
-    in the `network`. backwards: modes of its backward pass, `backward` the one in use, None where
-    it has none.
+    stochastic: two passes over the same frames differ, see `RandomDefended`. acts_on: it changes
+    the `frames` before the network sees them, or what happens in the `network`. backwards: modes of
+    its backward pass, `backward` the one in use, None where it has none.
     """
 
     stochastic: ClassVar[bool] = False
@@ -30,10 +31,30 @@ class Defended(nn.Module):
     backwards: ClassVar[tuple[Backward, ...]] = ()
     backward: Backward | None = None
 
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.training = module.training
+        self.module = shared_copy(module)
+
     @property
     def sampler_version(self) -> str | None:
         """The way its random numbers are drawn, with a version: exact/2; None without any."""
         return None
+
+
+class RandomDefended(Defended):
+    """A network behind a defence that draws anew in every pass, from a stream of its own."""
+
+    stochastic = True
+
+    def __init__(self, module: nn.Module, seed: int | None) -> None:
+        super().__init__(module)
+        self.reseed(seed)
+
+    def reseed(self, seed: int | None) -> None:
+        """Start a new stream, here and in every random module inside."""
+        self.stream = Stream(seed)
+        reseed_parts(self.module, self.stream.seed)
 
 
 @dataclass(frozen=True)
@@ -57,6 +78,12 @@ class Defense:
     def options(self) -> Mapping[str, OptionField]:
         """Name -> what the option is."""
         return options_of(self.make)
+
+
+def straight_through(given: Tensor, seen: Tensor) -> Tensor:
+    """What was `seen`, with the gradient going to what was `given` as if nothing had been done to
+    it: the backward mode `identity` (BPDA, Athalye et al. 2018, arXiv 1802.00420)."""
+    return seen.detach() + (given - given.detach())
 
 
 def defended_parts(module: nn.Module) -> list[Defended]:

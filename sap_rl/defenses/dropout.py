@@ -6,41 +6,31 @@ from typing import Annotated, Any, ClassVar
 
 from torch import Tensor, nn
 
-from sap_rl.defenses.activations import activation_names, reseed_parts, shared_copy
-from sap_rl.defenses.defended import Defended, Defense
+from sap_rl.defenses.activations import activation_names
+from sap_rl.defenses.defended import Defense, RandomDefended, straight_through
 from sap_rl.defenses.names import Backward
 from sap_rl.errors import UsageError, unknown
 from sap_rl.schema import Option
-from sap_rl.seeds import Stream
 
 
-class Dropout(Defended):
+class Dropout(RandomDefended):
     """A network whose hidden activations are dropped at random in every pass, see `dropout`."""
 
-    stochastic: ClassVar[bool] = True
     backwards: ClassVar[tuple[Backward, ...]] = ("mask", "identity")
     backward: Backward
 
     def __init__(
         self, module: nn.Module, rate: float, backward: Backward, seed: int | None
     ) -> None:
-        super().__init__()
+        super().__init__(module, seed)
         self.rate, self.backward = rate, backward
-        self.training = module.training
-        self.module = shared_copy(module)
         for name in activation_names(module, ()):
             self.module.get_submodule(name).register_forward_hook(_Drop(self))
-        self.reseed(seed)
 
     @property
     def sampler_version(self) -> str:
         """The way it is decided what is dropped, with a version."""
         return "bernoulli/1"
-
-    def reseed(self, seed: int | None) -> None:
-        """Start a new stream, here and in every random module inside."""
-        self.stream = Stream(seed)
-        reseed_parts(self.module, self.stream.seed)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         return self.module(*args, **kwargs)
@@ -60,7 +50,7 @@ class _Drop:
         draws = owner.stream.uniform(tuple(output.shape), output.device)
         left = output * ((draws >= owner.rate) / (1 - owner.rate)).to(output.dtype)
         if owner.backward == "identity":
-            return left.detach() + (output - output.detach())
+            return straight_through(output, left)
         return left
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from sap_rl.defenses.activations import shared_copy
-from sap_rl.defenses.defended import ActsOn, Defended
+from sap_rl.defenses.defended import ActsOn, Defended, straight_through
 from sap_rl.defenses.names import Backward
 from sap_rl.errors import unknown
 from sap_rl.types import UnitFrames
@@ -26,11 +25,9 @@ class Filtered(Defended):
     backward: Backward
 
     def __init__(self, module: nn.Module, backward: Backward) -> None:
-        super().__init__()
+        super().__init__(module)
         if backward not in self.backwards:
             raise unknown("backward mode", backward, self.backwards)
-        self.training = module.training
-        self.module = shared_copy(module)
         self.backward = backward
 
     def seen(self, obs: UnitFrames) -> UnitFrames:
@@ -43,18 +40,6 @@ class Filtered(Defended):
         else:
             with torch.no_grad():
                 filtered = self.seen(obs)
-            seen = _StraightThrough.apply(obs, filtered)  # type: ignore[no-untyped-call]
+            seen = straight_through(obs, filtered)
         values: Tensor = self.module(seen)
         return values
-
-
-class _StraightThrough(torch.autograd.Function):
-    """What was seen, with the gradient going to what was given."""
-
-    @staticmethod
-    def forward(ctx: Any, given: Tensor, seen: Tensor) -> Tensor:
-        return seen.clone()
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        return grads[0], None

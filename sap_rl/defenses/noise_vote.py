@@ -7,12 +7,11 @@ from typing import Annotated, ClassVar, Literal
 
 from torch import Tensor, nn
 
-from sap_rl.defenses.activations import copies_of, reseed_parts, shared_copy
-from sap_rl.defenses.defended import ActsOn, Defended, Defense
+from sap_rl.defenses.activations import copies_of
+from sap_rl.defenses.defended import ActsOn, Defense, RandomDefended
 from sap_rl.errors import UsageError, require_positive, unknown
 from sap_rl.pixels import lam_to_eps
 from sap_rl.schema import Option
-from sap_rl.seeds import Stream
 
 Vote = Literal["mean", "median"]
 VOTES: tuple[Vote, ...] = ("mean", "median")
@@ -20,20 +19,16 @@ MOST_ROWS = 1024
 """Noisy frames that are looked at together, which bounds memory."""
 
 
-class NoiseVote(Defended):
+class NoiseVote(RandomDefended):
     """A network that looks at several noisy copies of each frame, see `noise_vote`."""
 
-    stochastic: ClassVar[bool] = True
     acts_on: ClassVar[ActsOn] = "frames"
 
     def __init__(
         self, module: nn.Module, sigma: float, draws: int, vote: Vote, seed: int | None
     ) -> None:
-        super().__init__()
+        super().__init__(module, seed)
         self.sigma, self.draws, self.vote = sigma, draws, vote
-        self.training = module.training
-        self.module = shared_copy(module)
-        self.reseed(seed)
 
     @property
     def sampler_version(self) -> str:
@@ -44,11 +39,6 @@ class NoiseVote(Defended):
     def max_rows(self) -> int:
         """Frames that a caller may give at once."""
         return max(1, MOST_ROWS // self.draws)
-
-    def reseed(self, seed: int | None) -> None:
-        """Start a new stream, here and in every random module inside."""
-        self.stream = Stream(seed)
-        reseed_parts(self.module, self.stream.seed)
 
     def forward(self, obs: Tensor) -> Tensor:
         copies = copies_of(obs, self.draws)

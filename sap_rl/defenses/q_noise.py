@@ -8,35 +8,24 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from sap_rl.defenses.activations import copies_of, reseed_parts, shared_copy
-from sap_rl.defenses.defended import Defended, Defense, defended_parts
+from sap_rl.defenses.activations import copies_of
+from sap_rl.defenses.defended import Defense, RandomDefended, defended_parts
 from sap_rl.errors import UsageError
 from sap_rl.schema import Option
-from sap_rl.seeds import Stream
 
 
-class QNoise(Defended):
+class QNoise(RandomDefended):
     """A network with noise of standard deviation `sigma` added to its outputs, see `q_noise`."""
 
-    stochastic = True
-
     def __init__(self, module: nn.Module, sigma: float, seed: int | None) -> None:
-        super().__init__()
+        super().__init__(module, seed)
         self.sigma = sigma
-        self.training = module.training
-        self.module = shared_copy(module)
         self._inside_is_random: bool | None = None
-        self.reseed(seed)
 
     @property
     def sampler_version(self) -> str:
         """The way the noise is drawn, with a version."""
         return "gaussian/1"
-
-    def reseed(self, seed: int | None) -> None:
-        """Start a new stream, here and in every random module inside."""
-        self.stream = Stream(seed)
-        reseed_parts(self.module, self.stream.seed)
 
     def folded_passes(self, obs: Tensor, samples: int) -> Tensor:
         """n passes over obs [B, ...] folded into the batch [n * B, A]; the network's part is made

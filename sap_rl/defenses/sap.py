@@ -13,11 +13,9 @@ from sap_rl.defenses import kernel
 from sap_rl.defenses.activations import (
     activation_names,
     copies_of,
-    reseed_parts,
-    shared_copy,
     starts_plainly,
 )
-from sap_rl.defenses.defended import Defended, Defense
+from sap_rl.defenses.defended import Defense, RandomDefended, straight_through
 from sap_rl.defenses.first_pass import watched_pass
 from sap_rl.defenses.kernel import VERSIONS as KERNEL_VERSIONS
 from sap_rl.defenses.names import BACKWARDS, Backward
@@ -48,10 +46,9 @@ class Site:
     draws: int
 
 
-class SAP(Defended):
+class SAP(RandomDefended):
     """A network whose hidden activations are pruned at random in every pass, see `sap`."""
 
-    stochastic = True
     backwards = BACKWARDS
     backward: Backward
 
@@ -64,10 +61,8 @@ class SAP(Defended):
         skip: tuple[str, ...],
         seed: int | None,
     ) -> None:
-        super().__init__()
+        super().__init__(module, seed)
         self.percent, self.sampler, self.backward, self.skip = percent, sampler, backward, skip
-        self.training = module.training
-        self.module = shared_copy(module)
         self._names = activation_names(module, skip)
         self._sites: list[Site] = []
         self._watched = False
@@ -75,7 +70,6 @@ class SAP(Defended):
         for name in self._names:
             self.module.get_submodule(name).register_forward_hook(_Prune(name, self))
         self._starts_plainly = starts_plainly(self.module, self._names[0])
-        self.reseed(seed)
 
     @property
     def sites(self) -> tuple[Site, ...]:
@@ -88,11 +82,6 @@ class SAP(Defended):
         weight = next(self.module.parameters(), torch.empty(0))
         compiled = kernel.serves(weight.device, weight.dtype)
         return (KERNEL_VERSIONS if compiled else SAMPLER_VERSIONS)[self.sampler]
-
-    def reseed(self, seed: int | None) -> None:
-        """Start a new stream, here and in every random module inside."""
-        self.stream = Stream(seed)
-        reseed_parts(self.module, self.stream.seed)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         self._sites.clear()
@@ -175,7 +164,7 @@ def prune(
         found = flat * engine(flat, draws, sampler, stream, through)
     pruned = found.view_as(h).to(h.dtype)
     if backward == "identity":
-        return pruned.detach() + (h - h.detach())
+        return straight_through(h, pruned)
     return pruned
 
 

@@ -3,47 +3,35 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from sap_rl.defenses.activations import reseed_parts, shared_copy
-from sap_rl.defenses.defended import Defended, Defense
+from sap_rl.defenses.defended import Defense, RandomDefended
 from sap_rl.defenses.sap import MAX_PERCENT, SamplerName, prune
 from sap_rl.errors import UsageError
 from sap_rl.schema import Option
-from sap_rl.seeds import Stream
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 """Whose weights are pruned; biases are not."""
 
 
-class WeightPruned(Defended):
+class WeightPruned(RandomDefended):
     """A network whose weights are pruned at random in every pass, see `weight_pruning`."""
-
-    stochastic: ClassVar[bool] = True
 
     def __init__(
         self, module: nn.Module, percent: float, sampler: SamplerName, seed: int | None
     ) -> None:
-        super().__init__()
+        super().__init__(module, seed)
         self.percent, self.sampler = percent, sampler
-        self.training = module.training
-        self.module = shared_copy(module)
         layers = self.module.named_modules()
         self._names = [f"{name}.weight" for name, part in layers if isinstance(part, LAYERS)]
-        self.reseed(seed)
 
     @property
     def sampler_version(self) -> str:
         """The way weights are drawn, with a version."""
         return f"{self.sampler}/1"
-
-    def reseed(self, seed: int | None) -> None:
-        """Start a new stream, here and in every random module inside."""
-        self.stream = Stream(seed)
-        reseed_parts(self.module, self.stream.seed)
 
     def forward(self, obs: Tensor) -> Tensor:
         weights = {name: self._pruned(self.module.get_parameter(name)) for name in self._names}

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from torch import Tensor, nn
 
-from sap_rl.defenses.activations import shared_copy
 from sap_rl.defenses.defended import Defended, Defense
 from sap_rl.defenses.names import Backward
 from sap_rl.schema import Option
@@ -19,9 +18,7 @@ class Rounded(Defended):
     backwards = ("full", "identity")
 
     def __init__(self, module: nn.Module, bits: float, backward: Backward) -> None:
-        super().__init__()
-        self.training = module.training
-        self.module = shared_copy(module)
+        super().__init__(module)
         self.bits, self.backward = bits, backward
 
     def forward(self, obs: Tensor) -> Tensor:
