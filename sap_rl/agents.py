@@ -30,7 +30,7 @@ from sap_rl.networks.loaders.request import Request
 from sap_rl.networks.lookup import find_agent, shipped_agents
 from sap_rl.networks.modules import is_network, understood
 from sap_rl.networks.precision import PRECISIONS, half_precision
-from sap_rl.pixels import PIXEL_MAX, to_unit
+from sap_rl.pixels import require_pixels, to_unit
 from sap_rl.seeds import numpy_stream
 from sap_rl.types import ActionArray, QValues
 
@@ -177,21 +177,6 @@ def require_newest(agent: Agent, frames: Frames) -> None:
     """UsageError where an attacker of the newest frame alone would reach one colour of it."""
     if frames == "newest" and agent.preprocess.planes > 1:
         raise UsageError(f"frames=newest needs grey frames; agent '{agent.name}' sees colour")
-
-
-def require_pixels(pixels: np.ndarray) -> None:
-    """UsageError for what is no number in 0..255, and for floats that fill 0..1 and go no further:
-    frames that were scaled already."""
-    if pixels.dtype.kind not in "uif":
-        raise UsageError(f"frames are an array of pixels 0..255, got one of {pixels.dtype}")
-    if pixels.dtype == np.uint8 or not pixels.size:
-        return
-    low, high = pixels.min(), pixels.max()
-    scaled = pixels.dtype.kind == "f" and 0.1 < high <= 1.0
-    if scaled or not (low >= 0 and high <= PIXEL_MAX):
-        raise UsageError(
-            f"frames are pixels 0..255, got {pixels.dtype} in {low:g}..{high:g}: do not scale them"
-        )
 
 
 def _explorer(seed: int = 0) -> np.random.Generator:

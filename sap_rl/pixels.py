@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sap_rl.errors import UsageError
+
 if TYPE_CHECKING:  # budgets are checked where nothing is computed
+    import numpy as np
     from torch import Tensor
 
 PIXEL_MAX = 255.0
@@ -24,3 +27,18 @@ def to_pixels(unit: Tensor) -> Tensor:
 def lam_to_eps(lam: float) -> float:
     """A budget in pixel units to unit scale."""
     return lam / PIXEL_MAX
+
+
+def require_pixels(pixels: np.ndarray) -> None:
+    """UsageError for what is no number in 0..255, and for floats that fill 0..1 and go no further:
+    frames that were scaled already."""
+    if pixels.dtype.kind not in "uif":
+        raise UsageError(f"frames are an array of pixels 0..255, got one of {pixels.dtype}")
+    if pixels.dtype == "uint8" or not pixels.size:
+        return
+    low, high = pixels.min(), pixels.max()
+    scaled = pixels.dtype.kind == "f" and 0.1 < high <= 1.0
+    if scaled or not (low >= 0 and high <= PIXEL_MAX):
+        raise UsageError(
+            f"frames are pixels 0..255, got {pixels.dtype} in {low:g}..{high:g}: do not scale them"
+        )

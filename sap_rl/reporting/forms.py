@@ -11,8 +11,9 @@ from sap_rl.evaluation.results import Evaluation, Row
 from sap_rl.extras import DATAFRAMES, FIGURES, require
 from sap_rl.plain import to_plain
 from sap_rl.reporting.figures.plots import return_lambda_figure
-from sap_rl.reporting.tables.columns import Filled, filled_changes, filled_rows
+from sap_rl.reporting.tables.columns import filled_changes, filled_rows
 from sap_rl.reporting.tables.evaluation import evaluation_report, printed
+from sap_rl.reporting.tables.filled import Filled
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -22,13 +22,9 @@ from sap_rl.reporting.page.rows import distrust, evaluation_name, provenance_row
 from sap_rl.reporting.page.template import filled_page
 from sap_rl.reporting.tables.across_games import across_notes, across_tables
 from sap_rl.reporting.tables.answer import answers, summary
-from sap_rl.reporting.tables.columns import (
-    Filled,
-    filled_changes,
-    filled_headline,
-    filled_rows,
-)
+from sap_rl.reporting.tables.columns import filled_changes, filled_headline, filled_rows
 from sap_rl.reporting.tables.evaluation import interval_notes
+from sap_rl.reporting.tables.filled import Filled
 from sap_rl.reporting.tables.flags import FLAGS, flags_in
 from sap_rl.reporting.tables.text import flags_text
 

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from sap_rl.compare.across_games import THRESHOLDS, Across, Standing, summarise_games
 from sap_rl.evaluation.results import Evaluation
-from sap_rl.reporting.tables.columns import Column, Filled, Place, filled
 from sap_rl.reporting.tables.evaluation import Fitted
+from sap_rl.reporting.tables.filled import Column, Filled, Place, filled
 from sap_rl.reporting.tables.flags import FLAGS, LOOKED
 from sap_rl.reporting.tables.text import DASH, Cell
 from sap_rl.statistics.aggregates import Aggregate

@@ -22,7 +22,8 @@ from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.evaluation.settings import Settings
 from sap_rl.reporting.tables.answer import answers
-from sap_rl.reporting.tables.columns import Filled, filled_changes, filled_rows
+from sap_rl.reporting.tables.columns import filled_changes, filled_rows
+from sap_rl.reporting.tables.filled import Filled
 from sap_rl.reporting.tables.flags import (
     CHECK_FAILED,
     COVERAGE,

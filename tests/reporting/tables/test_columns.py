@@ -10,8 +10,9 @@ from rich.console import Console
 
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.reporting.tables import columns
-from sap_rl.reporting.tables.columns import Column, Filled, Place, filled_changes, filled_rows
+from sap_rl.reporting.tables.columns import filled_changes, filled_rows
 from sap_rl.reporting.tables.evaluation import evaluation_report
+from sap_rl.reporting.tables.filled import Column, Filled, Place
 from tests.reporting.made import evaluation
 from tests.reporting.page.test_page import Reader, page
 
