@@ -25,11 +25,11 @@ from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.device import usable_device
 from sap_rl.networks.hub import stated_by_hub
 from sap_rl.networks.loaders import LOADERS
-from sap_rl.networks.loaders.recognition import load_checkpoint
-from sap_rl.networks.loaders.request import Request
 from sap_rl.networks.lookup import find_agent, shipped_agents
 from sap_rl.networks.modules import is_network, understood
 from sap_rl.networks.precision import PRECISIONS, half_precision
+from sap_rl.networks.reading.request import Request
+from sap_rl.networks.recognition import load_checkpoint
 from sap_rl.pixels import require_pixels, to_unit
 from sap_rl.seeds import numpy_stream
 from sap_rl.types import ActionArray, QValues

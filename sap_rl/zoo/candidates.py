@@ -17,7 +17,7 @@ from sap_rl.atari.games import canonical_game
 from sap_rl.atari.preprocess import Preprocess, preprocess_entries
 from sap_rl.errors import UsageError, require_positive
 from sap_rl.networks.checkpoint import Checkpoint
-from sap_rl.networks.loaders.layers import empty_network
+from sap_rl.networks.reading.layers import empty_network
 from sap_rl.training.checkpoint import (
     CHECKPOINTS,
     WEIGHTS,

@@ -18,8 +18,8 @@ from torch import nn
 from sap_rl import UsageError, load_agent, make_atari
 from sap_rl.agents import Agent
 from sap_rl.networks.actors import chances, sampled, total_variation
-from sap_rl.networks.loaders.files import read_weights
 from sap_rl.networks.nature import nature_network
+from sap_rl.networks.reading.files import read_weights
 from sap_rl.networks.unplayable import unplayable
 from sap_rl.wrappers.sb3 import AdversarialVecEnv
 from tests.networks.test_modules import Noise

@@ -28,7 +28,7 @@ from gymnasium import spaces
 from torch import nn
 
 from sap_rl import UsageError, load_agent
-from sap_rl.networks.loaders.files import read_weights
+from sap_rl.networks.reading.files import read_weights
 from tests.networks.foreign import FOREIGN, sb3_zip
 
 STATE = FOREIGN["pfrl"].state

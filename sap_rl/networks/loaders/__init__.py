@@ -8,7 +8,7 @@ from sap_rl.networks.loaders.names import LOADER_NAMES
 from sap_rl.registry import Registry
 
 if TYPE_CHECKING:  # names are asked for where nothing is read
-    from sap_rl.networks.loaders.layers import Loader
+    from sap_rl.networks.reading.layers import Loader
 
 LOADERS: Registry[Loader] = Registry(LOADER_NAMES)
 """Format name -> reader (path, request=None), loaded when asked for; it raises UsageError in one

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sap_rl.atari.preprocess import Preprocess
 from sap_rl.networks.checkpoint import Checkpoint
-from sap_rl.networks.loaders.files import Weights
-from sap_rl.networks.loaders.layers import (
+from sap_rl.networks.reading.files import Weights
+from sap_rl.networks.reading.layers import (
     CATEGORICAL,
     PLAIN,
     Format,
@@ -15,7 +15,7 @@ from sap_rl.networks.loaders.layers import (
     make_checkpoint,
     renamed,
 )  # fmt: skip
-from sap_rl.networks.loaders.request import Request
+from sap_rl.networks.reading.request import Request
 
 LAYERS = [
     *layer_names("_AtariNet__features.", (0, 2, 4)),

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.loaders import cleanrl
-from sap_rl.networks.loaders.files import Weights
-from sap_rl.networks.loaders.layers import (
+from sap_rl.networks.reading.files import Weights
+from sap_rl.networks.reading.layers import (
     CATEGORICAL,
     Format,
     has_layers,
     make_checkpoint,
     renamed,
 )  # fmt: skip
-from sap_rl.networks.loaders.request import Request
+from sap_rl.networks.reading.request import Request
 
 SUPPORT = "atoms"
 """The name of the tensor that says where the atoms lie."""

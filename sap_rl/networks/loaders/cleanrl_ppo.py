@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.loaders.cleanrl import seen_by
-from sap_rl.networks.loaders.files import Weights
-from sap_rl.networks.loaders.layers import (
+from sap_rl.networks.reading.files import Weights
+from sap_rl.networks.reading.layers import (
     PLAIN,
     Format,
     has_layers,
@@ -13,7 +13,7 @@ from sap_rl.networks.loaders.layers import (
     make_checkpoint,
     renamed,
 )  # fmt: skip
-from sap_rl.networks.loaders.request import Request
+from sap_rl.networks.reading.request import Request
 
 LAYERS = [*layer_names("network.", (0, 2, 4, 7)), "actor"]
 CRITIC = "critic."

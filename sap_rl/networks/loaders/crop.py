@@ -9,8 +9,8 @@ from __future__ import annotations
 from sap_rl.atari.preprocess import Preprocess
 from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.loaders import cleanrl
-from sap_rl.networks.loaders.files import Weights
-from sap_rl.networks.loaders.layers import (
+from sap_rl.networks.reading.files import Weights
+from sap_rl.networks.reading.layers import (
     PLAIN,
     Format,
     frames_of,
@@ -20,7 +20,7 @@ from sap_rl.networks.loaders.layers import (
     outputs_of,
     renamed,
 )  # fmt: skip
-from sap_rl.networks.loaders.request import Request
+from sap_rl.networks.reading.request import Request
 
 BARE = layer_names("", (0, 2, 4, 7, 9))
 

@@ -20,9 +20,9 @@ from sap_rl.files import MAX_CARD, exists, read_file
 from sap_rl.networks import NETWORKS, Scores
 from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.hub import SUSPECTED
-from sap_rl.networks.loaders.files import refusal
-from sap_rl.networks.loaders.layers import LONGEST_NAME, empty_network
-from sap_rl.networks.loaders.request import Request
+from sap_rl.networks.reading.files import refusal
+from sap_rl.networks.reading.layers import LONGEST_NAME, empty_network
+from sap_rl.networks.reading.request import Request
 from sap_rl.texts import read_toml
 
 MAX_BYTES = 64 * 2**20

@@ -6,8 +6,8 @@ import torch
 
 from sap_rl.atari.preprocess import Preprocess
 from sap_rl.networks.checkpoint import Checkpoint
-from sap_rl.networks.loaders.files import Weights, refusal
-from sap_rl.networks.loaders.layers import (
+from sap_rl.networks.reading.files import Weights, refusal
+from sap_rl.networks.reading.layers import (
     PLAIN,
     Format,
     frames_of,
@@ -16,7 +16,7 @@ from sap_rl.networks.loaders.layers import (
     make_checkpoint,
     renamed,
 )  # fmt: skip
-from sap_rl.networks.loaders.request import Request
+from sap_rl.networks.reading.request import Request
 
 BODY = [*layer_names("0.layers.", (0, 1, 2)), "0.output"]
 """Layers of PFRL's LargeAtariCNN."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from sap_rl.atari.preprocess import Preprocess
 from sap_rl.networks.checkpoint import Checkpoint
-from sap_rl.networks.loaders.files import Weights
-from sap_rl.networks.loaders.layers import (
+from sap_rl.networks.loaders.sa_dqn import DUELING_LAYERS, build_square
+from sap_rl.networks.reading.files import Weights
+from sap_rl.networks.reading.layers import (
     PLAIN,
     Format,
     frames_of,
@@ -18,8 +19,7 @@ from sap_rl.networks.loaders.layers import (
     make_checkpoint,
     renamed,
 )  # fmt: skip
-from sap_rl.networks.loaders.request import Request, ask
-from sap_rl.networks.loaders.sa_dqn import DUELING_LAYERS, build_square
+from sap_rl.networks.reading.request import Request, ask
 
 V1_LAYERS = layer_names("model.", (0, 2, 4, 7, 9))
 V1_FEATURES = 2304

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from sap_rl.atari.preprocess import Preprocess
 from sap_rl.networks.checkpoint import Checkpoint
-from sap_rl.networks.loaders.files import Weights
-from sap_rl.networks.loaders.layers import (
+from sap_rl.networks.reading.files import Weights
+from sap_rl.networks.reading.layers import (
     DUELING,
     PLAIN,
     Format,
@@ -19,7 +19,7 @@ from sap_rl.networks.loaders.layers import (
     outputs_of,
     renamed,
 )  # fmt: skip
-from sap_rl.networks.loaders.request import Request, ask
+from sap_rl.networks.reading.request import Request, ask
 
 LAYERS = layer_names("", (0, 2, 4, 7, 9))
 """Layers of the plain network of SA-DQN."""

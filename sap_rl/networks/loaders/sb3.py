@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sap_rl.atari.preprocess import Preprocess
 from sap_rl.networks.checkpoint import Checkpoint
-from sap_rl.networks.loaders.files import Weights, refusal
-from sap_rl.networks.loaders.layers import (
+from sap_rl.networks.reading.files import Weights, refusal
+from sap_rl.networks.reading.layers import (
     PLAIN,
     Format,
     frames_of,
@@ -14,7 +14,7 @@ from sap_rl.networks.loaders.layers import (
     make_checkpoint,
     renamed,
 )  # fmt: skip
-from sap_rl.networks.loaders.request import Request
+from sap_rl.networks.reading.request import Request
 
 TARGET = "q_net_target."
 """What the names of the target network begin with; it is not read."""

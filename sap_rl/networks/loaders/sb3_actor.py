@@ -4,8 +4,9 @@ layout. Of each the actor is read, the critic is not."""
 from __future__ import annotations
 
 from sap_rl.networks.checkpoint import Checkpoint
-from sap_rl.networks.loaders.files import Weights, refusal
-from sap_rl.networks.loaders.layers import (
+from sap_rl.networks.loaders.sb3 import EXTRACTOR, zoo_preprocess
+from sap_rl.networks.reading.files import Weights, refusal
+from sap_rl.networks.reading.layers import (
     PLAIN,
     Format,
     frames_of,
@@ -14,8 +15,7 @@ from sap_rl.networks.loaders.layers import (
     make_checkpoint,
     renamed,
 )  # fmt: skip
-from sap_rl.networks.loaders.request import Request
-from sap_rl.networks.loaders.sb3 import EXTRACTOR, zoo_preprocess
+from sap_rl.networks.reading.request import Request
 from sap_rl.networks.unplayable import CONTINUOUS
 
 ACTOR, SHARED = "pi_features_extractor.", "features_extractor."

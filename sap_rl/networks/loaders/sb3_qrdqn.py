@@ -6,8 +6,9 @@ from torch import Tensor
 
 from sap_rl.atari.env import num_actions
 from sap_rl.networks.checkpoint import Checkpoint
-from sap_rl.networks.loaders.files import Weights, refusal
-from sap_rl.networks.loaders.layers import (
+from sap_rl.networks.loaders.sb3 import nature_cnn, zoo_preprocess
+from sap_rl.networks.reading.files import Weights, refusal
+from sap_rl.networks.reading.layers import (
     PLAIN,
     Format,
     frames_of,
@@ -15,8 +16,7 @@ from sap_rl.networks.loaders.layers import (
     make_checkpoint,
     renamed,
 )  # fmt: skip
-from sap_rl.networks.loaders.request import Request, ask
-from sap_rl.networks.loaders.sb3 import nature_cnn, zoo_preprocess
+from sap_rl.networks.reading.request import Request, ask
 
 TARGET = "quantile_net_target."
 LAYERS = [*nature_cnn("quantile_net"), "quantile_net.quantile_net.0"]

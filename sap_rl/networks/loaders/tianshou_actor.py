@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from sap_rl.networks.checkpoint import Checkpoint
-from sap_rl.networks.loaders.files import Weights
-from sap_rl.networks.loaders.layers import (
+from sap_rl.networks.loaders.tianshou import seen_by
+from sap_rl.networks.reading.files import Weights
+from sap_rl.networks.reading.layers import (
     PLAIN,
     Format,
     has_layers,
@@ -12,8 +13,7 @@ from sap_rl.networks.loaders.layers import (
     make_checkpoint,
     renamed,
 )  # fmt: skip
-from sap_rl.networks.loaders.request import Request
-from sap_rl.networks.loaders.tianshou import seen_by
+from sap_rl.networks.reading.request import Request
 
 CRITIC = ("critic.", "_actor_critic.", "policy.critic.", "policy._actor_critic.")
 PREFIXES = ("actor.", "policy.actor.")

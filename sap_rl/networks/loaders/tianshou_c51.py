@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from sap_rl.networks.checkpoint import Checkpoint
-from sap_rl.networks.loaders.files import Weights
-from sap_rl.networks.loaders.layers import CATEGORICAL, Format, make_checkpoint, renamed
-from sap_rl.networks.loaders.request import Request
 from sap_rl.networks.loaders.tianshou import layers_of, seen_by
+from sap_rl.networks.reading.files import Weights
+from sap_rl.networks.reading.layers import CATEGORICAL, Format, make_checkpoint, renamed
+from sap_rl.networks.reading.request import Request
 
 SUPPORTS = ("support", "policy.support")
 """The names of the tensor that says where the atoms lie."""

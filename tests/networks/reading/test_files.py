@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sap_rl import UsageError, load_agent
-from sap_rl.networks.loaders import files
-from sap_rl.networks.loaders.files import read_weights
+from sap_rl.networks.reading import files
+from sap_rl.networks.reading.files import read_weights
 from tests.networks.foreign import FOREIGN, sb3_zip
 
 SMALL = {"0.layers.0.weight": torch.ones(3), "1.bias": torch.arange(2.0)}

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sap_rl.atari.preprocess import Preprocess, preprocess_entries
 from sap_rl.errors import UsageError
-from sap_rl.networks.loaders.pickles import Stub
+from sap_rl.networks.reading.pickles import Stub
 
 FIRST = ("model_state_dict", "estimator_state", "state_dict")
 """Entries that hold the network whatever else is there, the first that is there."""

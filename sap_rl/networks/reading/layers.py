@@ -14,10 +14,10 @@ from sap_rl.atari.preprocess import LARGEST, Preprocess
 from sap_rl.errors import UsageError, printable
 from sap_rl.networks import NETWORKS, Scores
 from sap_rl.networks.checkpoint import Checkpoint
-from sap_rl.networks.loaders.files import Weights, read_weights, refusal
-from sap_rl.networks.loaders.request import Request
 from sap_rl.networks.nature import conv_features
 from sap_rl.networks.precision import said_of_precision
+from sap_rl.networks.reading.files import Weights, read_weights, refusal
+from sap_rl.networks.reading.request import Request
 
 PLAIN = ("conv1", "conv2", "conv3", "dense", "q")
 """Layers of the Nature network."""

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from sap_rl import LOADERS, Preprocess, UsageError, load_agent
 from sap_rl.agents import read_checkpoint
-from sap_rl.networks.loaders.recognition import formats
-from sap_rl.networks.loaders.request import Request
+from sap_rl.networks.reading.request import Request
+from sap_rl.networks.recognition import formats
 from tests.networks.foreign import (
     ATARI_AGENTS,
     FOREIGN,

@@ -23,15 +23,15 @@ from torch import Tensor
 
 from sap_rl.errors import UsageError, printable, unknown
 from sap_rl.files import MAX_CONFIG, read_file
-from sap_rl.networks.loaders.contents import NO_NETWORK, Said, networks_in, playing, said_in
-from sap_rl.networks.loaders.pickles import (
+from sap_rl.networks.reading.contents import NO_NETWORK, Said, networks_in, playing, said_in
+from sap_rl.networks.reading.pickles import (
     MAX_PICKLE_BYTES,
     BrokenPickle,
     ForeignCall,
     load_pickle,
 )
-from sap_rl.networks.loaders.request import ask
-from sap_rl.networks.loaders.strangers import beginning_of_text, kind_of
+from sap_rl.networks.reading.request import ask
+from sap_rl.networks.reading.strangers import beginning_of_text, kind_of
 from sap_rl.texts import read_json
 
 MAX_BYTES = 128 * 2**20

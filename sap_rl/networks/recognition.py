@@ -9,10 +9,10 @@ from typing import cast
 from sap_rl.errors import unknown
 from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.loaders import LOADERS
-from sap_rl.networks.loaders.files import Weights, read_weights, refusal
-from sap_rl.networks.loaders.layers import Format, names_shown
 from sap_rl.networks.loaders.names import NATIVE
-from sap_rl.networks.loaders.request import Request, ask
+from sap_rl.networks.reading.files import Weights, read_weights, refusal
+from sap_rl.networks.reading.layers import Format, names_shown
+from sap_rl.networks.reading.request import Request, ask
 from sap_rl.networks.unplayable import unplayable
 
 
