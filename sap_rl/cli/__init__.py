@@ -10,51 +10,53 @@ from contextlib import contextmanager
 from importlib import import_module
 
 from sap_rl import __version__
-from sap_rl.cli import agent_arguments, arguments, vision_arguments
+from sap_rl.cli.arguments import commands
+from sap_rl.cli.arguments.agents import add_agents
+from sap_rl.cli.arguments.vision import add_vision
 from sap_rl.cli.parser import Parser
 from sap_rl.cli.status import INTERRUPTED_STATUS, USAGE_STATUS
 from sap_rl.errors import UsageError
 
 COMMANDS = {
-    "eval": (arguments.add_eval, "play an agent under attack and report returns"),
+    "eval": (commands.add_eval, "play an agent under attack and report returns"),
     "audit": (
-        arguments.add_audit,
+        commands.add_audit,
         "attack an agent with a whole suite and report the worst case",
     ),
     "certify": (
-        arguments.add_certify,
+        commands.add_certify,
         "say which actions no attack inside the budget can change",
     ),
     "film": (
-        arguments.add_film,
+        commands.add_film,
         "film an agent's games under attack, without and with a defence",
     ),
-    "plot": (arguments.add_plot, "draw results as PDF and PNG for a paper"),
-    "report": (arguments.add_report, "write one self-contained page about results"),
+    "plot": (commands.add_plot, "draw results as PDF and PNG for a paper"),
+    "report": (commands.add_report, "write one self-contained page about results"),
     "sweep": (
-        arguments.add_sweep,
+        commands.add_sweep,
         "play many evaluations into a store; goes on where it was interrupted",
     ),
-    "store": (arguments.add_store, "list, export, merge stores of sweeps; drop experiments"),
+    "store": (commands.add_store, "list, export, merge stores of sweeps; drop experiments"),
     "compare": (
-        arguments.add_compare,
+        commands.add_compare,
         "which cells of two evaluations, or of one and the paper, differ",
     ),
-    "game": (arguments.add_game, "the best mixtures of defences and of attacks"),
-    "train": (arguments.add_train, "train a Double-DQN agent"),
+    "game": (commands.add_game, "the best mixtures of defences and of attacks"),
+    "train": (commands.add_train, "train a Double-DQN agent"),
     "harden": (
-        arguments.add_harden,
+        commands.add_harden,
         "make an agent robust by adversarial distillation from itself",
     ),
     "vision": (
-        vision_arguments.add_vision,
+        add_vision,
         "the paper's CIFAR-10 half: train classifiers, attack them, draw the figures",
     ),
-    "attacks": (arguments.add_attacks, "list the attacks; print one's options"),
-    "corruptions": (arguments.add_corruptions, "list the corruptions; print one's severity"),
-    "defenses": (arguments.add_defenses, "list the defences; print one's options"),
+    "attacks": (commands.add_attacks, "list the attacks; print one's options"),
+    "corruptions": (commands.add_corruptions, "list the corruptions; print one's severity"),
+    "defenses": (commands.add_defenses, "list the defences; print one's options"),
     "agents": (
-        agent_arguments.add_agents,
+        add_agents,
         "list the agents that can be played by name; show, import, export, check",
     ),
 }
@@ -99,7 +101,7 @@ def terminated_as_interrupted() -> Iterator[None]:
 def _parser() -> Parser:
     parser = Parser(prog="sap-rl", description="Attack, defend and judge Atari agents.")
     parser.add_argument("--version", action="version", version=f"sap-rl {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (add, text) in COMMANDS.items():
-        add(commands.add_parser(name, help=text))
+        add(subparsers.add_parser(name, help=text))
     return parser

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from sap_rl.cli.arguments.shared import json_flag, quiet_flag, seed_flag, threads_flag
 from sap_rl.cli.parser import Parser
-from sap_rl.cli.shared_arguments import json_flag, quiet_flag, seed_flag, threads_flag
 from sap_rl.schema import keyed
 from sap_rl.settings.flags import add_group, add_groups
 from sap_rl.settings.options import attack_group

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from sap_rl.certification.settings import CertifySettings
-from sap_rl.cli.shared_arguments import (
+from sap_rl.cli.arguments.shared import (
     RESULTS,
     attack_and_defense_flags,
     board_flag,

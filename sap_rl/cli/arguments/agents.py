@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sap_rl.cli.shared_arguments import LOADING, loading_flags, threads_flag
+from sap_rl.cli.arguments.shared import LOADING, loading_flags, threads_flag
 from sap_rl.schema import keyed
 from sap_rl.settings.flags import add_flag
 from sap_rl.zoo.settings import ExportSettings
