@@ -6,12 +6,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sap_rl.corruptions import level_text
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import Evaluation, Row
 from sap_rl.evaluation.settings import Settings
 from sap_rl.plain import to_plain
-from sap_rl.play.arms import gradient_words
+from sap_rl.play.arms import gradient_words, level_text
 from sap_rl.play.defended_name import ANOTHER
 
 DIGITS = 8

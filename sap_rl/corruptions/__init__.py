@@ -23,13 +23,3 @@ def find_corruption(name: str) -> Corruption:
     if name not in CORRUPTIONS:
         raise unknown("corruption", name, CORRUPTIONS)
     return CORRUPTIONS[name]
-
-
-def level_text(corruption: str | None, level: float) -> str:
-    """How strongly frames are tampered with, in words: `lambda 4`, `rotate 0.5 degrees`.
-
-    corruption: None for an attack, whose level is lambda.
-    """
-    if corruption is None:
-        return f"lambda {level:g}"
-    return f"{corruption} {find_corruption(corruption).severity.text(level)}"

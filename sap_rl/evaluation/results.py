@@ -7,7 +7,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sap_rl.corruptions import level_text
 from sap_rl.errors import MALFORMED, UsageError, told_of
 from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.facts import AgentFacts, Made
@@ -15,7 +14,7 @@ from sap_rl.evaluation.record import file_layout, value_layout
 from sap_rl.evaluation.settings import Settings
 from sap_rl.files import MAX_RESULT, read_file, write_atomically
 from sap_rl.plain import from_plain, json_object, to_plain
-from sap_rl.play.arms import todays_name
+from sap_rl.play.arms import level_text, todays_name
 from sap_rl.statistics import LEVEL
 from sap_rl.texts import read_json
 

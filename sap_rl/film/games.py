@@ -15,12 +15,11 @@ import numpy as np
 from sap_rl.agents import Agent
 from sap_rl.atari.env import action_names
 from sap_rl.atari.fleet import Fleet
-from sap_rl.corruptions import level_text
 from sap_rl.errors import UsageError, require_at_least, require_positive
 from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.evaluation.settings import Settings
 from sap_rl.pixels import PIXEL_MAX
-from sap_rl.play.arms import Arm
+from sap_rl.play.arms import Arm, level_text
 from sap_rl.play.attacked_player import AttackedPlayer
 from sap_rl.play.episodes import env_seed, max_agent_steps
 from sap_rl.play.rollout import Step, rollout

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sap_rl.corruptions import level_text
+from sap_rl.corruptions import find_corruption
 from sap_rl.versions import RENAMED
 
 ArmName = Literal["original", "defended", "random", "noise-control"]
@@ -25,6 +25,16 @@ def gradient_words(victim: str) -> str:
     """Whose gradient the attacker uses: `own gradient`, `original's gradient`."""
     whose = {"own": "own", "other": "another's"}.get(victim, f"{victim}'s")
     return f"{whose} gradient"
+
+
+def level_text(corruption: str | None, level: float) -> str:
+    """How strongly frames are tampered with, in words: `lambda 4`, `rotate 0.5 degrees`.
+
+    corruption: None for an attack, whose level is lambda.
+    """
+    if corruption is None:
+        return f"lambda {level:g}"
+    return f"{corruption} {find_corruption(corruption).severity.text(level)}"
 
 
 def in_todays_names(plain: Any) -> Any:

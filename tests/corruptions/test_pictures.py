@@ -11,9 +11,9 @@ import pytest
 
 from sap_rl import CORRUPTIONS, Camera, Preprocess, Protocol, UsageError, make_atari
 from sap_rl.atari.fleet import make_fleet
-from sap_rl.corruptions import level_text
 from sap_rl.corruptions.entry import Moment
 from sap_rl.corruptions.warp import warped
+from sap_rl.play.arms import level_text
 
 
 def apply(name: str, picture: Any, severity: float) -> np.ndarray:
