@@ -20,9 +20,6 @@ from sap_rl.types import Actions, Pixels
 
 Split = Literal["train", "test"]
 
-CLASSES = (
-    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
-)  # fmt: skip
 SIDE = 32
 ROWS = 10_000
 """Images of one file."""

@@ -13,13 +13,6 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
-AGREEMENT = 3.0
-"""Points within which two numbers agree: the paper's repeats of one setting differ by up to 3.5."""
-
-ERRATUM = 0.1
-"""Percent that SAP keeps under a gradient through the identity, as the authors' erratum of 2020
-(arXiv 2010.00071) says after Athalye et al. 2018 (arXiv 1802.00420)."""
-
 
 class PaperLine(NamedTuple):
     """One curve of the paper."""
