@@ -32,7 +32,7 @@ def run_merge(args: argparse.Namespace) -> int:
 def run_list(args: argparse.Namespace) -> int:
     """Print what the store holds."""
     with Store(args.store, make=False) as store:
-        console().print(store_list(store.listed()))
+        console().print(store_list(store.listed(), store.alone()))
     return 0
 
 

@@ -70,6 +70,12 @@ class Store:
         with self.file.reading() as file:
             return listed(file, self.asked)
 
+    def alone(self) -> list[CellRecord]:
+        """The cells of no experiment, those of an audit say, the earliest first."""
+        asked = {key for one in self.experiments() for _, keys in one.arms for key in keys}
+        keys = (key for key in self.cell_keys() if key not in asked)
+        return [cell for key in keys if (cell := self.cell(key)) is not None]
+
     def drop(self, keys: Sequence[str]) -> None:
         """Forget experiments by their keys; cells stay, so that a sweep which asks for one again
         plays nothing. UsageError for an unknown key, and none is forgotten then."""

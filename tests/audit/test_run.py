@@ -254,6 +254,7 @@ def test_cells_of_version_one_state_the_fingerprint_of_before_there_were_version
     stated = {json.loads(path.read_text())["facts"]["code"] for path in files}
     assert stated == {AUDITED_BEFORE} == {"f6821db7c793a087"}
     with Store(folder / STORE, make=False) as store:
+        assert {cell.key for cell in store.alone()} == set(store.cell_keys())
         for key in store.cell_keys():
             cell = store.cell(key)
             assert cell is not None
