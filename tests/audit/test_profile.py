@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
 
 from sap_rl.audit.cells import AuditCell
 from sap_rl.audit.profile import LAMBDA, Halved, camera_cells, half_left, halved, profile
 from sap_rl.audit.worst import Worst
 from sap_rl.corruptions import CORRUPTIONS
-from sap_rl.reporting.tables.evaluation import console
+from sap_rl.reporting.tables.evaluation import printed
 from sap_rl.reporting.tables.profile import half_text, profile_table
 
 
@@ -79,8 +77,6 @@ def test_the_table_has_the_worst_case_in_lambda_above() -> None:
     found = profile([], worst, clean)
     assert [(one.player, one.where) for one in found] == [("original", "at"), ("defended", "never")]
     assert found[0].points == ((0.25, 90.0), (1.0, 80.0), (4.0, 20.0))
-    screen = console(file=io.StringIO())
-    screen.print(profile_table(found, "sap-100"))
-    lines = screen.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    lines = printed(profile_table(found, "sap-100")).splitlines()
     assert lines[0].split() == ["half", "is", "gone", "at", "unit", "original", "sap-100"]
     assert lines[1].split() == ["lambda,", "worst", "case", "pixel", "values", "2", ">", "1"]

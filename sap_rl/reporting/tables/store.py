@@ -19,11 +19,17 @@ from sap_rl.store.records import CellRecord
 ALONE = "Cells of no experiment: an audit's games, or what was played for one that was dropped."
 
 
-def store_list(experiments: Sequence[Listed], alone: Sequence[CellRecord] = ()) -> RenderableType:
+def store_list(
+    experiments: Sequence[Listed], alone: Sequence[CellRecord] = ()
+) -> RenderableType:  # fmt: skip
     """A row per experiment, then one per cell that stands alone; an empty store has the heading of
     the first."""
-    parts = [_experiments(experiments)] if experiments or not alone else []
-    return Group(*parts, *([Text(ALONE), _cells(alone)] if alone else []))
+    parts: list[RenderableType] = []
+    if experiments or not alone:
+        parts.append(_experiments(experiments))
+    if alone:
+        parts += [Text(ALONE), _cells(alone)]
+    return Group(*parts)
 
 
 def _experiments(experiments: Iterable[Listed]) -> RenderableType:
