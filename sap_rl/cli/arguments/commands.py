@@ -8,13 +8,13 @@ from pathlib import Path
 from sap_rl.certification.settings import CertifySettings
 from sap_rl.cli.arguments.shared import (
     RESULTS,
+    agent_flags,
     attack_and_defense_flags,
     board_flag,
     config_flag,
     defense_flags,
     device_flag,
     json_flag,
-    loading_flags,
     quiet_flag,
     results_argument,
     seconds_flag,
@@ -47,8 +47,7 @@ def add_audit(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `sap-rl audit`."""
     parser.set_defaults(run="sap_rl.cli.audit:run_audit", more=defense_flags)
     parser.description = DEFENSES_TOO
-    parser.add_argument("--agent", help="an agent's name or folder [the game's shipped agent]")
-    loading_flags(parser)
+    agent_flags(parser)
     add_groups(parser, AUDIT_GROUPS, "sap-rl audit --game BankHeist", required=("game",))
     parser.add_argument("--out", type=Path, metavar="DIR", help="finished cells [runs/audit/GAME]")
     device_flag(parser)
@@ -60,8 +59,7 @@ def add_audit(parser: argparse.ArgumentParser) -> None:
 def add_certify(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `sap-rl certify`."""
     parser.set_defaults(run="sap_rl.cli.certify:run_certify")
-    parser.add_argument("--agent", help="an agent's name or folder [the game's shipped agent]")
-    loading_flags(parser)
+    agent_flags(parser)
     example = "sap-rl certify --game BankHeist --agent BankHeist-hardened --lambda 0.5 1"
     add_groups(parser, {"the question": keyed(CertifySettings)}, example, required=("game",))
     device_flag(parser)
@@ -194,8 +192,7 @@ def add_harden(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `sap-rl harden`."""
     parser.set_defaults(run="sap_rl.cli.harden:run_harden")
     parser.add_argument("--game", required=True, help="the game it plays")
-    parser.add_argument("--agent", help="a name, file, folder or hub id [the game's agent]")
-    loading_flags(parser)
+    agent_flags(parser)
     example = "sap-rl harden --game BankHeist --lambda 1 --minutes 15"
     groups = {"hardening options, of YAML too": keyed(HardenSettings)}
     add_groups(parser, groups, example, either=("minutes", "updates"))

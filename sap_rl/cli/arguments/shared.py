@@ -26,6 +26,12 @@ def defense_flags(parser: Parser) -> None:
     add_group(parser, "options of defences, each with its default", defense_group())
 
 
+def agent_flags(parser: argparse.ArgumentParser) -> None:
+    """Who plays, and what `load_agent` may have to be told."""
+    parser.add_argument("--agent", help=LOADING["agent"].line)
+    loading_flags(parser)
+
+
 def loading_flags(parser: argparse.ArgumentParser) -> None:
     """The flags that say what `load_agent` may have to be told."""
     for name in ("format", "preprocess", "entry"):
