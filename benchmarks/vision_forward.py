@@ -23,8 +23,9 @@ from sap_rl.attacks.gradients import input_gradient
 from sap_rl.attacks.objectives import cross_entropy
 from sap_rl.machine import keep_freed_memory
 from sap_rl.vision import load_classifier
-from sap_rl.vision.evaluate import ROWS, _Chunked
+from sap_rl.vision.evaluate import _Chunked
 from sap_rl.vision.resnet import ResNet20
+from sap_rl.vision.settings import ROWS
 
 
 def main() -> None:
@@ -52,7 +53,7 @@ def main() -> None:
     found = alternate(slopes, rounds=args.rounds)
     print_ratios(f"forward and gradient towards the images (mask), batch {ROWS}", found)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    q = _Chunked(networks["SAP-100 exact"])
+    q = _Chunked(networks["SAP-100 exact"], ROWS)
     input_gradient(q, images, None, cross_entropy, grad_samples=100)
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"\n100 averaged gradients, batch {ROWS}: {most / 2**20:.2f} GB at most")

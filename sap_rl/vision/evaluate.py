@@ -28,11 +28,13 @@ from sap_rl.statistics.proportions import wilson_interval
 from sap_rl.types import UnitFrames
 from sap_rl.vision.data import Images
 from sap_rl.vision.results import ClassifierEvaluation, ClassifierRow
-from sap_rl.vision.settings import PASSES, PASSES_OF_STEPS, ClassifierSettings, Victim
-
-ROWS = 250
-"""Images of a pass, those of folded passes counted: a gradient of the paper's network with SAP
-then stays within 2 GB."""
+from sap_rl.vision.settings import (
+    PASSES,
+    PASSES_OF_STEPS,
+    ROWS,
+    ClassifierSettings,
+    Victim,
+)
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,8 @@ class Attacked:
 class _Chunked:
     """A network as a callable that averages passes at most `max_rows` images at a time."""
 
-    max_rows = ROWS
-
-    def __init__(self, network: nn.Module) -> None:
-        self.network = network
+    def __init__(self, network: nn.Module, max_rows: int) -> None:
+        self.network, self.max_rows = network, max_rows
 
     def __call__(self, images: Tensor) -> Any:
         return self.network(images)
@@ -147,18 +147,20 @@ class ClassifierEvaluationRun:
         generator = torch_stream(self.settings.seed, "classifier-attack")
         _reseed(self.victim, stream_seed(self.settings.seed, "classifier-victim", f"{budget:g}"))
         threat, found, done = Threat(budget), [], 0
+        # Passes that share a batch would share its statistics.
+        together = self.settings.attack_batch if self.settings.norms == "batch" else ROWS
+        victim = _Chunked(self.victim, together)
         for pixels, labels in self._parts():
-            adv = attack(
-                _Chunked(self.victim), to_unit(pixels), threat, generator=generator, label=labels
-            )
+            adv = attack(victim, to_unit(pixels), threat, generator=generator, label=labels)
             found.append(adv)
             done += len(labels)
             yield Attacked(done, len(self.images), lam)
         return torch.cat(found)
 
     def _parts(self) -> Iterator[tuple[Tensor, Tensor]]:
+        size = self.settings.attack_batch
         yield from zip(
-            torch.split(self.images.pixels, ROWS), torch.split(self.images.labels, ROWS),
+            torch.split(self.images.pixels, size), torch.split(self.images.labels, size),
             strict=True,
         )  # fmt: skip
 
@@ -202,6 +204,7 @@ def evaluate_classifier(
     victim: Victim = ClassifierSettings.victim,
     backward: Any = ClassifierSettings.backward,
     norms: Any = ClassifierSettings.norms,
+    attack_batch: int = ClassifierSettings.attack_batch,
     seed: int = ClassifierSettings.seed,
     model: str = "",
 ) -> ClassifierEvaluation:
@@ -215,7 +218,7 @@ def evaluate_classifier(
         lams=(float(lam),) if isinstance(lam, int | float) else tuple(float(v) for v in lam),
         defense=defense, attack=attack, attack_options=attack_options or {},
         grad_samples=grad_samples, policy_samples=policy_samples, victim=victim,
-        backward=backward, norms=norms, seed=seed,
+        backward=backward, norms=norms, attack_batch=attack_batch, seed=seed,
     )  # fmt: skip
     run = ClassifierEvaluationRun(module, checked_images(images, labels), settings, model=model)
     for _ in run.run():

@@ -23,6 +23,9 @@ LAMS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 FIGURE_NAMES = (
     "percent", "defences", "calibration", "samples", "iterative", "noise", "audit",
 )  # fmt: skip
+ROWS = 250
+"""Images of a pass, those of folded passes counted: a gradient of the paper's network with SAP
+then stays within 2 GB."""
 PASSES = 100
 """The paper's, per averaged gradient of a one-step attack and per prediction."""
 PASSES_OF_STEPS = 10
@@ -131,11 +134,18 @@ class ClassifierSettings:
         NormStatistics,
         Option("batch norm of the attacked copy; batch: of its own batch, as the paper's code did"),
     ] = "running"
+    attack_batch: Annotated[
+        int,
+        Option("images that a gradient takes together; statistics of `norms batch` are theirs",
+               within="count"),
+    ] = ROWS  # fmt: skip
     seed: Annotated[int, Option("everything random follows from it")] = 0
 
     def __post_init__(self) -> None:
         check(self)
         check_budgets(self.lams)
+        if self.attack_batch > ROWS:
+            raise UsageError(f"attack_batch must be at most {ROWS}, got {self.attack_batch}")
         if self.defense is not None:
             parse_defense(self.defense)
         if self.backward is not None and (self.defense is None or self.victim == "original"):

@@ -16,7 +16,7 @@ from sap_rl.errors import UsageError
 from sap_rl.vision import evaluate, evaluate_classifier
 from sap_rl.vision.data import Images
 from sap_rl.vision.evaluate import Attacked, ClassifierEvaluationRun, probabilities
-from sap_rl.vision.results import read_evaluation
+from sap_rl.vision.results import ClassifierRow, read_evaluation
 from sap_rl.vision.settings import ClassifierSettings
 from tests.vision.made import made_images
 
@@ -152,7 +152,7 @@ def test_gradients_are_folded_and_chunked() -> None:
             scale = torch.stack([next(weights) for _ in range(len(images))])
             return images.mean((2, 3)) * scale[:, None]
 
-    q = evaluate._Chunked(Scaled())
+    q = evaluate._Chunked(Scaled(), 250)
     images, labels = torch.rand(100, 3, 2, 2), torch.zeros(100, dtype=torch.long)
     gradient, _ = input_gradient(q, images, labels, lower_q, grad_samples=5)
     assert rows == [200, 200, 100]
@@ -194,6 +194,37 @@ def test_batch_statistics_give_another_gradient() -> None:
         for norms in ("running", "batch")
     }
     assert rows["running"].calibration.nll != rows["batch"].calibration.nll
+
+
+def test_batch_statistics_are_those_of_the_images_attacked_together() -> None:
+    """Two halves that are attacked apart are the whole that is attacked in halves."""
+    images = made_images(40, side=6)
+
+    def rows(part: slice, size: int) -> ClassifierRow:
+        pixels, labels = images.pixels[part], images.labels[part]
+        return evaluate_classifier(
+            small_network(), pixels, labels, lam=8, norms="batch", attack_batch=size
+        ).rows[0]
+
+    halves = [rows(slice(20), 40).calibration.nll, rows(slice(20, 40), 40).calibration.nll]
+    assert rows(slice(40), 20).calibration.nll == pytest.approx(sum(halves) / 2)
+    assert rows(slice(40), 40).calibration.nll != pytest.approx(sum(halves) / 2)
+
+
+def test_passes_of_a_gradient_share_no_batch_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: set[int] = set()
+    real = nn.BatchNorm2d.forward
+
+    def spy(norm: nn.BatchNorm2d, images: Tensor) -> Tensor:
+        seen.add(len(images) if norm.training else 0)  # 0: running statistics
+        return real(norm, images)
+
+    monkeypatch.setattr(nn.BatchNorm2d, "forward", spy)
+    evaluate_classifier(
+        small_network(), *pair(made_images(40, side=6)), lam=8, norms="batch", attack_batch=10,
+        defense="sap-100", grad_samples=3, policy_samples=2,
+    )  # fmt: skip
+    assert seen == {0, 2, 10}, "2 by the look whether it is random"
 
 
 def test_events_tell_what_happens() -> None:

@@ -73,7 +73,8 @@ def _headline(evaluation: ClassifierEvaluation) -> str:
     gradient = {"self": "own gradient", "original": "undefended classifier's gradient"}
     said = [settings.attack, gradient[settings.victim]]
     said += [f"backward {settings.backward}"] if settings.backward else []
-    said += ["batch statistics in the attack"] if settings.norms == "batch" else []
+    if settings.norms == "batch":
+        said.append(f"statistics of {settings.attack_batch} images in the attack's batch norm")
     return f"{evaluation.model}, {settings.defense or 'no defence'}: {', '.join(said)}"
 
 
