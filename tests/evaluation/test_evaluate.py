@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from sap_rl import Evaluation, Protocol, UsageError, evaluate, load_agent, make_atari
+from sap_rl import Evaluation, Protocol, UsageError, evaluate, load_agent
 from sap_rl.attacks.schedule import Schedule
 from sap_rl.evaluation.run import ArmEnded, ArmPlayed, ArmStarted, EvaluationRun
 from sap_rl.evaluation.settings import Settings
@@ -20,7 +20,7 @@ from sap_rl.networks.nature import nature_network
 from sap_rl.play.noise_control import add_noise_control, matched_sigma
 from sap_rl.reporting.tables.evaluation import console, evaluation_report
 
-SHORT = Protocol(max_frames=240, grad_samples=2)
+SHORT = Protocol(max_frames=120, grad_samples=2)
 
 
 def run(**options: Any) -> Evaluation:
@@ -62,7 +62,12 @@ def test_every_arm_is_there(evaluation: Evaluation) -> None:
 
 def test_same_seed_same_bits_other_seed_other(evaluation: Evaluation) -> None:
     assert played(run()) == played(evaluation)
-    assert played(run(seed=1)) != played(evaluation)
+    other = run(seed=1, defense=None, controls=False)
+    row = evaluation.row("original", 4.0, "own")
+    again = other.row("original", 4.0, "own")
+    assert row is not None
+    assert again is not None
+    assert row.change_mean != again.change_mean
 
 
 def test_rules_of_play_are_keywords_and_progress_is_told() -> None:
@@ -106,7 +111,7 @@ def test_what_the_rows_state(evaluation: Evaluation) -> None:
 
 
 def test_the_matched_control_flips_as_often_in_clean_play() -> None:
-    """Both see their own games, here the first 60 steps: they agree to 0.15, unmatched noise
+    """Both see their own games, here the first 30 steps: they agree to 0.15, unmatched noise
     (sigma off by a factor of 3) does not."""
     found = run(lam=0, episodes=8, num_envs=8)
     defended, matched = found.row("defended"), found.row("noise-control")
@@ -116,19 +121,18 @@ def test_the_matched_control_flips_as_often_in_clean_play() -> None:
 
 
 @pytest.mark.parametrize("passes", [1, 4])
-def test_the_matched_noise_is_set_for_the_mean_over_passes(passes: int) -> None:
+def test_the_matched_noise_is_set_for_the_mean_over_passes(
+    passes: int, recorded: np.ndarray
+) -> None:
     """On the very frames that set it, the control flips as often as it was told to."""
     protocol = replace(SHORT, policy_samples=passes)
     settings = Settings("BankHeist", (0.0,), defense="sap-100", protocol=protocol)
     run = EvaluationRun(load_agent("BankHeist"), settings)
-    envs = make_atari("BankHeist", 64)
-    pixels, _ = envs.reset(seed=0)
-    envs.close()
-    pixels = np.concatenate([pixels] * 16)
+    pixels = np.concatenate([recorded] * 32)
     values = run.players.original.q_values(pixels).numpy()
     add_noise_control(run.players, matched_sigma(run.players, values, 0.4))
     looks = [run.players.agent("noise-control").act(pixels) for _ in range(2)]
-    # 1,024 frames: a standard error of 0.015; without the correction 4 passes flip 0.3
+    # 512 frames: a standard error of 0.022; without the correction 4 passes flip 0.3
     assert (looks[0] != looks[1]).mean() == pytest.approx(0.4, abs=0.06)
 
 
