@@ -138,7 +138,7 @@ def test_total_variation_is_against_the_clean_frames() -> None:
 def test_an_actor_is_evaluated(network: nn.Sequential) -> None:
     agent = Agent(network, Preprocess(), "actor", num_actions=18, scores="logits")
 
-    def result(defense: str | None = "sap-100", **options: Any) -> Any:
+    def result(defense: str | None = "sap-10", **options: Any) -> Any:
         return evaluate(
             agent, "BankHeist", lam=8, attack="fgsm", victims=("original",),
             episodes=2, max_frames=60, grad_samples=1, seed=3, defense=defense, **options,
