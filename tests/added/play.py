@@ -25,13 +25,13 @@ from sap_rl.reporting.tables.evaluation import console
 
 torch.set_num_threads(1)
 FOLDER = Path(tempfile.mkdtemp())
-SHORT = Protocol(max_frames=200, grad_samples=1)
+SHORT = Protocol(max_frames=100, grad_samples=1)
 COMMAND = [
-    "eval", "--game", "BankHeist", "--lambda", "60", "--episodes", "2", "--max-frames", "200",
+    "eval", "--game", "BankHeist", "--lambda", "60", "--episodes", "1", "--max-frames", "100",
     "--grad-samples", "1", "--no-controls", "--quiet", "--victim", "own",
 ]  # fmt: skip
 ASKED: dict[str, Any] = {
-    "lam": 60.0, "episodes": 2, "protocol": SHORT, "controls": False, "victims": ("own",)
+    "lam": 60.0, "episodes": 1, "protocol": SHORT, "controls": False, "victims": ("own",)
 }  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def attack() -> dict[str, Any]:
 def defense() -> dict[str, Any]:
     """Clean and attacked returns of defended play beside the original's."""
     found: dict[str, Any] = {}
-    whole = Protocol(max_frames=200, grad_samples=1, observation="uint8")
+    whole = Protocol(max_frames=100, grad_samples=1, observation="uint8")
     for bits in ("8", "1"):
         result = evaluate(
             "BankHeist", "BankHeist", attack="rings", defense=f"bits-{bits}",
