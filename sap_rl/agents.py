@@ -30,6 +30,7 @@ from sap_rl.networks.modules import is_network, understood
 from sap_rl.networks.precision import PRECISIONS, half_precision
 from sap_rl.networks.reading.request import Request
 from sap_rl.networks.recognition import load_checkpoint
+from sap_rl.networks.scale import in_own_scale
 from sap_rl.pixels import require_pixels, to_unit
 from sap_rl.seeds import numpy_stream
 from sap_rl.types import ActionArray, QValues
@@ -205,10 +206,11 @@ def load_agent(
 
     A module, which is moved to `device` and put into evaluation mode, gives scores [B, A], action
     values unless `scores` says otherwise, of unit frames [B, K, H, W], four of 84x84 unless
-    `preprocess` does. preprocess may also be its own preprocessing: a differentiable function of
-    pixels 0..255 [B, K, H, W], float32, whose value it takes. Models of Stable-Baselines3 (DQN,
-    QR-DQN, PPO, A2C), and their networks, say themselves what they see and give. A compiled module
-    is what it compiles; one in another precision is copied to float32, which `facts` says.
+    `preprocess` does; one that divides its frames itself takes pixels. preprocess may also be its
+    own preprocessing: a differentiable function of pixels 0..255 [B, K, H, W], float32, whose value
+    it takes. Models of Stable-Baselines3 (DQN, QR-DQN, PPO, A2C), and their networks, say
+    themselves what they see and give. A compiled module is what it compiles; one in another
+    precision is copied to float32, which `facts` says.
     """
     if scores is not None and scores not in get_args(Scores):
         raise unknown("scores", str(scores), get_args(Scores))
@@ -276,8 +278,9 @@ def _from_module(
     if callable(preprocess):
         module = Transformed(module, preprocess)
     else:
-        request = Request(game, {} if preprocess is None else preprocess).beside(found.said)
-        sees = request.settle(sees)
+        request = Request(game, {} if preprocess is None else preprocess)
+        sees = request.settle(Preprocess(**found.said))
+        sees = in_own_scale(module, sees, request.beside(found.said), device)
         module = takes_unit(module, sees)
     actions = actions_of(module, sees, device)
     name = type(found.network).__name__

@@ -274,3 +274,14 @@ def _field(name: str, hint: Any, default: Any) -> OptionField:
         name, get_origin(plain) or plain, default, option.help, option.unit, choices,
         optional=NoneType in parts, said=option,
     )  # fmt: skip
+
+
+def underscored(entries: Mapping[Any, Any]) -> dict[str, Any]:
+    """Entries whose names may be spelled with dashes, as flags are; UsageError for one that stands
+    there in both spellings."""
+    found = {str(key).replace("-", "_"): value for key, value in entries.items()}
+    if len(found) < len(entries):
+        names = [str(key).replace("-", "_") for key in entries]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"'{twice}' is said twice, with - and with _")
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from typing import Any
@@ -39,7 +40,9 @@ def read_json(text: str | bytes) -> Any:
     data = text.encode(errors="surrogatepass") if isinstance(text, str) else text
     _require_shallow(data, "JSON")
     try:
-        return msgspec.json.decode(data)
+        found = msgspec.json.decode(data)
+        json.loads(data, object_pairs_hook=_said_once)
+        return found
     except (ValueError, RecursionError) as error:  # msgspec's and Unicode's errors are ValueErrors
         raise UsageError(error) from error
 
@@ -61,12 +64,44 @@ def read_yaml(data: bytes) -> Any:
     try:
         text = data.decode()
         _require_small(text)
-        return yaml.load(text, _YAML)
+        return yaml.load(text, _Once)
     except Exception as error:  # PyYAML lets AttributeError, KeyError and more through
         raise UsageError(" ".join(str(error).split()) or type(error).__name__) from error
 
 
 _YAML: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Once(_YAML):  # type: ignore[misc]
+    """A loader that refuses a mapping in which a key stands twice; PyYAML takes the last."""
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        _require_once(node)
+        return super().construct_document(node)
+
+
+def _require_once(node: yaml.Node) -> None:
+    parts = [node.value] if isinstance(node, yaml.ScalarNode) else list(node.value)
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, _ in node.value:
+            name = (key.tag, str(key.value))
+            if name in seen:
+                line = key.start_mark.line + 1
+                raise UsageError(f"its key '{key.value}' is said twice, again in line {line}")
+            seen.add(name)
+        parts = [part for pair in node.value for part in pair]
+    for part in parts:
+        if isinstance(part, yaml.Node):
+            _require_once(part)
+
+
+def _said_once(pairs: list[tuple[str, Any]]) -> None:
+    """Refuse an object of JSON in which a key stands twice."""
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"its key '{twice}' is said twice")
 
 
 def _require_shallow(data: bytes, kind: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from sap_rl.errors import UsageError, require_positive, unknown
+from sap_rl.schema import underscored
 
 Order = Literal["oldest_first", "newest_first"]
 Layout = Literal["rows_first", "columns_first"]
@@ -143,10 +144,9 @@ def preprocess_entries(entries: Mapping[str, Any] | Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if not isinstance(entries, Mapping):
         raise UsageError(f"preprocess is a mapping of its entries, got a {type(entries).__name__}")
-    for name, value in entries.items():
-        key = str(name).replace("-", "_")
+    for key, value in underscored(entries).items():
         if key not in known:
-            raise unknown("preprocess entry", str(name)[:40], known)
+            raise unknown("preprocess entry", key[:40], known)
         try:
             found[key] = _read_entry(value, getattr(plain, key))
         except (TypeError, ValueError, OverflowError):
@@ -163,6 +163,8 @@ def parse_preprocess(texts: Iterable[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
             raise UsageError(f"preprocess is key=value, e.g. scale=unit, got '{text}'")
+        if key.strip() in pairs:
+            raise UsageError(f"preprocess says {key.strip()} twice")
         pairs[key.strip()] = value.strip()
     return preprocess_entries(pairs)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 
 from sap_rl import __version__
 from sap_rl.cli.arguments import commands
@@ -70,12 +72,13 @@ def main(argv: list[str] | None = None) -> int:
     files that cannot be read or written, 130 for Ctrl-C and SIGTERM.
     """
     try:
-        with terminated_as_interrupted():
-            args = _parser().parse_all(argv)
-            args.argv = sys.argv[1:] if argv is None else argv
-            module, _, name = args.run.partition(":")
-            status: int = getattr(import_module(module), name)(args)
-            return status
+        args = _parser().parse_all(argv)
+        args.argv = sys.argv[1:] if argv is None else argv
+        _require_folder()
+        module, _, name = args.run.partition(":")
+        run: Callable[[argparse.Namespace], int] = getattr(import_module(module), name)
+        with interrupted_by_signals():
+            return run(args)
     except (UsageError, OSError) as error:
         line = str(UsageError(error))  # bounded and without controls, whoever raised it
         print(f"sap-rl: {' '.join(line.split())}", file=sys.stderr)  # noqa: T201
@@ -86,16 +89,27 @@ def main(argv: list[str] | None = None) -> int:
 
 
 @contextmanager
-def terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM within the block is as Ctrl-C, where signals can be caught: in the main thread."""
+def interrupted_by_signals() -> Iterator[None]:
+    """Ctrl-C and, as it, SIGTERM raise KeyboardInterrupt within the block, where signals can be
+    caught: in the main thread. One that is ignored stays so."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]
+    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _require_folder() -> None:
+    """UsageError where the working folder was deleted, without which torch ends the process."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise UsageError("the folder that you are in is gone: cd to another") from error
 
 
 def _parser() -> Parser:

@@ -8,7 +8,7 @@ from pathlib import Path
 from sap_rl.agents import load_agent
 from sap_rl.audit.run import Audit
 from sap_rl.cli.status import INTERRUPTED_STATUS
-from sap_rl.cli.terminal import given_loading, say, set_threads
+from sap_rl.cli.terminal import given_loading, printed_anyway, say, set_threads
 from sap_rl.extras import FIGURES, require
 from sap_rl.files import check_writable, write_atomically
 from sap_rl.reporting.figures.files import save_figures
@@ -38,9 +38,9 @@ def run_audit(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         interrupted = True
     card = audit.card()
-    if args.json:
-        write_atomically(args.json, card.to_json())
-    console().print(audit_report(card))
+    with printed_anyway(lambda: audit_report(card)):
+        if args.json:
+            write_atomically(args.json, card.to_json())
     if card.profile:
         for path in save_figures({"corruptions": profile_figure(card)}, folder):
             say(str(path))

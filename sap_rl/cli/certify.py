@@ -8,7 +8,7 @@ from sap_rl.agents import load_agent
 from sap_rl.certification.run import Certification
 from sap_rl.certification.settings import CertifySettings
 from sap_rl.cli.status import INTERRUPTED_STATUS
-from sap_rl.cli.terminal import given_loading, set_threads
+from sap_rl.cli.terminal import given_loading, printed_anyway, set_threads
 from sap_rl.files import check_writable, write_atomically
 from sap_rl.reporting.live.bars import FramesBar
 from sap_rl.reporting.tables.certificate import certificate_report
@@ -35,7 +35,7 @@ def run_certify(args: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             status = INTERRUPTED_STATUS
     found = run.result()
-    if args.json and found.rows:
-        write_atomically(args.json, found.to_json())
-    console().print(certificate_report(found))
+    with printed_anyway(lambda: certificate_report(found)):
+        if args.json and found.rows:
+            write_atomically(args.json, found.to_json())
     return status

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 
 from sap_rl.cli.status import FAILED_STATUS
+from sap_rl.cli.terminal import printed_anyway
 from sap_rl.compare.matrix import matrix_games, matrix_games_json
 from sap_rl.compare.pairs import Comparison, compare
 from sap_rl.compare.paper import PaperComparison, against_paper
 from sap_rl.errors import UsageError
 from sap_rl.files import check_writable, write_atomically
 from sap_rl.reporting.tables.comparisons import comparison_report, paper_report
-from sap_rl.reporting.tables.evaluation import console
 from sap_rl.reporting.tables.matrix_game import matrix_games_report
 from sap_rl.settings.options import read_option
 from sap_rl.store.store import load_evaluations
@@ -31,9 +31,9 @@ def run_compare(args: argparse.Namespace) -> int:
     else:
         found = compare(ours, load_evaluations(args.b))
         report = comparison_report(found)
-    if args.json:
-        write_atomically(args.json, found.to_json())
-    console().print(report)
+    with printed_anyway(lambda: report):
+        if args.json:
+            write_atomically(args.json, found.to_json())
     return FAILED_STATUS if found.differs else 0
 
 
@@ -42,7 +42,7 @@ def run_game(args: argparse.Namespace) -> int:
     if args.json:
         check_writable(args.json)
     found = matrix_games(load_evaluations(args.results), seed=read_option("seed", args.seed))
-    if args.json:
-        write_atomically(args.json, matrix_games_json(found))
-    console().print(matrix_games_report(found))
+    with printed_anyway(lambda: matrix_games_report(found)):
+        if args.json:
+            write_atomically(args.json, matrix_games_json(found))
     return 0

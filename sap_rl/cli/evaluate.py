@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from sap_rl.cli.status import INTERRUPTED_STATUS
-from sap_rl.cli.terminal import Listeners, given_options, load_players, set_threads
+from sap_rl.cli.terminal import Listeners, given_options, load_players, printed_anyway, set_threads
 from sap_rl.evaluation.facts import Origin
 from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.files import check_folder, check_writable, write_atomically
@@ -45,9 +45,12 @@ def _play(run: EvaluationRun, request: EvalRequest, args: argparse.Namespace) ->
     except KeyboardInterrupt:
         interrupted = True
     evaluation = run.result()
-    if args.json and any(row.episodes for row in evaluation.rows):
-        write_atomically(args.json, evaluation.to_json())
-    console().print(evaluation_report(evaluation))
-    if board is not None:
-        listeners.call(board.close, evaluation)
-    return listeners.told(INTERRUPTED_STATUS if interrupted else 0)
+    try:
+        with printed_anyway(lambda: evaluation_report(evaluation)):
+            if args.json and any(row.episodes for row in evaluation.rows):
+                write_atomically(args.json, evaluation.to_json())
+    finally:
+        if board is not None:
+            listeners.call(board.close, evaluation)
+        status = listeners.told(INTERRUPTED_STATUS if interrupted else 0)
+    return status

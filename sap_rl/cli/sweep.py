@@ -54,7 +54,8 @@ def run_sweep(args: argparse.Namespace) -> int:
             return listeners.told(INTERRUPTED_STATUS)
         evaluations = sweep.evaluations()
     if len(evaluations) > 1 and (told := summary(evaluations)):
-        say(f"{told}\n")
+        say(told)
+        say("")
     for evaluation in evaluations:
         console().print(evaluation_report(evaluation))
     if (together := across_report(evaluations)) is not None:

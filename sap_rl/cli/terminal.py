@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from rich.console import RenderableType
 
 from sap_rl.agents import Agent, load_agent
 from sap_rl.cli.status import FAILED_STATUS
-from sap_rl.errors import UsageError, require_positive
+from sap_rl.errors import UsageError, printable, require_positive
 from sap_rl.reporting.tables.evaluation import console
 from sap_rl.settings.options import read_option, read_yaml
 from sap_rl.settings.requests import LOADING_KEYS, EvalRequest
@@ -90,8 +91,18 @@ def load_players(request: EvalRequest) -> tuple[Agent, Agent | None]:
 
 
 def say(line: str, *, stderr: bool = False) -> None:
-    """Print a line as it stands: names of files may hold brackets and be longer than a screen."""
-    console(stderr=stderr).print(line, markup=False, highlight=False, soft_wrap=True)
+    """Print one line: names of files may hold brackets, line ends and controls, and be longer than
+    a screen."""
+    console(stderr=stderr).print(printable(line), markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def printed_anyway(report: Callable[[], RenderableType]) -> Iterator[None]:
+    """Print a report at the end of the block, also where a file in it cannot be written."""
+    try:
+        yield
+    finally:
+        console().print(report())
 
 
 def set_threads(threads: str | None) -> None:

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from sap_rl.cli.status import INTERRUPTED_STATUS
-from sap_rl.cli.terminal import given_options, say, set_threads
+from sap_rl.cli.terminal import given_options, printed_anyway, say, set_threads
 from sap_rl.errors import MALFORMED, UsageError, told_of
 from sap_rl.extras import PAGES, require
 from sap_rl.files import check_writable, write_atomically
 from sap_rl.reporting.figures.files import save_figures
 from sap_rl.reporting.figures.vision import vision_figure
 from sap_rl.reporting.page.vision import vision_page
-from sap_rl.reporting.tables.evaluation import console
 from sap_rl.reporting.tables.vision import (
     classifier_report,
     figure_notes,
@@ -74,9 +73,9 @@ def run_eval(args: argparse.Namespace) -> int:
                 say(_attacked(event), stderr=True)
     except KeyboardInterrupt:
         status = INTERRUPTED_STATUS
-    if args.json and run.rows:
-        write_atomically(args.json, run.result().to_json())
-    console().print(classifier_report(run.result()))
+    with printed_anyway(lambda: classifier_report(run.result())):
+        if args.json and run.rows:
+            write_atomically(args.json, run.result().to_json())
     return status
 
 
@@ -104,7 +103,8 @@ def _write_figure(folder: Path, plan: FigurePlan, drawn: tuple[DrawnLine, ...]) 
     text = "\n".join([f"## {plan.title}\n", *figure_notes(plan, drawn), "", tables])
     write_atomically(folder / f"{plan.name}.md", text)
     save_figures({plan.name: vision_figure(plan, drawn)}, folder)
-    say(text)
+    for line in text.splitlines():
+        say(line)
 
 
 def _test_images(args: argparse.Namespace, card: dict[str, Any]) -> Images:

@@ -23,7 +23,7 @@ class AsTrained(nn.Module):
     The gradient towards the unit frames is the true one: a budget stays in pixel units.
     """
 
-    def __init__(self, network: nn.Module, preprocess: Preprocess) -> None:
+    def __init__(self, network: Callable[[Tensor], Any], preprocess: Preprocess) -> None:
         super().__init__()
         self.network = network
         self.reversed, self.planes = preprocess.order == "newest_first", preprocess.planes

@@ -131,7 +131,7 @@ def _said_to_extractor(policy: Any) -> dict[str, Any]:
 
 def _said_by_space(network: Any) -> dict[str, Any]:
     """The frames and their scale, by the observation space: a network of Stable-Baselines3 takes
-    what the environment gives, and divides inside."""
+    what the environment gives, and divides inside. Grey is as its own environments make it."""
     space = network.observation_space
     shape, high = getattr(space, "shape", None) or (), np.max(getattr(space, "high", 0))
     if len(shape) != 3 or high not in (1.0, PIXEL_MAX):
@@ -141,4 +141,5 @@ def _said_by_space(network: Any) -> dict[str, Any]:
         )
     frames, height, width = map(int, shape)
     scale = "pixels" if high == PIXEL_MAX else "unit"
-    return {"frames": frames, "height": height, "width": width, "scale": scale}
+    size = {"frames": frames, "height": height, "width": width}
+    return {**size, "scale": scale, "grey": "pooled"}

@@ -10,7 +10,7 @@ from sap_rl.errors import unknown
 from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.loaders import LOADERS
 from sap_rl.networks.loaders.names import NATIVE
-from sap_rl.networks.reading.files import Weights, read_weights, refusal
+from sap_rl.networks.reading.files import BARE, Weights, read_weights, refusal
 from sap_rl.networks.reading.layers import Format, names_shown
 from sap_rl.networks.reading.request import Request, ask
 from sap_rl.networks.unplayable import unplayable
@@ -58,4 +58,12 @@ def _recognised(weights: Weights) -> tuple[Format, Weights]:
         answers = [f"format='{format.name}'" for format in fitting]
         answers[-1] += f" (--format {fitting[-1].name})"
         raise ask(weights.path, f"{titles} write the same names; whose is it?", *answers)
+    if all(BARE.match(name) for name in weights.tensors):
+        name = fitting[0].name
+        raise ask(
+            weights.path,
+            f"{fitting[0].title} writes bare names, and so does any nn.Sequential; is it one?",
+            f"format='{name}' (--format {name})",
+            "load_agent(module, preprocess={...}) for another",
+        )
     return fitting[0], weights

@@ -19,7 +19,16 @@ from sap_rl.evaluation.settings import Settings
 from sap_rl.files import MAX_CONFIG, read_file
 from sap_rl.networks.loaders import LOADERS
 from sap_rl.registry import Registry
-from sap_rl.schema import READERS, Option, OptionField, keyed, read_options, spelled, text
+from sap_rl.schema import (
+    READERS,
+    Option,
+    OptionField,
+    keyed,
+    read_options,
+    spelled,
+    text,
+    underscored,
+)
 from sap_rl.settings.shipped import find_config
 from sap_rl.texts import read_yaml as read_yaml_text
 
@@ -179,7 +188,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UsageError(f"config '{path}' cannot be read: {error}") from error
     if not isinstance(loaded, dict):
         raise UsageError(f"config '{path}' must be a mapping of options, got {loaded!r:.60}")
-    return {str(key).replace("-", "_"): value for key, value in loaded.items()}
+    return underscored(loaded)
 
 
 def read_option(name: str, value: Any) -> Any:

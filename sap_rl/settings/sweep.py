@@ -10,6 +10,7 @@ from typing import Any
 from sap_rl.agents import shipped_agents
 from sap_rl.atari.games import canonical_game
 from sap_rl.errors import UsageError, require_at_least, unknown
+from sap_rl.schema import underscored
 from sap_rl.settings.options import eval_options, read_option
 from sap_rl.settings.requests import eval_request
 from sap_rl.statistics.sequential import parse_stopping_rule
@@ -73,7 +74,7 @@ def _parts(options: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for entry in entries:
         if not isinstance(entry, Mapping):
             raise UsageError(f"experiments must be a list of mappings, got {entry!r:.60} in it")
-        inner = {str(key).replace("-", "_"): value for key, value in entry.items()}
+        inner = underscored(entry)
         _check_keys(inner, outer=False)
         yield outer | inner
 

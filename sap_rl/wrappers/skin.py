@@ -18,8 +18,10 @@ from sap_rl.attacks.schedule import parse_schedule
 from sap_rl.attacks.threat import Threat
 from sap_rl.corruptions.sighting import Sighting
 from sap_rl.errors import UsageError, told_of
-from sap_rl.networks.adapt import require_values, takes_unit
+from sap_rl.networks.adapt import AsTrained, require_values, takes_unit
 from sap_rl.networks.modules import is_network, understood
+from sap_rl.networks.reading.request import Request
+from sap_rl.networks.scale import in_own_scale
 from sap_rl.pixels import PIXEL_MAX
 from sap_rl.seeds import stream_seed, torch_stream
 from sap_rl.types import QFunction
@@ -54,7 +56,7 @@ class Skin:
         schedule = parse_schedule(options.get("schedule", "every"))
         options = {name: value for name, value in options.items() if name != "schedule"}
         box = pixel_box(space, observation)
-        self._source = _agent_of(victim, box) if is_network(victim) else victim
+        self._source = _understood(victim, box)
         agent = self._source if isinstance(self._source, Agent) else None
         if agent is not None and agent.preprocess.shape != box.shape:
             raise UsageError(
@@ -91,12 +93,21 @@ class Skin:
         return self._source
 
 
-def _agent_of(given: Any, box: spaces.Box) -> Agent:
-    """A module or model with what it sees, on the device where it is."""
-    found = understood(given)
+def _understood(given: Any, box: spaces.Box) -> Agent | QFunction:
+    """A module or model with what it sees, on the device where it is; a function of unit frames,
+    where one divides pixels itself."""
+    if isinstance(given, Agent):
+        return given
     frames, height, width = box.shape
-    sees = Preprocess(**{"frames": frames, "height": height, "width": width, **found.said})
+    size = {"frames": frames, "height": height, "width": width}
+    if not is_network(given):
+        sees = in_own_scale(given, Preprocess(**size), Request(), torch.device("cpu"))
+        return given if sees.scale == "unit" else AsTrained(given, sees)
+    found = understood(given)
     parameter = next(found.network.parameters(), torch.empty(0))
+    request = Request(preprocess=found.said)
+    sees = Preprocess(**{**size, **found.said})
+    sees = in_own_scale(found.network, sees, request, parameter.device)
     module = takes_unit(found.network, sees)
     return Agent(module, sees, type(found.network).__name__, device=parameter.device)
 

@@ -11,10 +11,16 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.text import Text
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from sap_rl import UsageError
 from sap_rl.cli import main
+from sap_rl.cli.terminal import say
 from sap_rl.reporting.live.tensorboard import TensorBoardWriter
+from sap_rl.reporting.tables.evaluation import console
 
+ROOT = Path(__file__).resolve().parents[2]
 SHORT = ["eval", "--game", "BankHeist", "--episodes", "2", "--max-frames", "200", "--num-envs", "2"]
 FAST = [*SHORT, "--lambda", "4", "--grad-samples", "1"]
 
@@ -69,6 +75,71 @@ def test_json_and_tensorboard(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert [(s.step, s.value) for s in scalars] == list(enumerate(whole["rows"][2]["returns"]))
     assert events.Tags()["images"] == ["eval/BankHeist/return_lambda"]
     assert "[5/5]" in capsys.readouterr().err
+
+
+def test_the_table_is_printed_where_results_cannot_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(path: Path, _text: str) -> None:
+        raise UsageError(f"cannot write '{path}': no space left")
+
+    monkeypatch.setattr("sap_rl.cli.evaluate.write_atomically", full)
+    argv = [*FAST, "--no-controls", "--json", str(tmp_path / "out.json")]
+    assert main([*argv, "--tensorboard", str(tmp_path / "tb")]) == 2
+    out, err = capsys.readouterr()
+    assert out.startswith("At lambda 4 BankHeist keeps ")
+    assert err.endswith("out.json': no space left\n")
+    events = EventAccumulator(str(tmp_path / "tb"))
+    events.Reload()
+    assert events.Tags()["images"], "the board is closed all the same"
+
+
+def test_what_a_terminal_obeys_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    say("\x1b[2J of\na name\r")
+    console().print("\x1b[2J\nof a \x07report", Text("\x9b1m"))
+    assert capsys.readouterr().out == (
+        "\\x1b[2J of\\na name\\r\n\\x1b[2J\nof a \\x07report \\x9b1m\n"
+    )
+
+
+STOPPED = """
+import os, signal, sys
+from sap_rl.__main__ import main
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == sys.argv[1]:
+            os.kill(os.getpid(), int(sys.argv[2]))
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Finder())
+sys.argv[3:] = ["eval", "--game", "BankHeist", "--lambda", "4"]
+sys.exit(main())
+"""
+"""Gets a signal when it comes to load a module."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("module", ["sap_rl.cli", "sap_rl.cli.evaluate", "torch", "ale_py"])
+def test_a_signal_while_python_loads_ends_it_quietly(module: str, number: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED, module, str(int(number))], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "sap-rl: interrupted\n")
+
+
+def test_a_folder_that_is_gone_is_one_line(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    program = (
+        "import os, sys; os.rmdir(os.getcwd()); from sap_rl.__main__ import main; sys.exit(main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "agents"], cwd=gone, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "sap-rl: the folder that you are in is gone: cd to another\n"
 
 
 def test_results_are_kept_where_the_table_cannot_be_printed(

@@ -224,7 +224,7 @@ FOREIGN: dict[str, Foreign] = {
     ),
     "crop, bare": Foreign(
         "crop", shapes(BARE, 6), unit(plain_values(BARE)),
-        Preprocess(grey="pooled", first_actions=6), ending=".pth",
+        Preprocess(grey="pooled", first_actions=6), {"format": "crop"}, ending=".pth", alone=False,
     ),
     "tianshou, raw": Foreign(
         "tianshou", shapes(TIANSHOU, 6), plain_values(TIANSHOU),
@@ -249,7 +249,7 @@ FOREIGN: dict[str, Foreign] = {
     "sa-dqn, plain": Foreign(
         "sa-dqn", shapes(BARE, 6, frames=1), swapped(plain_values(BARE)),
         Preprocess(**SQUARE_SEES, crop=(41, -4, 168, 168), first_actions=6),
-        {"game": "RoadRunner"}, ending=".pth", alone=False,
+        {"game": "RoadRunner", "format": "sa-dqn"}, ending=".pth", alone=False,
     ),
     "radial": Foreign(
         "radial", shapes(SQUARE, 6, frames=1), swapped(dueling_values(SQUARE)),

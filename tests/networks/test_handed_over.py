@@ -9,6 +9,7 @@ import argparse
 import collections
 import datetime
 import io
+import json
 import os
 import pickle
 import re
@@ -121,15 +122,40 @@ def test_the_entry_is_asked_for_and_taken(tmp_path: Path) -> None:
         load_agent(path, entry="third")
 
 
+def undivided(high: str, beside: str = "") -> bytes:
+    """A Stable-Baselines3 zip whose policy does not divide, and sees frames up to this number."""
+    space = {"dtype": "?", "high": f"[[[{high} {high} ... {high}]\n"}
+    settings = {"policy_kwargs": {"normalize_images": False}, "observation_space": space}
+    return sb3_zip(saved(SB3_STATE), data=json.dumps(settings | {"rest": beside}).encode())
+
+
+def undivided_policy(space: object) -> bytes:
+    told = {"normalize_images": False, "fn": nn.ReLU, "observation_space": space}
+    return saved({"state_dict": SB3_STATE, "data": told})
+
+
 SAYS: dict[str, tuple[bytes, dict[str, Any], dict[str, Any]]] = {
-    "sb3's settings": (
-        sb3_zip(saved(SB3_STATE), data=b'{"policy_kwargs": {"normalize_images": false}}'),
-        {}, {"scale": "pixels"},
+    "sb3's settings": (undivided("255"), {}, {"scale": "pixels"}),
+    "sb3's, of 0..1": (undivided("1."), {}, {"scale": "unit"}),
+    "sb3's, long": (undivided("255.", "x" * 400_000), {}, {"scale": "pixels"}),
+    "sb3's, of another space": (
+        undivided("9.9"), {"preprocess": {"scale": "unit"}}, {"scale": "unit"},
     ),
     "sb3's policy": (
-        saved({"state_dict": SB3_STATE, "data": {"normalize_images": False, "fn": nn.ReLU}}),
+        undivided_policy(spaces.Box(0, 255, (4, 84, 84), np.uint8)), {}, {"scale": "pixels"},
+    ),
+    "sb3's policy, of 0..1": (
+        undivided_policy(spaces.Box(0, 1, (4, 84, 84), np.float32)), {}, {"scale": "unit"},
+    ),
+    "sb3's policy, of floats to 255": (
+        undivided_policy(spaces.Box(0, 255, (4, 8, 8), np.float64)), {}, {"scale": "pixels"},
+    ),
+    "in a tuple": (saved((TIANSHOU, [{"scale_obs": True}])), {}, {"scale": "unit"}),
+    "after much else": (
+        saved({"model": TIANSHOU, "log": dict.fromkeys(range(20_000)), "args": {"scale_obs": 0}}),
         {}, {"scale": "pixels"},
     ),
+    "in words": (saved({"model": TIANSHOU, "scale_obs": "False"}), {}, {"scale": "pixels"}),
     "tianshou's arguments": (
         saved({"model": TIANSHOU, "args": argparse.Namespace(scale_obs=1, frame_skip=3)}),
         {}, {"scale": "unit", "frameskip": 3},
@@ -155,6 +181,36 @@ def test_what_a_file_says_of_its_frames_is_read(kind: str, tmp_path: Path) -> No
     path.write_bytes(data)
     sees = load_agent(path, **options).preprocess
     assert {name: getattr(sees, name) for name in expected} == expected
+
+
+OPEN_SCALE: dict[str, bytes] = {
+    "a policy without its space": saved(
+        {"state_dict": SB3_STATE, "data": {"normalize_images": False}}
+    ),
+    "another space": undivided("9.9"),
+    "settings that are no JSON": sb3_zip(saved(SB3_STATE), data=b"no JSON"),
+    "a key that stands twice": sb3_zip(saved(SB3_STATE), data=b'{"a": 1, "a": 2}'),
+}
+
+
+@pytest.mark.parametrize("kind", OPEN_SCALE)
+def test_a_scale_that_a_file_leaves_open_is_asked_for(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "theirs.pt"
+    path.write_bytes(OPEN_SCALE[kind])
+    with pytest.raises(UsageError, match=r"0\.\.1 or 0\.\.255: say scale=unit or scale=pixels"):
+        load_agent(path)
+    assert load_agent(path, preprocess={"scale": "unit"}).preprocess.scale == "unit"
+
+
+@pytest.mark.parametrize("planes", [3, 12])
+def test_planes_that_may_be_colours_are_asked_for(planes: int, tmp_path: Path) -> None:
+    weight = torch.rand(32, planes, 8, 8)
+    path = tmp_path / "theirs.pt"
+    path.write_bytes(saved(STATE | {"0.layers.0.weight": weight}))
+    with pytest.raises(UsageError, match=f"{planes} grey frames or {planes // 3} in colour: say"):
+        load_agent(path)
+    assert load_agent(path, preprocess={"grey": "none"}).preprocess.frames == planes // 3
+    assert load_agent(path, preprocess={"frames": planes}).preprocess.planes == 1
 
 
 def script() -> bytes:

@@ -16,10 +16,11 @@ from stable_baselines3 import DQN
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack
 from torch import Tensor, nn
 
-from sap_rl import UsageError, load_agent
+from sap_rl import Preprocess, UsageError, load_agent
 from sap_rl.networks.nature import nature_network
 from sap_rl.wrappers.sb3 import AdversarialVecEnv
 from sap_rl.wrappers.single import AdversarialObservation
+from sap_rl.wrappers.skin import Skin
 
 
 class Noise(gymnasium.Env[np.ndarray, np.int64]):
@@ -110,6 +111,99 @@ def test_what_is_said_wins(model: DQN, pixels: np.ndarray) -> None:
     agent = load_agent(model.q_net, preprocess={"order": "newest_first"})
     assert agent.preprocess.scale == "pixels"
     assert agent.act(pixels).tolist() == load_agent(model).act(pixels[:, ::-1]).tolist()
+
+
+def test_a_model_in_colour_is_asked_for(venv: VecFrameStack) -> None:
+    model = DQN("CnnPolicy", VecFrameStack(venv.venv, 12), buffer_size=4, seed=0)
+    with pytest.raises(UsageError, match="12 grey frames or 4 in colour: say frames=12 or grey="):
+        load_agent(model)
+    sees = load_agent(model, preprocess={"grey": "none"}).preprocess
+    assert (sees.frames, sees.shape, sees.scale) == (4, (12, 84, 84), "pixels")
+    assert load_agent(model.q_net, preprocess={"frames": 12}).preprocess.grey == "pooled"
+
+
+class Prepared(nn.Module):
+    """A network behind what somebody's `forward` does with its frames."""
+
+    def __init__(self, prepare: Any, network: nn.Module | None = None) -> None:
+        super().__init__()
+        self.network, self.prepare = network or nature_network(6), prepare
+
+    def forward(self, obs: Tensor) -> Tensor:
+        found: Tensor = self.network(self.prepare(obs))
+        return found
+
+
+def fitted(mean: float, variance: float) -> nn.Module:
+    norm = nn.BatchNorm2d(4)
+    norm.running_mean.fill_(mean)  # type: ignore[union-attr, operator]
+    norm.running_var.fill_(variance)  # type: ignore[union-attr, operator]
+    return norm
+
+
+SCALES: dict[str, tuple[Any, str]] = {
+    "a division": (lambda x: x / 255, "pixels"),
+    "of floats": (lambda x: x.float() / 255.0, "pixels"),
+    "a product": (lambda x: x * (1 / 256), "pixels"),
+    "-1..1": (lambda x: x.sub(127.5).div(127.5), "pixels"),
+    "by the deviation": (lambda x: (x - 33) / 78, "pixels"),
+    "less its mean": (lambda x: x / 255 - (x / 255).mean(), "pixels"),
+    "fitted to pixels": (fitted(60, 6000), "pixels"),
+    "nothing": (lambda x: x, "unit"),
+    "-1..1 of 0..1": (lambda x: (x - 0.5) * 2, "unit"),
+    "fitted to 0..1": (fitted(0.2, 0.08), "unit"),
+    "by its own largest": (lambda x: x / x.amax((1, 2, 3), keepdim=True), "unit"),
+    "differences": (lambda x: torch.cat([x[:, 1:] - x[:, :-1], x[:, :1]], 1), "unit"),
+}
+
+
+@pytest.mark.parametrize("kind", SCALES)
+def test_who_divides_its_frames_itself_takes_pixels(kind: str, pixels: np.ndarray) -> None:
+    prepare, scale = SCALES[kind]
+    network = Prepared(prepare).eval()
+    agent = load_agent(network)
+    assert agent.preprocess.scale == scale
+    frames = torch.from_numpy(pixels).float() / (1 if scale == "pixels" else 255)
+    # 1e-5: x / 255 * 255.
+    expected = network(frames).detach()
+    torch.testing.assert_close(agent.q_values(pixels), expected, rtol=1e-4, atol=1e-5)
+    assert load_agent(network, preprocess={"scale": "unit"}).preprocess.scale == "unit"
+
+
+def test_a_whole_preprocess_does_not_divide_twice_unasked() -> None:
+    network = Prepared(SCALES["a division"][0])
+    with pytest.raises(UsageError, match=r"Prepared divides its frames itself.*say scale='pixels'"):
+        load_agent(network, preprocess=Preprocess(frameskip=3))
+    assert load_agent(network, preprocess=Preprocess(scale="pixels")).num_actions == 6
+
+
+VICTIMS: dict[str, Any] = {
+    **GIVEN,
+    "a module around it": lambda model: Prepared(lambda x: x, model.q_net),
+    "a function": lambda model: lambda obs: model.q_net(obs),
+}
+
+
+def flips(model: DQN, victim: Any, pixels: np.ndarray) -> list[bool]:
+    """In which frames the attack by this victim's gradient changes what the model does."""
+    space = spaces.Box(0, 255, (4, 84, 84), np.uint8)
+    skin = Skin(
+        victim, space, spaces.Discrete(6), attack="fgsm", lam=8.0, observation="uint8",
+        frames="all", seed=0, options={},
+    )  # fmt: skip
+    moved = skin.perturb(pixels, np.ones(len(pixels), np.bool_), [*range(len(pixels))]).pixels
+    calm, shaken = (model.predict(obs)[0] for obs in (pixels, moved.numpy()))
+    return list((calm != shaken).tolist())
+
+
+@pytest.mark.parametrize("kind", VICTIMS)
+def test_as_victim_it_flips_what_scale_pixels_flips(
+    kind: str, model: DQN, pixels: np.ndarray
+) -> None:
+    said = load_agent(VICTIMS["a module around it"](model), preprocess={"scale": "pixels"})
+    expected = flips(model, said, pixels)
+    assert sum(expected) >= 6, "of 12"
+    assert flips(model, VICTIMS[kind](model), pixels) == expected
 
 
 class QuantileNetwork(nn.Module):

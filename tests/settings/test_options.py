@@ -29,6 +29,38 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("lambda: 1\ngame: Pong\nlambda: 4\n", "key 'lambda' is said twice, again in line 3"),
+        ("game: Pong\n'game': Pong\n", "key 'game' is said twice, again in line 2"),
+        ("preprocess: {scale: unit, scale: pixels}", "key 'scale' is said twice"),
+        ("experiments:\n- seed: 1\n  seed: 2\n", "key 'seed' is said twice, again in line 3"),
+        ("a: &a {b: 1, b: 2}\nc: *a\n", "key 'b' is said twice, again in line 1"),
+        ("max-frames: 1\nmax_frames: 2\n", "'max_frames' is said twice, with - and with _"),
+        ("1: a\n1: b\n", "key '1' is said twice"),
+    ],
+)
+def test_what_is_said_twice_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=words):
+        read_yaml(path)
+
+
+def test_a_merged_key_may_be_said_again(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("a: &a {seed: 1, lam: 2}\nb: &b {<<: *a, seed: 3}\nc: {<<: *b, seed: 4}\n")
+    assert read_yaml(path)["c"] == {"seed": 4, "lam": 2}
+
+
+def test_a_preprocess_says_each_entry_once() -> None:
+    with pytest.raises(UsageError, match="preprocess says scale twice"):
+        read_option("preprocess", ["scale=unit", "scale=pixels"])
+    with pytest.raises(UsageError, match="'max_pool' is said twice, with - and with _"):
+        read_option("preprocess", {"max_pool": True, "max-pool": False})
+
+
 def test_yaml_keys_may_be_spelled_like_flags(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_text("max-frames: 400\n")

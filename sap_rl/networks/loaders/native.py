@@ -57,8 +57,9 @@ def load_native(folder: Path, request: Request | None = None) -> Checkpoint:
     if scores not in get_args(Scores):
         raise refusal(path, unknown("network.scores", str(scores), get_args(Scores)))
     _fill(module, _read_weights(weights, sha256), weights, kind)
+    request = (request or Request()).beside(asdict(preprocess))
     return Checkpoint(
-        module.eval(), num_actions, (request or Request()).settle(preprocess),
+        module.eval(), num_actions, request.settle(preprocess),
         printable(folder.name, LONGEST_NAME), game,
         sha256, facts=card, kind=kind, scores=scores,
     )  # fmt: skip

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from sap_rl.atari.preprocess import Preprocess, preprocess_entries
 from sap_rl.errors import UsageError
 from sap_rl.networks.reading.pickles import Stub
+from sap_rl.networks.reading.request import OPEN
+from sap_rl.pixels import PIXEL_MAX
 
 FIRST = ("model_state_dict", "estimator_state", "state_dict")
 """Entries that hold the network whatever else is there, the first that is there."""
@@ -20,8 +24,8 @@ NO_NETWORK = re.compile(
 )
 """Names of entries that are not the network that plays."""
 DEEPEST = 5
-MOST = 10_000
-"""How far into a checkpoint is looked: entries inside of entries, and how many."""
+MOST = 200_000
+"""How far into a checkpoint is looked: entries inside of entries, and how many there may be."""
 
 Said = dict[str, Any]
 
@@ -29,8 +33,6 @@ Said = dict[str, Any]
 def networks_in(loaded: Any) -> dict[str, dict[str, Tensor]]:
     """The dicts of tensors in a checkpoint by the names of the entries that lead there, "" for
     itself; those of a list or tuple are called 0, 1, ..."""
-    if isinstance(loaded, list | tuple):
-        loaded = {str(number): part for number, part in enumerate(loaded)}
     everything = [("", loaded), *_entries(loaded, objects=False)]
     return {place: tensors for place, value in everything if (tensors := _tensors_of(value))}
 
@@ -48,23 +50,52 @@ def playing(found: dict[str, dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]
 
 
 def said_in(loaded: Any) -> Said:
-    """What a checkpoint's plain data says of the frames, as entries of a `Preprocess`."""
+    """What a checkpoint's plain data says of the frames, as entries of a `Preprocess`; OPEN for a
+    scale that it speaks of and leaves open."""
     said: Said = {}
+    divides, highest = True, OPEN
     for place, value in _entries(loaded, objects=True):
         name = place.rpartition(".")[2].lower()
         if name == "preprocess" and isinstance(value, Mapping):
             said |= _usable(value)
+        elif name == "normalize_images":  # the policy divides; else it sees what the space gives
+            divides = _truth(value) is not False
+        elif place.endswith("observation_space.high"):
+            highest = SCALES.get(_first_number(value), OPEN)
         elif name in SPELLINGS and not isinstance(value, Tensor | Mapping):
             said |= _usable(SPELLINGS[name](value))
-    return said
+    return said if divides else {"scale": highest, **said}
+
+
+SCALES = {1.0: "unit", PIXEL_MAX: "pixels"}
+"""The highest value of an observation space, and the scale of its frames."""
+
+
+def _first_number(value: Any) -> float:
+    """Of an array's text in Stable-Baselines3's JSON, or of what stands for a pickled array."""
+    if isinstance(value, str):
+        found = re.match(r"[\[\s]*(\d+(?:\.\d*)?)", value)
+        return float(found[1]) if found else math.nan
+    try:
+        _, shape, _, _, data = value.state
+        kind = {1: "u1", 4: "f4", 8: "f8"}[len(data) // math.prod(shape)]
+        return float(np.frombuffer(data, kind, 1)[0])
+    except (AttributeError, TypeError, ValueError, ArithmeticError, KeyError):
+        return math.nan
+
+
+def _truth(value: Any) -> bool | None:
+    """What says yes or no, None for anything else."""
+    words = {"true": True, "false": False, "1": True, "0": False}
+    return words.get(str(value).lower()) if isinstance(value, bool | int | str) else None
 
 
 def _divides(value: Any) -> Said:
-    return {"scale": "unit" if value else "pixels"}
+    scaled = _truth(value)
+    return {} if scaled is None else {"scale": "unit" if scaled else "pixels"}
 
 
 SPELLINGS: dict[str, Callable[[Any], Said]] = {
-    "normalize_images": _divides,
     "scale_obs": _divides,
     "frameskip": lambda value: {"frameskip": value},
     "frame_skip": lambda value: {"frameskip": value},
@@ -91,17 +122,29 @@ def _tensors_of(value: object) -> dict[str, Tensor]:
 
 def _entries(loaded: Any, *, objects: bool) -> Iterator[tuple[str, Any]]:
     """Entries inside of entries with the names that lead there, the outer ones first; objects:
-    the attributes of what was saved beside the weights are entries too."""
+    the attributes of what was saved beside the weights are entries too. UsageError for too many."""
     level: list[tuple[str, Any]] = [("", loaded)]
     seen = 0
     for _ in range(DEEPEST):
         inner = []
         for place, value in level:
             value = value.state if objects and isinstance(value, Stub) else value
-            for name, entry in value.items() if isinstance(value, Mapping) else ():
+            for name, entry in _parts(value):
                 seen += 1
                 if seen > MOST:
-                    return
+                    raise UsageError(
+                        f"it holds more than {MOST} entries: save the network's state_dict alone"
+                    )
                 inner.append((f"{place}.{name}".lstrip("."), entry))
         yield from inner
         level = inner
+
+
+def _parts(value: Any) -> Iterator[tuple[Any, Any]]:
+    """A mapping's entries by name; of a list or tuple those that have entries, by number."""
+    if isinstance(value, Mapping):
+        yield from value.items()
+    elif isinstance(value, list | tuple):
+        for number, part in enumerate(value):
+            if isinstance(part, Mapping | list | tuple | Stub):
+                yield number, part

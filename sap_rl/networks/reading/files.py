@@ -22,7 +22,7 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
 from sap_rl.errors import UsageError, printable, unknown
-from sap_rl.files import MAX_CONFIG, read_file
+from sap_rl.files import MAX_RESULT, read_file
 from sap_rl.networks.reading.contents import NO_NETWORK, Said, networks_in, playing, said_in
 from sap_rl.networks.reading.pickles import (
     MAX_PICKLE_BYTES,
@@ -30,7 +30,7 @@ from sap_rl.networks.reading.pickles import (
     ForeignCall,
     load_pickle,
 )
-from sap_rl.networks.reading.request import ask
+from sap_rl.networks.reading.request import OPEN, ask
 from sap_rl.networks.reading.strangers import beginning_of_text, kind_of
 from sap_rl.texts import read_json
 
@@ -170,9 +170,9 @@ def _said_by_sb3(data: bytes, members: set[str], path: Path) -> Said:
     if SB3_DATA not in members:
         return {}
     try:
-        return said_in(read_json(_member(data, SB3_DATA, path, MAX_CONFIG)))
+        return said_in(read_json(_member(data, SB3_DATA, path, MAX_RESULT)))
     except UsageError:  # of no version that is known
-        return {}
+        return {"scale": OPEN}
 
 
 def _network(

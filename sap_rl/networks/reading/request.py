@@ -10,6 +10,9 @@ from typing import Any
 from sap_rl.atari.preprocess import Preprocess, preprocess_entries
 from sap_rl.errors import UsageError
 
+OPEN = ""
+"""Of a file that speaks of its frames' scale: it does not say which one."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -24,10 +27,16 @@ class Request:
     entry: str | None = None
 
     def beside(self, said: Mapping[str, Any]) -> Request:
-        """With what the file itself says of its frames, where the user says nothing of it."""
+        """With what the file itself says of its frames, where the user says nothing of it;
+        UsageError where both leave the scale open."""
         if isinstance(self.preprocess, Preprocess) or not said:
             return self
         own = preprocess_entries(self.preprocess)
+        if said.get("scale") == OPEN and "scale" not in own:
+            raise UsageError(
+                "its settings do not say whether it saw frames 0..1 or 0..255: say scale=unit or "
+                "scale=pixels in preprocess (--preprocess scale=pixels)"
+            )
         return replace(self, preprocess={**said, **own})
 
     def says(self, name: str) -> bool:
@@ -37,13 +46,20 @@ class Request:
     def settle(self, trained: Preprocess) -> Preprocess:
         """The format's preprocessing with what the user said in its place.
 
-        A loader counts the first layer's planes; where colour stays, three are a frame.
+        A loader counts the first layer's planes; where colour stays, three are a frame. UsageError
+        where the number leaves open whether it does.
         """
         if isinstance(self.preprocess, Preprocess):
             return self.preprocess
         entries = preprocess_entries(self.preprocess)
-        if entries.get("grey") == "none" and trained.frames % 3 == 0:
-            entries = {"frames": trained.frames // 3, **entries}
+        planes = trained.frames
+        if planes % 3 == 0 and not {"frames", "grey"} & entries.keys():
+            raise UsageError(
+                f"it sees {planes} planes, {planes} grey frames or {planes // 3} in colour: say "
+                f"frames={planes} or grey=none in preprocess (--preprocess grey=none)"
+            )
+        if entries.get("grey") == "none" and planes % 3 == 0:
+            entries = {"frames": planes // 3, **entries}
         return replace(trained, **entries)
 
 

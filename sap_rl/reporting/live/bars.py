@@ -13,6 +13,7 @@ from rich.table import Table
 
 from sap_rl.audit.ended import CellEnded
 from sap_rl.certification.run import FramesDone
+from sap_rl.errors import printable
 from sap_rl.evaluation.run import ArmEnded, ArmPlayed, ArmStarted, Event
 from sap_rl.film.games import Scene
 from sap_rl.play.arms import Arm
@@ -78,7 +79,7 @@ class LiveBar:
         self.bar.stop()
 
     def _say(self, line: str) -> None:
-        self.console.print(line, markup=False)
+        self.console.print(printable(line), markup=False)
 
 
 class ProgressBar(LiveBar):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from rich.console import Console
 from rich.progress import TaskID
 
+from sap_rl.errors import printable
 from sap_rl.reporting.live.bars import LiveBar
 from sap_rl.sweep.engines import CellBegan, WorkerLost
 from sap_rl.sweep.estimate import CellEstimate
@@ -71,7 +72,7 @@ class SweepBars(LiveBar):
             self.bar.remove_task(self.cells.pop(task.key))
 
     def _say(self, line: str) -> None:
-        self.console.print(line, markup=False, soft_wrap=True, highlight=False)
+        self.console.print(printable(line), markup=False, soft_wrap=True, highlight=False)
 
 
 def planned_line(event: SweepPlanned) -> str:

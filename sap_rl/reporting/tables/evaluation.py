@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.measure import Measurement
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -48,7 +49,19 @@ SHOWN = 3
 
 
 class Screen(Console):
-    """A console for which a reader who has gone, as `head` does, is no failure."""
+    """A console for which a reader who has gone, as `head` does, is no failure, and which escapes
+    what a terminal would obey, whatever names are printed."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Its pieces of text, of which line ends alone are obeyed."""
+        for piece in super().render(renderable, options):
+            if piece.control or piece.text.isprintable() or not piece.text.strip("\n"):
+                yield piece
+            else:
+                text = "\n".join(map(printable, piece.text.split("\n")))
+                yield Segment(text, piece.style)
 
     def on_broken_pipe(self) -> None:
         """Say no more; Python's own flush at exit finds nothing to fail on either."""

@@ -141,6 +141,8 @@ def test_sa_dqns_and_radials_networks_are_one_function(
 def test_questions_name_the_answers(tmp_path: Path) -> None:
     for name, words in {
         "cleanrl": ["CleanRL dqn_atari and CROP", "format='cleanrl'", "--format crop"],
+        "crop, bare": ["and so does any nn.Sequential", "--format crop", "load_agent(module"],
+        "sa-dqn, plain": ["and so does any nn.Sequential", "--format sa-dqn"],
         "tianshou, raw": ["0..1 (scale_obs=True)", "raw pixels 0..255", "--preprocess scale="],
         "sa-dqn": ["which part of the screen", "BankHeist, Freeway, Pong", "--game", "crop="],
         "radial, version 1": ["which part of the screen", "crop=34,0,160,160"],
