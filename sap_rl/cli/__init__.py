@@ -78,7 +78,9 @@ def main(argv: list[str] | None = None) -> int:
         module, _, name = args.run.partition(":")
         run: Callable[[argparse.Namespace], int] = getattr(import_module(module), name)
         with interrupted_by_signals():
-            return run(args)
+            status = run(args)
+            sys.stdout.flush()  # while a full disk or a signal is told as any other
+        return status
     except (UsageError, OSError) as error:
         line = str(UsageError(error))  # bounded and without controls, whoever raised it
         print(f"sap-rl: {' '.join(line.split())}", file=sys.stderr)  # noqa: T201

@@ -10,8 +10,9 @@ from sap_rl.errors import unknown
 from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.loaders import LOADERS
 from sap_rl.networks.loaders.names import NATIVE
-from sap_rl.networks.reading.files import BARE, Weights, read_weights, refusal
+from sap_rl.networks.reading.files import Weights, read_weights, refusal
 from sap_rl.networks.reading.layers import Format, names_shown
+from sap_rl.networks.reading.names import BARE
 from sap_rl.networks.reading.request import Request, ask
 from sap_rl.networks.unplayable import unplayable
 

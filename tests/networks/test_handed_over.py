@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from gymnasium import spaces
 from torch import nn
@@ -154,6 +155,14 @@ SAYS: dict[str, tuple[bytes, dict[str, Any], dict[str, Any]]] = {
     "after much else": (
         saved({"model": TIANSHOU, "log": dict.fromkeys(range(20_000)), "args": {"scale_obs": 0}}),
         {}, {"scale": "pixels"},
+    ),
+    "in colour": (
+        saved({"model": STATE | {"0.layers.0.weight": torch.rand(32, 12, 8, 8)},
+               "env": {"grayscale_obs": False}}),
+        {}, {"grey": "none", "frames": 4},
+    ),
+    "beside safetensors": (
+        safetensors.torch.save(TIANSHOU, {"scale_obs": "True"}), {}, {"scale": "unit"},
     ),
     "in words": (saved({"model": TIANSHOU, "scale_obs": "False"}), {}, {"scale": "pixels"}),
     "tianshou's arguments": (

@@ -97,6 +97,7 @@ def _divides(value: Any) -> Said:
 
 SPELLINGS: dict[str, Callable[[Any], Said]] = {
     "scale_obs": _divides,
+    "grayscale_obs": lambda value: {"grey": "none"} if _truth(value) is False else {},
     "frameskip": lambda value: {"frameskip": value},
     "frame_skip": lambda value: {"frameskip": value},
     "full_action_space": lambda value: {"full_action_space": value},

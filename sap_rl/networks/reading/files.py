@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import re
 import struct
 import zipfile
 import zlib
@@ -23,7 +22,8 @@ from torch import Tensor
 
 from sap_rl.errors import UsageError, printable, unknown
 from sap_rl.files import MAX_RESULT, read_file
-from sap_rl.networks.reading.contents import NO_NETWORK, Said, networks_in, playing, said_in
+from sap_rl.networks.reading.contents import Said, networks_in, playing, said_in
+from sap_rl.networks.reading.names import other_names
 from sap_rl.networks.reading.pickles import (
     MAX_PICKLE_BYTES,
     BrokenPickle,
@@ -68,13 +68,8 @@ class Weights:
         """Itself, then the same tensors under names without what wrappers put before them, or
         with what a Stable-Baselines3 policy puts before its network's."""
         yield self
-        names = {name: name for name in self.tensors}
-        for strip in (_as_policy, _without_compiled, _without_wrappers, *[_without_holder] * 2):
-            found = strip(names)
-            if found != names and len(set(found.values())) == len(found):
-                names = found
-                tensors = {new: self.tensors[old] for old, new in names.items()}
-                yield replace(self, tensors=tensors)
+        for names in other_names(self.tensors):
+            yield replace(self, tensors={new: self.tensors[old] for old, new in names.items()})
 
     def take(self, name: str) -> Tensor:
         """A tensor as float32; UsageError if it is missing, not finite floats, or only pretends."""
@@ -89,44 +84,6 @@ class Weights:
         if not value.is_floating_point() or not bool(torch.isfinite(value.float()).all()):
             raise refusal(self.path, f"{where} is not all finite floats")
         return value.detach().float().contiguous()
-
-
-Names = dict[str, str]
-"""Of tensors: in the file -> as formats know them."""
-HOLDERS = (
-    "agent", "dqn", "model", "net", "network", "online", "online_net", "policy", "policy_net",
-    "q_net", "q_network", "qnet", "value_net",
-)  # fmt: skip
-"""What people call the attribute that holds the network."""
-BARE = re.compile(r"\d+\.(weight|bias)$")
-"""A name in a plain sequence of layers."""
-
-
-def _as_policy(names: Names) -> Names:
-    """A network of Stable-Baselines3 by itself, as its policy names it."""
-    if not any(new.startswith("features_extractor.") for new in names.values()):
-        return names
-    quantiles = any(new.startswith("quantile_net.") for new in names.values())
-    return {old: f"{'quantile' if quantiles else 'q'}_net.{new}" for old, new in names.items()}
-
-
-def _without_compiled(names: Names) -> Names:
-    return {old: re.sub(r"(^|\.)_orig_mod\.", r"\1", new) for old, new in names.items()}
-
-
-def _without_wrappers(names: Names) -> Names:
-    return {old: re.sub(r"(^|\.)module\.", r"\1", new) for old, new in names.items()}
-
-
-def _without_holder(names: Names) -> Names:
-    """Without the network's place in an agent, and without the agent's target network; as they are
-    where bare numbers would be left, which say nothing of whose they are."""
-    playing = {old: new for old, new in names.items() if not NO_NETWORK.search(new)}
-    first = {new.partition(".")[0] for new in playing.values()}
-    if len(first) != 1 or not first <= {*HOLDERS}:
-        return names
-    found = {old: new.partition(".")[2] for old, new in playing.items()}
-    return names if all(BARE.match(new) for new in found.values()) else found
 
 
 def refusal(path: Path, reason: object) -> UsageError:
@@ -148,7 +105,8 @@ def read_weights(path: Path, entry: str | None = None) -> Weights:
     if data[:2] == b"\x1f\x8b":
         data = _gunzip(data, path)
     if _is_safetensors(data):
-        return Weights(path, sha256, _safetensors(data, path), "safetensors")
+        tensors = _safetensors(data, path)
+        return Weights(path, sha256, tensors, "safetensors", said=_said_by_header(data))
     container: Container = "torch"
     said: Said = {}
     if data[:2] == b"PK":
@@ -163,6 +121,12 @@ def read_weights(path: Path, entry: str | None = None) -> Weights:
     loaded, classes = _torch_load(data, path)
     nested, tensors = _network(loaded, classes, entry, path)
     return Weights(path, sha256, tensors, container, nested, said_in(loaded) | said)
+
+
+def _said_by_header(data: bytes) -> Said:
+    """What the texts beside the tensors of safetensors say."""
+    (length,) = struct.unpack("<Q", data[:8])
+    return said_in(read_json(data[8 : 8 + length]).get("__metadata__", {}))
 
 
 def _said_by_sb3(data: bytes, members: set[str], path: Path) -> Said:
