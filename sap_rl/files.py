@@ -72,13 +72,18 @@ def write_atomically(path: Path, text: str | bytes) -> None:
 
     Raises UsageError if the disk refuses; nothing is left beside the target then.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = _beside(path)
     try:
         beside.write_bytes(text.encode() if isinstance(text, str) else text)
         os.replace(beside, path)  # noqa: PTH105
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise UsageError(f"cannot write '{path}': {error.strerror or error}") from error
+
+
+def _beside(path: Path) -> Path:
+    """Where a file is written before it takes its place."""
+    return path.with_name(f".{path.name}.{os.getpid()}")
 
 
 def check_writable(path: Path) -> None:
@@ -88,6 +93,11 @@ def check_writable(path: Path) -> None:
         raise UsageError(f"cannot write '{path}': it is a folder or a device, not a file")
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise UsageError(f"cannot write '{path}': folder '{folder}' is missing or read-only")
+    try:
+        _beside(path).touch()
+        _beside(path).unlink()
+    except OSError as error:  # a name too long, a full disk
+        raise UsageError(f"cannot write '{path}': {_reason(error)}") from error
 
 
 def check_folder(folder: Path) -> None:

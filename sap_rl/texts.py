@@ -85,7 +85,9 @@ def _require_once(node: yaml.Node) -> None:
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, _ in node.value:
-            name = (key.tag, str(key.value))
+            if not isinstance(key, yaml.ScalarNode):  # PyYAML refuses it
+                continue
+            name = (key.tag, key.value)
             if name in seen:
                 line = key.start_mark.line + 1
                 raise UsageError(f"its key '{key.value}' is said twice, again in line {line}")

@@ -104,14 +104,16 @@ STOPPED = """
 import os, signal, sys
 from sap_rl.__main__ import main
 
+module, number = sys.argv[1:]
+
 class Finder:
     def find_spec(self, name, *_):
-        if name == sys.argv[1]:
-            os.kill(os.getpid(), int(sys.argv[2]))
+        if name == module:
+            os.kill(os.getpid(), int(number))
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.meta_path.insert(0, Finder())
-sys.argv[3:] = ["eval", "--game", "BankHeist", "--lambda", "4"]
+sys.argv[1:] = ["eval", "--game", "BankHeist", "--lambda", "4"]
 sys.exit(main())
 """
 """Gets a signal when it comes to load a module."""
@@ -226,6 +228,7 @@ def test_agents_are_listed_with_their_scores(capsys: pytest.CaptureFixture[str])
         ([*FAST, "--device", "gpu"], "device 'gpu' cannot be used"),
         ([*FAST, "--threads", "0"], "threads must be at least 1, got 0"),
         ([*FAST, "--json", "/no/such/folder/x.json"], "cannot write '/no/such/folder/x.json'"),
+        ([*FAST, "--json", "x" * 250], "': File name too long"),
         ([*FAST, "--tensorboard", "/proc/no"], "cannot write to '/proc/no'"),
         ([*FAST, "--nonsense"], "unrecognized arguments: --nonsense"),
         (["evil"], "unknown command 'evil'; choose from eval, "),

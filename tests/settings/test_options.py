@@ -39,6 +39,7 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None
         ("a: &a {b: 1, b: 2}\nc: *a\n", "key 'b' is said twice, again in line 1"),
         ("max-frames: 1\nmax_frames: 2\n", "'max_frames' is said twice, with - and with _"),
         ("1: a\n1: b\n", "key '1' is said twice"),
+        ("? [a]\n: 1\n? [a]\n: 2\n", "found unhashable key"),
     ],
 )
 def test_what_is_said_twice_is_refused(tmp_path: Path, text: str, words: str) -> None:
