@@ -25,7 +25,7 @@ class AsTrained(nn.Module):
 
     def __init__(self, network: Callable[[Tensor], Any], preprocess: Preprocess) -> None:
         super().__init__()
-        self.network = network
+        self.network: Any = network
         self.reversed, self.planes = preprocess.order == "newest_first", preprocess.planes
         self.swapped = preprocess.layout == "columns_first"
         self.in_pixels = preprocess.scale == "pixels"

@@ -22,11 +22,11 @@ SHRINKS = 1 / 32
 """A network that makes frames so much smaller takes pixels: 1/255, or 1/78 for their deviation."""
 
 
-class Watch(TorchDispatchMode):
+class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Keeps what goes into every weighted operation."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.seen: list[Tensor] = []
 
     def __torch_dispatch__(
@@ -80,4 +80,5 @@ def takes_pixels(
 def _watched(network: Callable[[Tensor], Any], frames: Tensor) -> list[Tensor]:
     with torch.no_grad(), Watch() as watch:
         network(frames)
-    return watch.seen
+    seen: list[Tensor] = watch.seen
+    return seen

@@ -99,7 +99,7 @@ def _understood(given: Any, box: spaces.Box) -> Agent | QFunction:
     if isinstance(given, Agent):
         return given
     frames, height, width = box.shape
-    size = {"frames": frames, "height": height, "width": width}
+    size: dict[str, Any] = {"frames": frames, "height": height, "width": width}
     if not is_network(given):
         sees = in_own_scale(given, Preprocess(**size), Request(), torch.device("cpu"))
         return given if sees.scale == "unit" else AsTrained(given, sees)
