@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from typing import Any
@@ -40,9 +39,7 @@ def read_json(text: str | bytes) -> Any:
     data = text.encode(errors="surrogatepass") if isinstance(text, str) else text
     _require_shallow(data, "JSON")
     try:
-        found = msgspec.json.decode(data)
-        json.loads(data, object_pairs_hook=_said_once)
-        return found
+        return msgspec.json.decode(data)
     except (ValueError, RecursionError) as error:  # msgspec's and Unicode's errors are ValueErrors
         raise UsageError(error) from error
 
@@ -96,14 +93,6 @@ def _require_once(node: yaml.Node) -> None:
     for part in parts:
         if isinstance(part, yaml.Node):
             _require_once(part)
-
-
-def _said_once(pairs: list[tuple[str, Any]]) -> None:
-    """Refuse an object of JSON in which a key stands twice."""
-    names = [name for name, _ in pairs]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise UsageError(f"its key '{twice}' is said twice")
 
 
 def _require_shallow(data: bytes, kind: str) -> None:

@@ -147,9 +147,3 @@ def test_a_change_of_one_float_is_seen() -> None:
     rule = StoppingRule(0.1 + 0.2)
     assert from_plain(StoppingRule, read_json(json_line(rule))) == rule
     assert from_plain(StoppingRule, read_json(json_line(replace(rule, width=0.3)))) != rule
-
-
-def test_a_key_of_json_stands_once() -> None:
-    assert read_json('{"a": {"b": 1}, "c": {"b": 2}}') == {"a": {"b": 1}, "c": {"b": 2}}
-    with pytest.raises(UsageError, match="its key 'b' is said twice"):
-        read_json('{"a": 1, "c": [{"b": 2, "d": 1, "b": 3}]}')
