@@ -109,7 +109,7 @@ def results() -> st.SearchStrategy[Trial]:
     )
     commands = st.sampled_from(
         [["compare", "a.json", "b.json"], ["report", "a.json", "--out", "r.html"],
-         ["game", "a.json"], ["compare", "a.json"], ["plot", "a.json", "--out", "p"]]
+         ["game", "a.json"], ["compare", "a.json"], ["plot", "a.json", "--out-dir", "p"]]
     )  # fmt: skip
     return st.builds(
         lambda argv, data: Trial(argv, {"a.json": data, "b.json": text}), commands, data

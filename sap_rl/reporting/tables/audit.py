@@ -55,7 +55,7 @@ def _head(card: AuditCard) -> Iterator[str]:
     what = f"{settings.defense} on agent" if settings.defense else "agent"
     sampled = "actions sampled, " if protocol.policy == "sample" else ""
     yield (
-        f"{settings.game}: audit of {what} {card.facts.agent.name}, budget {settings.budget}: "
+        f"{settings.game}: audit of {what} {card.facts.agent.name}, effort {settings.budget}: "
         f"{settings.frames} recorded frames per lambda, {settings.episodes} other episodes per "
         f"cell, {protocol.frames} frames ({protocol.observation}), {sampled}seed "
         f"{settings.seed}{state}"
