@@ -46,6 +46,7 @@ def add_flag(
         default=argparse.SUPPRESS, required=required, metavar=_metavar(option),
         help=option.line.replace("%", "%%"),
     )  # fmt: skip
+    vars(action)["words"] = option.choices  # what a shell may complete
     read_too(parser, action, f"--{option.name.replace('_', '-')}")
     if switch:
         parser.add_argument(
