@@ -23,7 +23,8 @@ def test_the_card_the_json_and_the_cells(
     assert main(argv) == 0
     card, lines = capsys.readouterr()
     assert max(map(len, card.splitlines())) <= 80
-    assert card.startswith("BankHeist: audit of agent BankHeist, budget quick: 2 recorded frames")
+    assert card.startswith("At lambda 1 the strongest attack leaves BankHeist ")
+    assert "\nBankHeist: audit of agent BankHeist, effort quick: 2 recorded frames" in card
     assert "[1] frames: original, fgsm cross-entropy original, lambda 1" in lines
     assert json.loads(target.read_text())["complete"] is True
     on_frames = [path for path in out.iterdir() if path.suffix == ".json"]

@@ -68,7 +68,7 @@ def test_from_end_to_end(
     ("argv", "message"),
     [
         (["--lambda", "0"], "lambda 0 leaves nothing to harden against"),
-        (["--lambda", "x"], "lam: cannot use 'x'"),
+        (["--lambda", "x"], "lambda: cannot use 'x'"),
         (["--game", "Pong"], "agent 'BankHeist' plays BankHeist, not Pong"),
         (["--agent", "Nobody"], "Nobody"),
         (["--updates", "5", "--minutes", "5"], "not allowed with"),

@@ -51,7 +51,7 @@ def test_train_then_eval(data: str, tmp_path: Path, capsys: pytest.CaptureFixtur
     ("argv", "said"),
     [
         (["eval", "--model", "resnet99"], "unknown classifier 'resnet99'"),
-        (["eval", "--lambda", "x"], "lams: cannot use ['x']"),
+        (["eval", "--lambda", "x"], "lambda: cannot use ['x']"),
         (["eval", "--attack", "fsgm"], "unknown attack 'fsgm'; choose from fgsm"),
         (["eval", "--victim", "other"], "unknown victim 'other'; choose from self, original"),
         (["train", "--schedule", "cosine"], "unknown schedule 'cosine'"),

@@ -31,8 +31,8 @@ PLAYERS = ("original", "defended", "noise-control")
 
 
 def audit_report(card: AuditCard) -> RenderableType:
-    """Both stages, worst cases, reasons for distrust and the verdict."""
-    parts: list[RenderableType] = [Text(line) for line in _head(card)]
+    """The answer, then both stages, worst cases, what they mean and reasons for distrust."""
+    parts: list[RenderableType] = [Text(line) for line in (*card.answers, "", *_head(card))]
     for lam in card.facts.settings.lams:
         if any(result.lam == lam for result in card.frames):
             parts += [Text(f"\nLambda {lam:g}, on recorded frames"), _frames(card, lam)]
@@ -45,7 +45,6 @@ def audit_report(card: AuditCard) -> RenderableType:
         parts += [Text("\nCorruptions"), profile_table(card.profile, card.facts.defense), Text("")]
     parts += [Text(line) for line in _notes(card)]
     parts += [Text(line) for line in check_lines(card.checks)]
-    parts += [Text(""), *(Text(line) for line in card.verdicts)]
     return Group(*parts)
 
 
@@ -147,6 +146,7 @@ def _worst_row(card: AuditCard, worst: Worst) -> tuple[str, ...]:
 
 
 def _notes(card: AuditCard) -> Iterator[str]:
+    yield from card.verdicts[len(card.answers) :]
     audited = "defended" if "defended" in card.kinds else "original"
     for player, area in card.area.items():
         if area is not None:
