@@ -167,10 +167,11 @@ def _notes(card: AuditCard) -> Iterator[str]:
             "actions stay as they were."
         )
     actor = card.facts.settings.protocol.policy is not None
+    beside = " and then of the original (orig.)" if audited == "defended" else ""
     unit, scores = ("logits", "logits") if actor else ("units of Q", "action values")
     yield (
-        f"On frames, of {_player(card, audited)} and then of the original (orig.). passes: forward "
-        "passes of the victim per frame. flips: share of fresh draws whose action "
+        f"On frames, of {_player(card, audited)}{beside}. passes: forward passes of the victim per "
+        "frame. flips: share of fresh draws whose action "
         f"is not the clean one. margin, value: lost per frame, in {unit}; value by the "
         f"original's clean {scores}. xN: passes per gradient. original: its gradient. CVaR: "
         "mean of the worst fifth of the episodes. paper: under FGSM as in the paper."
