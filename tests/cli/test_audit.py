@@ -41,7 +41,7 @@ def test_the_card_the_json_and_the_cells(
     ("more", "message"),
     [
         (["--effort", "quik"], "unknown effort 'quik'; choose from quick"),
-        (["--lambda", "1", "4"], "budget quick has one lambda, got 1, 4"),
+        (["--lambda", "1", "4"], "effort quick has one lambda, got 1, 4"),
         (["--lambda", "0"], "lambda 0 is always played"),
         (["--lambda", "nan"], "got nan"),
         (["--defense", "spa"], "unknown defense 'spa'"),
