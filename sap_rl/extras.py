@@ -1,4 +1,4 @@
-"""Packages that only pictures need, asked for before any work is done."""
+"""Packages of extras, asked for before any work is done."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ FILMS = ("av", "matplotlib", "PIL.Image")
 PAGES = ("jinja2", *FIGURES)
 
 
-def require(modules: tuple[str, ...], what: str) -> None:
-    """Refuse in one line where the extra `report` is not installed."""
+def require(modules: tuple[str, ...], what: str, extra: str = "report") -> None:
+    """Refuse in one line where an extra is not installed."""
     for name in modules:
         try:
             import_module(name)
         except ImportError as error:
             raise UsageError(
-                f"{what} need {name.partition('.')[0]}: pip install 'sap-rl[report]'"
+                f"{what} need {name.partition('.')[0]}: pip install 'sap-rl[{extra}]'"
             ) from error

@@ -102,11 +102,11 @@ class OptionField:
         if self.choices:
             self._chosen(value)
         if self.said.within == "count":
-            require_positive(self.name, value)
+            require_positive(self.key, value)
         elif self.said.within is not None:
             holds, must = BOUNDS[self.said.within]
             if not holds(value):
-                raise UsageError(f"{self.name} must {must}, got {value}")
+                raise UsageError(f"{self.key} must {must}, got {value}")
 
     def _as_spelled(self, value: Any) -> Any:
         """The choice that a word is, but for capitals; else the word itself."""
@@ -150,6 +150,11 @@ def keyed(*declared: type, only: Iterable[str] | None = None) -> dict[str, Optio
     }
 
 
+def by_any_name(known: Mapping[str, OptionField]) -> dict[str, OptionField]:
+    """Options by key and by their own names, which are read too."""
+    return {option.name: option for option in known.values()} | dict(known)
+
+
 def check(settings: object) -> None:
     """UsageError for the first field of a settings class that is not what it must be."""
     declared: Callable[..., Any] = type(settings)
@@ -175,12 +180,12 @@ def read_fields(settings: type, options: Mapping[str, Any], kind: str) -> dict[s
     with the nearest, or an unusable value.
     """
     known = keyed(settings)
-    by_name = known | {option.name: option for option in known.values()}
+    by_name = by_any_name(known)
     found = {}
     for key, value in options.items():
         if key not in by_name:
             raise unknown(kind, key, known)
-        found[by_name[key].name] = by_name[key].parse(value, by_name[key].name)
+        found[by_name[key].name] = by_name[key].parse(value, key)
     return found
 
 

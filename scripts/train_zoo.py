@@ -38,6 +38,7 @@ from sap_rl.files import check_folder, write_atomically
 from sap_rl.reporting.live.bars import ExportBar, TrainingBar
 from sap_rl.reporting.tables.evaluation import console, plain_table
 from sap_rl.reporting.tables.text import number_text
+from sap_rl.settings.flags import read_too
 from sap_rl.settings.options import read_number, read_whole, read_yaml
 from sap_rl.training.curve import CurveWriter
 from sap_rl.training.dqn.parent import stated_number
@@ -135,7 +136,7 @@ class Zoo:
             others.append(chosen.game)
         but = f", but for what diverged: {', '.join(self.diverged)}" if self.diverged else ""
         but += f", but for what other processes train: {', '.join(others)}" if others else ""
-        self._say(f"all games have made {read_whole('steps', self.args.steps):,} steps{but}")
+        self._say(f"all games have made {read_whole('steps', self.args.agent_steps):,} steps{but}")
         return False
 
     def _spend_on(self, chosen: Standing) -> None:
@@ -292,7 +293,7 @@ def coming(zoo: Zoo, found: Standing, turns: Sequence[str]) -> str:
 def chosen_recipes(args: argparse.Namespace) -> dict[str, Recipe]:
     """The recipes of the games that were asked for, of all by default; a game without one has the
     settings alone. UsageError for a frozen one."""
-    base = read_yaml(args.config) | {"steps": args.steps}
+    base = read_yaml(args.config) | {"agent_steps": args.agent_steps}
     recipes = read_recipes(read_yaml(args.recipes), base)
     if not args.games:
         return recipes
@@ -326,7 +327,10 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument(
         "--recipes", type=Path, default=CONFIGS / "zoo.yaml", help="of the games [zoo.yaml]"
     )
-    found.add_argument("--steps", default=str(STEPS), help=f"per game in all [{STEPS}]")
+    steps = found.add_argument(
+        "--agent-steps", default=str(STEPS), help=f"per game in all [{STEPS}]"
+    )
+    read_too(found, steps, "--steps")
     found.add_argument("--episodes", default="100", help="behind a score [100]")
     return found
 

@@ -61,11 +61,11 @@ def test_values_are_read_by_key_or_name() -> None:
         ({"loaves": True}, "loaves: cannot use True"),
         ({"flour": "spelled"}, "unknown flour 'spelled'; choose from spelt, rye"),
         ({"flour": 3}, "flour: cannot use 3"),
-        ({"lambda": "x"}, "lam: cannot use 'x'"),
+        ({"lambda": "x"}, "lambda: cannot use 'x'"),
         ({"steam": "yes"}, "steam: cannot use 'yes'"),
         ({"loaves": 0}, "loaves must be at least 1, got 0"),
         ({"salt": 1.5}, "salt must lie in 0..1, got 1.5"),
-        ({"lambda": 0}, "lam must be above 0, got 0.0"),
+        ({"lambda": 0}, "lambda must be above 0, got 0.0"),
     ],
 )
 def test_refusals_are_one_line(said: dict[str, Any], message: str) -> None:

@@ -113,24 +113,39 @@ class AuditCard:
         return (*on_frames, *game_findings(self.games, self.kinds, observation))
 
     @property
-    def verdicts(self) -> tuple[str, ...]:
-        """What was found, one plain sentence per question and lambda."""
-        found = []
+    def answers(self) -> tuple[str, ...]:
+        """What the audit says, in a sentence per lambda and one of clean play."""
+        found = [] if self.complete else [INCOMPLETE]
         for lam in dict.fromkeys(w.lam for w in self.worst):
             here = {w.player: w for w in self.worst if w.lam == lam}
-            name = "defended" if "defended" in here else "original"
-            found += _beside_the_paper(here[name], self.facts.defense or self.facts.agent.name)
-            if self.facts.defense and {"defended", "original"} <= here.keys():
-                found.append(f"Lambda {lam:g}: {self._help(lam, here)}.")
+            found.append(f"At lambda {lam:g} the strongest attack {self._leaves(lam, here)}.")
         clean = self.clean
         if self.facts.defense and {"original", "defended"} <= clean.keys():
             found.append(
                 f"Without an attack {self.facts.defense} keeps {clean['defended']:.1f} of "
                 f"{clean['original']:.1f}."
             )
-        if not self.complete:
-            found.append("INCOMPLETE: cells are missing, and the worst case may be among them.")
         return tuple(found)
+
+    @property
+    def verdicts(self) -> tuple[str, ...]:
+        """The answers, then how much stronger than the paper's attack the suite is."""
+        name = "defended" if self.facts.defense else "original"
+        called = self.facts.defense or self.facts.agent.name
+        here = [worst for worst in self.worst if worst.player == name]
+        return (*self.answers, *(line for w in here for line in _beside_the_paper(w, called)))
+
+    def _leaves(self, lam: float, here: dict[str, Worst]) -> str:
+        """What each player keeps in its worst case, and whether the defence helps."""
+        defense, clean = self.facts.defense, self.clean
+        names = {"original": "the original" if defense else self.facts.agent.name}
+        names |= {"defended": defense}
+        kept = {name: f"{who} {here[name].mean:.1f}" for name, who in names.items() if name in here}
+        if "original" in kept and "original" in clean:
+            kept["original"] += f" instead of {clean['original']:.1f} points"
+        beside = f" (random play {clean['random']:.1f})" if "random" in clean else ""
+        judged = f": {self._help(lam, here)}" if len(kept) == len(names) else ""
+        return f"leaves {' and '.join(kept.values())}{beside}{judged}"
 
     def _help(self, lam: float, here: dict[str, Worst]) -> str:
         """Whether the defence helps, by worst cases: it must beat the original and, where it flips
@@ -138,26 +153,24 @@ class AuditCard:
         helped."""
         between = {c.second: c.interval for c in self.comparisons if c.lam == lam}
         defense, gain, noise = self.facts.defense, between["original"], between.get("noise-control")
-        worst = f"worst case {here['defended'].mean:.1f} against {here['original'].mean:.1f}"
         points = f"{gain.mean:+.1f} points{bounds(gain)}"
         if gain.high is not None and gain.high < 0:
-            return f"{defense} HARMS, {worst} ({points})"
+            return f"{defense} HARMS ({points})"
         if self._at_floor(here):
-            no_better = "both at the floor (no better than the random policy)"
-            return f"unclear, {no_better}, {worst} ({points})"
+            return f"unclear, both at the floor, no better than the random policy ({points})"
         if gain.low is None:
-            return f"unclear, {worst} ({points}, no interval)"
+            return f"unclear ({points}, no interval)"
         if gain.low <= 0:
-            return f"{defense} does not help, {worst} ({points})"
+            return f"{defense} does not help ({points})"
         if self.kinds["defended"].random:
             if noise is None:
-                return f"unclear without the noise control, {worst}"
+                return "unclear without the noise control"
             if (noise.mean if noise.low is None else noise.low) <= 0:
                 return (
-                    f"{defense} keeps more than the original, {worst} ({points}), but not more "
-                    f"than noise that flips as many actions ({noise.mean:+.1f}{bounds(noise)})"
+                    f"{defense} keeps more than the original ({points}), but not more than noise "
+                    f"that flips as many actions ({noise.mean:+.1f}{bounds(noise)})"
                 )
-        return f"{defense} HELPS against this suite, {worst} ({points})"
+        return f"{defense} HELPS against this suite ({points})"
 
     def _at_floor(self, here: dict[str, Worst]) -> bool:
         """Whether both worst cases reach the random policy, as `at_floor` says of an evaluation."""
@@ -196,6 +209,9 @@ PARTS = (
     "profile",
 )  # fmt: skip
 """What the JSON of a card holds besides its facts."""
+
+
+INCOMPLETE = "INCOMPLETE: cells are missing, and the worst case may be among them."
 
 
 def _beside_the_paper(worst: Worst, name: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What an audit is asked to do, and how large each budget makes it."""
+"""What an audit is asked to do, and how large each effort makes it."""
 
 from __future__ import annotations
 
@@ -49,14 +49,19 @@ class AuditSettings:
     defense_options: Annotated[
         dict[str, OptionValue], Option("the defence's own, see `sap-rl defenses NAME`", hidden=True)
     ] = field(default_factory=dict)
-    budget: Annotated[Budget, Option("15 minutes, 2 hours or unbounded")] = "standard"
+    budget: Annotated[Budget, Option("15 minutes, 2 hours or unbounded", name="effort")] = (
+        "standard"
+    )
     episodes: Annotated[
-        int | None, Option("of each cell", within="count", shown="10, 10 to 30, 100 by budget")
+        int | None, Option("of each cell", within="count", shown="10, 10 to 30, 100 by effort")
     ] = None
     frames: Annotated[
         int | None,
-        Option("recorded frames per lambda", within="count", shown=f"at most {FRAMES}, by budget"),
-    ] = None
+        Option(
+            "recorded ones that each attack is tried on, per lambda", within="count",
+            name="attack_frames", shown=f"at most {FRAMES}, by effort",
+        ),
+    ] = None  # fmt: skip
     strongest: Annotated[
         int,
         Option("attacks of stage 1 that go on to play, per lambda and player", within="count"),
@@ -77,7 +82,7 @@ class AuditSettings:
             raise UsageError("lambda 0 is always played; name the lambdas to attack with")
         if self.budget == "quick" and len(self.lams) > 1:
             given = ", ".join(f"{lam:g}" for lam in self.lams)
-            raise UsageError(f"budget quick has one lambda, got {given}; choose standard")
+            raise UsageError(f"effort quick has one lambda, got {given}; choose standard")
         if self.protocol.grad_samples is not None:
             raise UsageError("an audit sets the gradient samples of each attack itself")
         self.games()  # refuses what an evaluation would refuse

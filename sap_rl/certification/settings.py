@@ -25,8 +25,12 @@ class CertifySettings:
         tuple[float, ...], Option("budgets", "pixels 0..255", name="lambda", read=numbers)
     ] = (1.0,)
     frames: Annotated[
-        int, Option("recorded, half of them of clean and half of attacked play", within="count")
-    ] = FRAMES
+        int,
+        Option(
+            "recorded, half of them of clean and half of attacked play", within="count",
+            name="attack_frames",
+        ),
+    ] = FRAMES  # fmt: skip
     steps: Annotated[
         int, Option("of PGD, twice, on frames that are not certified", within="count")
     ] = 40
@@ -46,4 +50,4 @@ class CertifySettings:
             if not 0 < lam <= PIXEL_MAX:
                 raise UsageError(f"lambda must lie above 0 and up to {PIXEL_MAX:g}, got {lam:g}")
         if self.frames < LEAST_FRAMES:
-            raise UsageError(f"frames must be at least {LEAST_FRAMES}, got {self.frames}")
+            raise UsageError(f"attack_frames must be at least {LEAST_FRAMES}, got {self.frames}")

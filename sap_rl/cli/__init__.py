@@ -15,6 +15,7 @@ from sap_rl import __version__
 from sap_rl.cli.arguments import commands
 from sap_rl.cli.arguments.agents import add_agents
 from sap_rl.cli.arguments.vision import add_vision
+from sap_rl.cli.completion import SHELLS, PrintCompletion
 from sap_rl.cli.parser import Parser
 from sap_rl.cli.status import INTERRUPTED_STATUS, USAGE_STATUS
 from sap_rl.errors import UsageError
@@ -117,6 +118,10 @@ def _require_folder() -> None:
 def _parser() -> Parser:
     parser = Parser(prog="sap-rl", description="Attack, defend and judge Atari agents.")
     parser.add_argument("--version", action="version", version=f"sap-rl {__version__}")
+    parser.add_argument(
+        "--print-completion", action=PrintCompletion, metavar="SHELL",
+        help=f"print what makes a shell complete commands and flags: {', '.join(SHELLS)}",
+    )  # fmt: skip
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (add, text) in COMMANDS.items():
         add(subparsers.add_parser(name, help=text))

@@ -58,7 +58,7 @@ def run_export(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace, source: Path | Candidate) -> int:
     """Export under the name asked for, with a bar, and show what was made."""
     options = said(args, ExportSettings)
-    export = Export(source, args.out, name=args.name, replace=args.replace, **options)
+    export = Export(source, args.out_dir, name=args.name, replace=args.replace, **options)
     bar = ExportBar(export.total, console(stderr=True))
     listeners = Listeners(bar)
     with bar:

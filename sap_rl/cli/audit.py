@@ -28,7 +28,7 @@ def run_audit(args: argparse.Namespace) -> int:
     if args.json:
         check_writable(args.json)
     agent = load_agent(args.agent or settings.game, device=args.device, **given_loading(args))
-    folder = args.out or Path("runs") / "audit" / settings.game
+    folder = args.out_dir or Path("runs") / "audit" / settings.game
     audit = Audit(agent, settings, folder)
     lines = CellLines(console(stderr=True, quiet=args.quiet))
     interrupted = False

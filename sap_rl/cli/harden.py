@@ -31,7 +31,7 @@ def run_harden(args: argparse.Namespace) -> int:
     set_threads(args.threads)
     game = canonical_game(args.game)
     teacher = load_agent(args.agent or game, device=args.device, **given_loading(args))
-    folder = args.out or Path("runs") / f"{teacher.name}-hardened"
+    folder = args.out_dir or Path("runs") / f"{teacher.name}-hardened"
     hardening = Hardening(
         teacher,
         settings,

@@ -15,7 +15,7 @@ def run_plot(args: argparse.Namespace) -> int:
     """Write the figures and say where."""
     require(FIGURES, "figures")
     evaluations = load_evaluations(args.results)
-    check_folder(args.out)
-    for path in save_figures(paper_figures(evaluations), args.out):
+    check_folder(args.out_dir)
+    for path in save_figures(paper_figures(evaluations), args.out_dir):
         say(str(path))
     return 0

@@ -26,7 +26,7 @@ def run_train(args: argparse.Namespace) -> int:
     settings = train_settings(given_options(args, keyed(TrainSettings)))
     set_threads(args.threads)
     game = canonical_game(args.game)
-    folder = args.out or Path("runs") / game
+    folder = args.out_dir or Path("runs") / game
     parent = find_agent(args.init_from) if args.init_from else None
     training = Training(
         settings,

@@ -36,7 +36,7 @@ def run_train(args: argparse.Namespace) -> int:
     """Train a classifier; a run that was killed goes on with --resume."""
     settings = classifier_training(given_options(args, keyed(ClassifierTraining)))
     set_threads(args.threads)
-    folder = args.out or RUNS / (args.config.stem if args.config else "resnet20")
+    folder = args.out_dir or RUNS / (args.config.stem if args.config else "resnet20")
     train, test = (load_cifar10(args.data, split) for split in ("train", "test"))
     seed = read_option("seed", args.seed)
     run = ClassifierRun(settings, train, test, folder, seed=seed, resume=args.resume)
@@ -85,15 +85,15 @@ def run_figures(args: argparse.Namespace) -> int:
     chosen = plans(args.names)
     set_threads(args.threads)
     card = read_card(find_classifier(chosen[0].lines[0].model))
-    work = FigureWork(chosen, _test_images(args, card), args.out)
+    work = FigureWork(chosen, _test_images(args, card), args.out_dir)
     for line, event in work.run():
         if isinstance(event, Attacked) and not args.quiet:
             say(f"{line.label}: {_attacked(event)}", stderr=True)
     drawn = [(plan, work.drawn(plan)) for plan in chosen]
     for plan, lines in drawn:
-        _write_figure(args.out, plan, lines)
-    write_atomically(args.out / "index.html", vision_page(drawn))
-    say(str(args.out / "index.html"))
+        _write_figure(args.out_dir, plan, lines)
+    write_atomically(args.out_dir / "index.html", vision_page(drawn))
+    say(str(args.out_dir / "index.html"))
     return 0
 
 

@@ -37,20 +37,27 @@ def add_group(
 def add_flag(
     parser: argparse._ActionsContainer, option: OptionField, *, required: bool = False
 ) -> None:  # fmt: skip
-    """The flag of one option; a switch has `--no-` beside it."""
+    """The flag of one option; a switch has `--no-` beside it. What Python calls it is read too."""
     flag = option.key.replace("_", "-")
     switch = option.type is bool
     nargs = "?" if switch else "+" if option.key in LISTS and option.type is not float else None
-    parser.add_argument(
+    action = parser.add_argument(
         f"--{flag}", dest=option.key, nargs=nargs, const=True if switch else None,
         default=argparse.SUPPRESS, required=required, metavar=_metavar(option),
         help=option.line.replace("%", "%%"),
     )  # fmt: skip
+    vars(action)["words"] = option.choices  # what a shell may complete
+    read_too(parser, action, f"--{option.name.replace('_', '-')}")
     if switch:
         parser.add_argument(
             f"--no-{flag}", dest=option.key, action="store_false", default=argparse.SUPPRESS,
             help=f"{flag} false",
         )  # fmt: skip
+
+
+def read_too(parser: argparse._ActionsContainer, action: argparse.Action, flag: str) -> None:
+    """Read another spelling of a flag, which no help lists: a former one, or Python's."""
+    parser._option_string_actions.setdefault(flag, action)
 
 
 def said(args: argparse.Namespace, settings: type) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from sap_rl.atari.protocol import Protocol
 from sap_rl.audit.settings import AuditSettings
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.settings import BOTH, Settings
-from sap_rl.schema import options_of, read_options
+from sap_rl.schema import keyed, options_of, read_options
 from sap_rl.settings.options import (
     AUDIT_RULES,
     COMMAND_DEFAULTS,
@@ -98,18 +98,14 @@ def read_seconds(value: Any) -> float:
     return found
 
 
-AUDIT_KEYS = tuple(name for name, option in options_of(AuditSettings).items() if option.key == name)
-
-
 def audit_settings(options: Mapping[str, Any]) -> AuditSettings:
     """An audit from options by name, others ignored; what is missing takes its default."""
     found = read_options(_pick(options, audit_options()), audit_options())
-    protocol = Protocol(**_pick(found, AUDIT_RULES))
+    own = {option.name: found[key] for key, option in keyed(AuditSettings).items() if key in found}
     return AuditSettings(
-        lams=found.get("lambda", ()),
         defense_options=_pick(found, defense_group()),
-        protocol=protocol,
-        **_pick(found, AUDIT_KEYS) | _defense(found),
+        protocol=Protocol(**_pick(found, AUDIT_RULES)),
+        **own | _defense(found),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from sap_rl.atari.games import canonical_game
 from sap_rl.errors import UsageError, unknown
-from sap_rl.schema import Option, check, keyed, read_fields
+from sap_rl.schema import Option, by_any_name, check, keyed, read_fields
 from sap_rl.training.dqn.settings import TrainSettings, train_settings
 
 
@@ -52,7 +52,7 @@ def _recipe(game: str, options: Any, base: Mapping[str, Any]) -> Recipe:
         raise UsageError(f"{game}: a recipe is a mapping of options, got {options!r:.60}")
     rules, training = keyed(Rules), keyed(TrainSettings)
     for key in options:
-        if key not in rules and key not in training:
+        if key not in rules and key not in by_any_name(training):
             raise unknown(f"option of {game}", str(key), [*rules, *training])
     own = {key: value for key, value in options.items() if key in rules}
     other = {key: value for key, value in options.items() if key not in rules}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from sap_rl.atari.preprocess import Preprocess
 from sap_rl.audit.card import AuditCard, AuditFacts
@@ -20,6 +23,7 @@ from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.summary import ArmFacts, ArmStats, make_row
 from sap_rl.play.arms import Arm
 from sap_rl.play.rollout import Episode
+from sap_rl.reporting.tables.audit import audit_report
 
 SETTINGS = Settings("BankHeist", (0.25, 1.0), defense="sap-100", episodes=30)
 SPREAD = np.random.default_rng(0).normal(0, 5, 30)
@@ -82,7 +86,7 @@ def test_area_is_over_the_logarithm_of_lambda() -> None:
 @pytest.mark.parametrize(
     ("change", "verdict"),
     [
-        ({}, "sap-100 HARMS, worst case 29"),
+        ({}, "sap-100 HARMS (-100.0 points ["),
         ({"strong": 600, "own": 600}, "sap-100 HELPS against this suite"),
         ({"strong": 400, "own": 500}, "sap-100 does not help"),
         ({"strong": 600, "own": 600, "noise": 700}, "but not more than noise that flips as many"),
@@ -125,8 +129,40 @@ def test_the_verdict_says_how_much_stronger_than_the_papers_attack() -> None:
     assert "no attack played is stronger on sap-100 than the paper's FGSM" in weaker
 
 
+def test_the_answer_says_what_each_player_keeps() -> None:
+    mean = SPREAD.mean()
+    assert (
+        card()
+        .answers[0]
+        .startswith(
+            f"At lambda 0.25 the strongest attack leaves the original {400 + mean:.1f} instead of "
+            f"{900 + mean:.1f} points and sap-100 {300 + mean:.1f} (random play {15 + mean:.1f}): "
+            "sap-100 HARMS (-100.0 points ["
+        )
+    )
+    price = f"Without an attack sap-100 keeps {600 + mean:.1f} of {900 + mean:.1f}."
+    assert card().answers[1] == price
+    alone = AuditCard(
+        replace(FACTS, settings=replace(FACTS.settings, defense=None)), True, (),
+        tuple(cell for cell in card().games if cell.player in ("original", "random")), KINDS,
+    )  # fmt: skip
+    assert alone.answers == (
+        f"At lambda 0.25 the strongest attack leaves BankHeist {400 + mean:.1f} instead of "
+        f"{900 + mean:.1f} points (random play {15 + mean:.1f}).",
+    )
+
+
+def test_the_report_begins_with_the_answers() -> None:
+    screen = Console(file=io.StringIO(), width=400)
+    screen.print(audit_report(card()))
+    lines = screen.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert tuple(line.rstrip() for line in lines[:2]) == card().answers
+    assert lines[3].startswith("BankHeist: audit of sap-100 on agent BankHeist, effort standard")
+    assert sum("HARMS" in line for line in lines) == 1
+
+
 def test_an_incomplete_card_never_claims_completeness() -> None:
-    assert card(complete=False).verdicts[-1].startswith("INCOMPLETE")
+    assert card(complete=False).answers[0].startswith("INCOMPLETE")
 
 
 def test_findings_of_games_are_on_the_card() -> None:

@@ -335,10 +335,10 @@ def test_cells_of_an_agent_without_a_file_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"budget": "quick", "lams": (0.25, 1.0)}, "budget quick has one lambda, got 0.25, 1"),
+        ({"budget": "quick", "lams": (0.25, 1.0)}, "effort quick has one lambda, got 0.25, 1"),
         ({"lams": (0.0, 1.0)}, "lambda 0 is always played"),
         ({"episodes": 0}, "episodes must be at least 1, got 0"),
-        ({"frames": 0}, "frames must be at least 1, got 0"),
+        ({"frames": 0}, "attack_frames must be at least 1, got 0"),
         ({"lams": (-1.0,)}, "got -1"),
         ({"defense": "spa-100"}, "unknown defense 'spa-100'"),
         ({"protocol": Protocol(grad_samples=3)}, "sets the gradient samples of each attack itself"),

@@ -113,7 +113,7 @@ def test_the_card_has_both_kinds_of_play(small: Agent) -> None:
         ({"lam": 0}, "lambda must lie above 0 and up to 255, got 0"),
         ({"lam": 300}, "got 300"),
         ({"lam": ()}, "lambda is missing"),
-        ({"frames": 8}, "frames must be at least 32, got 8"),
+        ({"frames": 8}, "attack_frames must be at least 32, got 8"),
         ({"steps": 0}, "steps must be at least 1, got 0"),
     ],
 )

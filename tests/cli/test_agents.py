@@ -33,9 +33,9 @@ def test_export_then_check(
     monkeypatch.setattr(export, "CAPS", CAPS)
     (tmp_path / "tiny.yaml").write_text(TINY)
     argv = ["train", "--game", "BankHeist", "--config", str(tmp_path / "tiny.yaml"), "--quiet"]
-    assert main([*argv, "--out", str(tmp_path / "run"), "--threads", "1"]) == 0
+    assert main([*argv, "--out-dir", str(tmp_path / "run"), "--threads", "1"]) == 0
     agents = tmp_path / "agents"
-    argv = ["agents", "export", str(tmp_path / "run"), "--out", str(agents)]
+    argv = ["agents", "export", str(tmp_path / "run"), "--out-dir", str(agents)]
     assert main([*argv, "--newest", "2", "--choice-episodes", "2", "--episodes", "6"]) == 0
     out, err = capsys.readouterr()
     assert "checkpoint at 160 steps: return" in err

@@ -11,19 +11,20 @@ from sap_rl.cli import main
 from sap_rl.errors import UsageError
 from sap_rl.store.store import Store
 
-TINY = ["audit", "--game", "BankHeist", "--defense", "none", "--lambda", "1", "--budget", "quick",
-        "--episodes", "1", "--frames", "2", "--max-frames", "40"]  # fmt: skip
+TINY = ["audit", "--game", "BankHeist", "--defense", "none", "--lambda", "1", "--effort", "quick",
+        "--episodes", "1", "--attack-frames", "2", "--max-frames", "40"]  # fmt: skip
 
 
 def test_the_card_the_json_and_the_cells(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, target = tmp_path / "cells", tmp_path / "card.json"
-    argv = [*TINY, "--out", str(out), "--json", str(target)]
+    argv = [*TINY, "--out-dir", str(out), "--json", str(target)]
     assert main(argv) == 0
     card, lines = capsys.readouterr()
     assert max(map(len, card.splitlines())) <= 80
-    assert card.startswith("BankHeist: audit of agent BankHeist, budget quick: 2 recorded frames")
+    assert card.startswith("At lambda 1 the strongest attack leaves BankHeist ")
+    assert "\nBankHeist: audit of agent BankHeist, effort quick: 2 recorded frames" in card
     assert "[1] frames: original, fgsm cross-entropy original, lambda 1" in lines
     assert json.loads(target.read_text())["complete"] is True
     on_frames = [path for path in out.iterdir() if path.suffix == ".json"]
@@ -39,17 +40,17 @@ def test_the_card_the_json_and_the_cells(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--budget", "quik"], "unknown budget 'quik'; choose from quick"),
-        (["--lambda", "1", "4"], "budget quick has one lambda, got 1, 4"),
+        (["--effort", "quik"], "unknown effort 'quik'; choose from quick"),
+        (["--lambda", "1", "4"], "effort quick has one lambda, got 1, 4"),
         (["--lambda", "0"], "lambda 0 is always played"),
         (["--lambda", "nan"], "got nan"),
         (["--defense", "spa"], "unknown defense 'spa'"),
-        (["--frames", "0"], "frames must be at least 1, got 0"),
-        (["--frames", "x"], "frames: cannot use 'x'"),
+        (["--attack-frames", "0"], "attack_frames must be at least 1, got 0"),
+        (["--attack-frames", "x"], "attack_frames: cannot use 'x'"),
         (["--episodes", "0"], "episodes must be at least 1, got 0"),
         (["--agent", "BankHist"], "unknown agent 'BankHist'"),
         (["--json", "/no/such/folder/x.json"], "cannot write '/no/such/folder/x.json'"),
-        (["--out", "/proc/no"], "cannot write to '/proc/no'"),
+        (["--out-dir", "/proc/no"], "cannot write to '/proc/no'"),
         (["--game", "BankHiest"], "choose from BankHeist"),
     ],
 )

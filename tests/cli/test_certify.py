@@ -32,7 +32,7 @@ def test_the_table_and_the_json(
 ) -> None:
     target = tmp_path / "certificate.json"
     argv = ["certify", "--game", "bank_heist", "--agent", str(folder), "--lambda", "0.1",
-            "--frames", "32", "--steps", "2", "--json", str(target)]  # fmt: skip
+            "--attack-frames", "32", "--steps", "2", "--json", str(target)]  # fmt: skip
     assert main(argv) == 0
     text = capsys.readouterr().out
     assert text.startswith("At lambda 0.1 no attack whatever can change")
@@ -47,7 +47,7 @@ def test_the_table_and_the_json(
     [
         (["--lambda", "0"], "lambda must lie above 0 and up to 255, got 0"),
         (["--lambda", "x"], "lambda: cannot use ['x']"),
-        (["--frames", "1"], "frames must be at least 32, got 1"),
+        (["--attack-frames", "1"], "attack_frames must be at least 32, got 1"),
         (["--agent", "BankHist"], "unknown agent 'BankHist'"),
         (["--json", "/no/such/folder/x.json"], "cannot write '/no/such/folder/x.json'"),
     ],

@@ -106,7 +106,7 @@ def test_import_then_play(
     foreign = FOREIGN[name]
     path = foreign.write(tmp_path)
     agents = tmp_path / "agents"
-    argv = ["agents", "import", str(path), "--game", "Pong", "--out", str(agents)]
+    argv = ["agents", "import", str(path), "--game", "Pong", "--out-dir", str(agents)]
     argv += ["--format", foreign.format, "--episodes", "2"]
     if "preprocess" in foreign.options:
         argv += ["--preprocess", "scale=pixels"]
@@ -141,7 +141,7 @@ def test_check_against_a_mean(zipped: Path, capsys: pytest.CaptureFixture[str]) 
 def test_what_cannot_be_done_is_one_line(
     zipped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = ["--out", str(tmp_path / "agents")]
+    out = ["--out-dir", str(tmp_path / "agents")]
     for argv, message in (
         (["show", "nobody.zip"], "there is no agent's file 'nobody.zip'"),
         (["show", str(zipped), "--format", "sb4"], "unknown format 'sb4'; choose from sb3"),

@@ -68,7 +68,7 @@ def test_from_end_to_end(
     ("argv", "message"),
     [
         (["--lambda", "0"], "lambda 0 leaves nothing to harden against"),
-        (["--lambda", "x"], "lam: cannot use 'x'"),
+        (["--lambda", "x"], "lambda: cannot use 'x'"),
         (["--game", "Pong"], "agent 'BankHeist' plays BankHeist, not Pong"),
         (["--agent", "Nobody"], "Nobody"),
         (["--updates", "5", "--minutes", "5"], "not allowed with"),
@@ -78,7 +78,8 @@ def test_from_end_to_end(
 def test_bad_input_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], argv: list[str], message: str
 ) -> None:
-    given = ["harden", "--game", "BankHeist", "--agent", "BankHeist", "--out", str(tmp_path / "r")]
+    given = ["harden", "--game", "BankHeist", "--agent", "BankHeist"]
+    given += ["--out-dir", str(tmp_path / "r")]
     assert main([*given, *argv]) == 2
     err = capsys.readouterr().err
     assert message in err
@@ -87,7 +88,7 @@ def test_bad_input_is_one_line(
 
 def test_ctrl_c_saves_and_the_run_goes_on(tmp_path: Path, config: str) -> None:
     out = tmp_path / "run"
-    argv = ["harden", "--game", "BankHeist", "--config", config, "--out", str(out), "--updates"]
+    argv = ["harden", "--game", "BankHeist", "--config", config, "--out-dir", str(out), "--updates"]
     program = "import sys; from sap_rl.cli import main; sys.exit(main(sys.argv[1:]))"
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     with subprocess.Popen(

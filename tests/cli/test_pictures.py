@@ -47,7 +47,7 @@ def test_figures_are_written(
     result: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "new[/b]" / "figures"
-    assert main(["plot", str(result), "--out", str(folder)]) == 0
+    assert main(["plot", str(result), "--out-dir", str(folder)]) == 0
     names = sorted(path.name for path in folder.iterdir())
     assert sorted(capsys.readouterr().out.split()) == [str(folder / name) for name in names]
     assert names == [f"{n}.{k}" for n in ("change", "flips", "return") for k in ("pdf", "png")]
@@ -106,7 +106,7 @@ def test_places_that_cannot_be_written_are_refused_before_anything_is_played(
     assert "it is a folder" in refused(capsys, "report", str(result), "--out", str(tmp_path))
     file = tmp_path / "file"
     file.touch()
-    assert "cannot write to" in refused(capsys, "plot", str(result), "--out", str(file / "x"))
+    assert "cannot write to" in refused(capsys, "plot", str(result), "--out-dir", str(file / "x"))
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_what_makes_no_film_is_refused(
     ("module", "words"),
     [
         ("av", "film --game BankHeist --lambda 1 --out x.mp4"),
-        ("matplotlib.figure", "plot x.json --out x"),
+        ("matplotlib.figure", "plot x.json --out-dir x"),
         ("jinja2", "report x.json --out x.html"),
         ("av", "report x.json --out x.html"),
     ],

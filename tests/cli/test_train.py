@@ -38,7 +38,7 @@ def test_a_run_leaves_curve_checkpoints_and_tensorboard(
     tmp_path: Path, config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, board = tmp_path / "run", tmp_path / "tb"
-    argv = ["train", "--game", "bank_heist", "--config", config, "--out", str(out)]
+    argv = ["train", "--game", "bank_heist", "--config", config, "--out-dir", str(out)]
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     assert main([*argv, "--tensorboard", str(board)]) == 0
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
@@ -60,16 +60,16 @@ def test_a_run_leaves_curve_checkpoints_and_tensorboard(
     )
     assert main([*argv, "--resume"]) == 2
     assert "640 are already made" in capsys.readouterr().err
-    assert main([*argv, "--resume", "--steps", "960"]) == 0
+    assert main([*argv, "--resume", "--agent-steps", "960"]) == 0
     assert "640 of 960 steps" in capsys.readouterr().err
 
 
 def test_ctrl_c_saves_and_resume_goes_on(tmp_path: Path, config: str) -> None:
     out = tmp_path / "run"
-    argv = ["train", "--game", "BankHeist", "--config", config, "--out", str(out)]
+    argv = ["train", "--game", "BankHeist", "--config", config, "--out-dir", str(out)]
     process = subprocess.Popen(
         [sys.executable, "-c", "import sys; from sap_rl.cli import main; sys.exit(main())", *argv,
-         "--steps", "1e6"],
+         "--agent-steps", "1e6"],
         stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert process.stderr is not None
@@ -81,15 +81,16 @@ def test_ctrl_c_saves_and_resume_goes_on(tmp_path: Path, config: str) -> None:
     assert "Traceback" not in err
     saved = sorted(path.name for path in (out / "checkpoints").iterdir())
     assert saved
-    assert main([*argv, "--resume", "--steps", "1e6", "--quiet", "--seed", "1"]) == 2, "other run"
+    argv += ["--resume", "--agent-steps", "1e6", "--quiet"]
+    assert main([*argv, "--seed", "1"]) == 2, "other run"
 
 
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
         (["--game", "BankHiest"], "choose from BankHeist"),
-        (["--game", "BankHeist", "--steps", "many"], "steps: cannot use 'many'"),
-        (["--game", "BankHeist", "--steps", "0"], "steps must be at least 1, got 0"),
+        (["--game", "BankHeist", "--agent-steps", "many"], "agent_steps: cannot use 'many'"),
+        (["--game", "BankHeist", "--agent-steps", "0"], "agent_steps must be at least 1, got 0"),
         (["--game", "BankHeist", "--init-from", "Nobody"], "unknown agent 'Nobody'"),
         (["--game", "BankHeist", "--resume", "--init-from", "BankHeist"], "not allowed with"),
         (["--game", "BankHeist", "--config", "/no/such.yaml"], "'/no/such.yaml' cannot be read"),
@@ -99,7 +100,7 @@ def test_ctrl_c_saves_and_resume_goes_on(tmp_path: Path, config: str) -> None:
 def test_bad_input_is_one_line_and_status_2(
     argv: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["train", *argv, "--out", str(tmp_path / "run")]) == 2
+    assert main(["train", *argv, "--out-dir", str(tmp_path / "run")]) == 2
     err = capsys.readouterr().err
     assert message in err
     assert err.count("\n") == 1

@@ -25,11 +25,11 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_train_then_eval(data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = str(tmp_path / "run")
-    assert main(["vision", "train", "--data", data, "--out", run, *TINY]) == 0
+    assert main(["vision", "train", "--data", data, "--out-dir", run, *TINY]) == 0
     told = capsys.readouterr()
     assert "epoch 1 of 1: loss" in told.err
     assert "% of 20 test images" in told.out
-    assert main(["vision", "train", "--data", data, "--out", run, *TINY, "--resume"]) == 0
+    assert main(["vision", "train", "--data", data, "--out-dir", run, *TINY, "--resume"]) == 0
     capsys.readouterr()
     report = tmp_path / "found.json"
     asked = ["--lambda", "0", "4", "--images", "20", "--grad-samples", "2", "--policy-samples", "2"]
@@ -51,7 +51,7 @@ def test_train_then_eval(data: str, tmp_path: Path, capsys: pytest.CaptureFixtur
     ("argv", "said"),
     [
         (["eval", "--model", "resnet99"], "unknown classifier 'resnet99'"),
-        (["eval", "--lambda", "x"], "lams: cannot use ['x']"),
+        (["eval", "--lambda", "x"], "lambda: cannot use ['x']"),
         (["eval", "--attack", "fsgm"], "unknown attack 'fsgm'; choose from fgsm"),
         (["eval", "--victim", "other"], "unknown victim 'other'; choose from self, original"),
         (["train", "--schedule", "cosine"], "unknown schedule 'cosine'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ WORDS = st.text(max_size=12) | st.sampled_from(
     ["", "-1", "0", "1e999", "nan", "0x" + "f" * 40, "../..", "/dev/zero", "x" * 5000, "\x1b[2J",
      "\0", "a\nb", "\u202e", "\udcff", "{}", "[]", "None", "true", "BankHeist", "Pong", "sap-100"]
 )  # fmt: skip
+MARKUP = ["<script>", "$\\frac{", "&amp;", "[red]", "x" * 500]
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats() | WORDS
     | st.sampled_from([2**63, -(2**64), 10**400, 1e308])
@@ -73,6 +75,29 @@ def changed(draw: st.DrawFn, good: Any) -> Any:
         elif holder is not None:
             del holder[key]
     return value
+
+
+@st.composite
+def exchanged(draw: st.DrawFn, good: Any) -> Any:
+    """A plain value in which a few words are other words and a few numbers other numbers."""
+    value = json.loads(json.dumps(good))
+    found = list(_leaves(value))
+    for holder, key in draw(st.lists(st.sampled_from(found), min_size=1, max_size=4)):
+        if isinstance(holder[key], str):
+            holder[key] = draw(WORDS | st.sampled_from(MARKUP))
+        else:
+            number = st.integers(-3, 99) | st.floats(allow_nan=False, allow_infinity=False)
+            holder[key] = draw(number | st.sampled_from([0, 1e-300, -1e300, 1e300]))
+    return value
+
+
+def _leaves(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Where in a plain value words and numbers stand: what holds each, and its key there."""
+    for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(part, dict | list):
+            yield from _leaves(part)
+        elif part is not None and not isinstance(part, bool):
+            yield value, key
 
 
 def toml(value: dict[str, Any]) -> bytes:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from sap_rl.store.store import Store
 from tests.fuzz import runs
-from tests.fuzz.broken import KEPT, PLAIN, ROOT, WORDS, Trial, changed, damaged, toml
+from tests.fuzz.broken import KEPT, PLAIN, ROOT, WORDS, Trial, changed, damaged, exchanged, toml
 
 
 def saved(loaded: Any, **options: Any) -> bytes:
@@ -109,7 +109,7 @@ def results() -> st.SearchStrategy[Trial]:
     )
     commands = st.sampled_from(
         [["compare", "a.json", "b.json"], ["report", "a.json", "--out", "r.html"],
-         ["game", "a.json"], ["compare", "a.json"], ["plot", "a.json", "--out", "p"]]
+         ["game", "a.json"], ["compare", "a.json"], ["plot", "a.json", "--out-dir", "p"]]
     )  # fmt: skip
     return st.builds(
         lambda argv, data: Trial(argv, {"a.json": data, "b.json": text}), commands, data
@@ -166,6 +166,31 @@ def stores() -> st.SearchStrategy[Trial]:
     return st.builds(lambda argv, data: Trial(argv, {"s.sqlite": data}), commands, data)
 
 
+def films() -> st.SearchStrategy[Trial]:
+    good = {"game": "BankHeist", "lambda": 1, "attack": "pgd", "steps": 2, "seed": 3,
+            "defense": "sap-10", "frames": "newest", "preprocess": ["frames=4"]}  # fmt: skip
+    text = yaml.safe_dump(good).encode()
+    data = damaged(text) | changed(good).map(lambda value: yaml.safe_dump(value).encode())
+    places = st.sampled_from(["f.gif", "f.mp4", "f", ".gif", "no/f.gif", "a.yaml"])
+    return st.builds(
+        lambda data, place, seconds: Trial(
+            ["film", "--config", "a.yaml", "--out", place, "--seconds", seconds], {"a.yaml": data}
+        ),
+        data, places, st.sampled_from(["0.1", "0", "-1", "nan", "1e9", "x"]),
+    )  # fmt: skip
+
+
+def pages_and_plots() -> st.SearchStrategy[Trial]:
+    """Results that can be read and hold what nobody measured or would call a thing."""
+    said = json.loads((KEPT / "main_job.json").read_text())
+    data = exchanged(said).map(lambda value: json.dumps(value).encode())
+    commands = st.sampled_from(
+        [["report", "a.json", "--out", "r.html", "--no-film"], ["plot", "a.json", "--out-dir", "p"],
+         ["report", "a.json", "--out", "r.html", "--seconds", "0.1"]]
+    )  # fmt: skip
+    return st.builds(lambda argv, data: Trial(argv, {"a.json": data}), commands, data)
+
+
 FLAGS = ["--game", "--lambda", "--agent", "--attack", "--defense", "--victim", "--episodes",
          "--seed", "--device", "--preprocess", "--format", "--entry", "--out", "--json", "--steps",
          "--schedule", "--precision", "--num-envs", "--threads", "--gaem", "--help", "--dry-run",
@@ -194,6 +219,8 @@ KINDS: dict[str, Callable[[], st.SearchStrategy[Trial]]] = {
     "configurations (YAML)": configs,
     "results (JSON)": results,
     "stores": stores,
+    "films (YAML)": films,
+    "pages and plots": pages_and_plots,
     "trainings": runs.trainings,
     "classifiers": runs.classifiers,
     "command lines": command_lines,

@@ -39,7 +39,7 @@ def trainings(draw: st.DrawFn) -> Trial:
         files[name] = draw(damaged(files[name]))
         state["files"][name.rpartition("/")[2]] = len(files[name])
     files[state_name] = json.dumps(state).encode()
-    return Trial([kind, "--game", "BankHeist", "--out", "run", "--resume"], files)
+    return Trial([kind, "--game", "BankHeist", "--out-dir", "run", "--resume"], files)
 
 
 FIRST_WEIGHTS = "run/checkpoints/000002/weights.safetensors"

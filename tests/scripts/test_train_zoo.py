@@ -150,7 +150,7 @@ def run(zoo: ModuleType, folder: Path, *more: str) -> int:
         recipes.write_text("BankHeist: {}")
     argv = ["--recipes", str(recipes), "--runs", str(folder / "runs"), "--threads", "1"]
     argv += ["--agents", str(folder / "agents"), "--config", str(folder / "tiny.yaml")]
-    status: int = zoo.main([*argv, "--episodes", "2", "--steps", "320", *more])
+    status: int = zoo.main([*argv, "--episodes", "2", "--agent-steps", "320", *more])
     return status
 
 
@@ -326,7 +326,7 @@ def test_a_run_that_lost_is_exported_again_only_when_it_went_on(
     let_play(monkeypatch, {320: (1.0, 1.0), 480: (2.0, 2.0)})  # below random play's 14.2
     for _ in range(2):
         assert run(zoo, tmp_path) == 0
-    assert run(zoo, tmp_path, "--steps", "480") == 0
+    assert run(zoo, tmp_path, "--agent-steps", "480") == 0
     assert slight.exported == [320, 480]
     assert not (tmp_path / "agents").exists()
 
@@ -355,7 +355,7 @@ def test_a_run_that_the_agent_has_overtaken_is_set_aside(
     write_agent(tmp_path / "agents" / "BankHeist", 500.0, 500)
     runs = tmp_path / "runs"
     write_run(runs / "BankHeist", 200)
-    assert run(zoo, tmp_path, "--steps", "660") == 0
+    assert run(zoo, tmp_path, "--agent-steps", "660") == 0
     (begun,) = SlightTraining.begun
     assert not begun["resume"]
     assert begun["init_from"].facts["training"]["agent_steps"] == 500
@@ -442,7 +442,7 @@ def test_a_run_waits_for_its_exports_which_come_on_top_of_the_hours(
     exported: list[int],
 ) -> None:  # fmt: skip
     """Checkpoints are an hour apart; one training is begun, and goes on after every export."""
-    assert run(zoo, tmp_path, "--steps", "9999", "--hours", hours, "--slice", slice_) == 0
+    assert run(zoo, tmp_path, "--agent-steps", "9999", "--hours", hours, "--slice", slice_) == 0
     assert SlightExport.exported == exported
     pauses = len(exported) - 1  # the last export is made when training is over
     assert timed.told == ["begun", *["paused", "goes on"] * pauses]
@@ -458,7 +458,7 @@ def test_a_game_that_passes_makes_way_for_the_next(
     monkeypatch.setattr(
         SlightExport, "score", property(lambda self: 621.0 if steps_of(self.source) > 319 else 1.0)
     )
-    assert run(zoo, tmp_path, "--steps", "9999", "--hours", "4") == 0
+    assert run(zoo, tmp_path, "--agent-steps", "9999", "--hours", "4") == 0
     lines = [line for line in capsys.readouterr().err.splitlines() if "of the way" in line]
     assert [line.partition(":")[0] for line in lines] == ["BankHeist", "Assault"]
     runs = tmp_path / "runs"
@@ -469,7 +469,7 @@ def test_a_game_makes_way_after_its_share(
     zoo: ModuleType, timed: type[TimedTraining], tmp_path: Path
 ) -> None:
     (tmp_path / "recipes.yaml").write_text("BankHeist: {}\nAssault: {}")
-    assert run(zoo, tmp_path, "--steps", "9999", "--hours", "5", "--share", "300") == 0
+    assert run(zoo, tmp_path, "--agent-steps", "9999", "--hours", "5", "--share", "300") == 0
     assert SlightExport.games == ["BankHeist", "BankHeist", "Assault", "Assault", "BankHeist"]
 
 
@@ -520,7 +520,7 @@ def test_an_agent_of_another_network_is_not_trained_on(
     """The agent's 900 steps do not overtake the run's 160, and are no start."""
     (tmp_path / "recipes.yaml").write_text("BankHeist: {network: quantile}")
     write_agent(tmp_path / "agents" / "BankHeist", 500.0, 900)
-    assert run(zoo, tmp_path, "--steps", "160") == 0
+    assert run(zoo, tmp_path, "--agent-steps", "160") == 0
     assert run(zoo, tmp_path) == 0
     first, second = SlightTraining.begun
     assert (first["init_from"], second["init_from"]) == (None, None)
@@ -675,7 +675,7 @@ def test_the_status_is_a_line_per_game_and_only_reads(
         "Assault - 1131 below 0 - 0.0 frozen",
     ]
     assert snapshot(tmp_path / "agents", runs) == before
-    assert run(zoo, tmp_path, "--status", "--steps", "9999") == 0
+    assert run(zoo, tmp_path, "--status", "--agent-steps", "9999") == 0
     words = [line.split()[7:] for line in capsys.readouterr().out.splitlines()]
     assert words[1:4] == [["next"], ["waits,", "with", "another", "seed"], ["done"]]
 

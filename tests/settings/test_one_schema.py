@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import inspect
+from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from typing import Any
@@ -13,8 +15,8 @@ import sap_rl
 from sap_rl import Protocol
 from sap_rl.attacks import ATTACKS, attack_options
 from sap_rl.audit.settings import AuditSettings
-from sap_rl.cli import _parser, main
-from sap_rl.cli.parser import SLIP
+from sap_rl.cli import COMMANDS, _parser, main
+from sap_rl.cli.parser import SLIP, Parser
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.settings import Settings
 from sap_rl.schema import keyed, options_of
@@ -29,9 +31,10 @@ from sap_rl.settings.options import (
     eval_options,
 )
 from sap_rl.settings.requests import eval_request
-from sap_rl.training.dqn.settings import TrainSettings
+from sap_rl.training.dqn.settings import TrainSettings, train_settings
 from sap_rl.training.harden.settings import HardenSettings
 from sap_rl.vision.settings import ClassifierSettings, ClassifierTraining
+from sap_rl.zoo.recipes import read_recipes
 
 RULES = (
     "max_frames", "epsilon", "observation", "frames", "grad_samples", "policy_samples", "policy",
@@ -146,7 +149,7 @@ def test_every_attacks_options_are_reached_and_others_refused(attack: str) -> No
     ("words", "near"),
     [
         (["eval", "--epsiodes", "3"], "--episodes"),
-        (["audit", "--game", "BankHeist", "--budgte=quick"], "--budget"),
+        (["audit", "--game", "BankHeist", "--effrot=quick"], "--effort"),
         (["train", "--game", "BankHeist", "--lerning-rate", "1"], "--learning-rate"),
     ],
 )
@@ -157,6 +160,61 @@ def test_an_unknown_flag_names_the_nearest(
     err = capsys.readouterr().err
     assert f"the nearest known: {near}; see sap-rl {words[0]} --help" in err
     assert err.count("\n") == 1
+
+
+def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """A parser and those of its commands."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield from parsers(inner)
+
+
+def test_a_flag_means_one_thing_in_all_commands() -> None:
+    listed: dict[str, set[str]] = {}
+    for name in COMMANDS:
+        command = Parser(prog=name)
+        COMMANDS[name][0](command)
+        for parser in parsers(command):
+            for action in parser._actions:
+                for flag in action.option_strings:
+                    listed.setdefault(flag, set()).add(f"{parser.prog} {action.metavar}")
+    assert listed["--frames"] == {"eval FRAMES", "film FRAMES"}, "all or newest"
+    assert listed["--attack-frames"] == {"audit N", "certify N"}
+    assert listed["--steps"] == {"certify N"}, "an attack's, in eval too"
+    assert listed["--agent-steps"] == {"train N"}
+    assert "--budget" not in listed
+    assert {of.rpartition(" ")[2] for of in listed["--out-dir"]} == {"DIR"}
+    assert {of.rpartition(" ")[2] for of in listed["--out"]} == {"FILE", "STORE"}
+
+
+@pytest.mark.parametrize(
+    ("former", "now"),
+    [
+        ("audit --game G --budget quick", "audit --game G --effort quick"),
+        ("audit --game G --frames 8", "audit --game G --attack-frames 8"),
+        ("audit --game G --out x", "audit --game G --out-dir x"),
+        ("certify --game G --frames=64", "certify --game G --attack-frames 64"),
+        ("train --game G --steps 5 --out x", "train --game G --agent-steps 5 --out-dir x"),
+        ("harden --game G --out x", "harden --game G --out-dir x"),
+        ("plot r.json --out x", "plot r.json --out-dir x"),
+        ("agents import f --game G --out x", "agents import f --game G --out-dir x"),
+        ("agents export f --out x", "agents export f --out-dir x"),
+        ("vision train --data d --out x", "vision train --data d --out-dir x"),
+        ("vision figures --data d --out x", "vision figures --data d --out-dir x"),
+    ],
+)
+def test_former_spellings_are_read(former: str, now: str) -> None:
+    read = [vars(_parser().parse_all(words.split())) for words in (former, now)]
+    for one in read:
+        del one["parser"]
+    assert read[0] == read[1]
+
+
+def test_former_keys_are_read_and_a_flag_wins_over_them() -> None:
+    assert train_settings({"steps": 5, "agent_steps": 7}).steps == 7
+    assert read_recipes({"Pong": {"steps": 3}}, {"agent_steps": 9})["Pong"].settings.steps == 3
 
 
 def test_one_lambda_is_hardened_against(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,9 +13,9 @@ from sap_rl.settings.options import audit_options, eval_options, read_option, re
 
 def test_a_value_is_read_by_the_table_that_is_asked() -> None:
     assert read_option("frames", "newest") == "newest"
-    assert read_options({"frames": "64"}, audit_options()) == {"frames": 64}
-    with pytest.raises(UsageError, match="frames: cannot use 'newest'"):
-        read_options({"frames": "newest"}, audit_options())
+    assert read_options({"attack_frames": "64"}, audit_options()) == {"attack_frames": 64}
+    with pytest.raises(UsageError, match="attack_frames: cannot use 'newest'"):
+        read_options({"attack_frames": "newest"}, audit_options())
     with pytest.raises(UsageError, match="unknown option 'epsilon'; choose from"):
         read_options({"epsilon": 0.1}, audit_options())
 

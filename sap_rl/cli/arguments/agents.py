@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sap_rl.cli.arguments.shared import LOADING, loading_flags, threads_flag
+from sap_rl.cli.arguments.shared import LOADING, folder_flag, loading_flags, threads_flag
 from sap_rl.schema import keyed
 from sap_rl.settings.flags import add_flag
 from sap_rl.zoo.settings import ExportSettings
@@ -72,9 +72,7 @@ def _add_one_agent(parser: argparse.ArgumentParser) -> None:
 
 def _add_place(parser: argparse.ArgumentParser) -> None:
     """Where an agent is written, and the games behind its score."""
-    parser.add_argument(
-        "--out", type=Path, default=Path("agents"), metavar="DIR", help="agents' folder [agents]"
-    )
+    folder_flag(parser, "agents' folder [agents]", Path("agents"))
     parser.add_argument("--name", help="of the agent [the game]")
     parser.add_argument("--replace", action="store_true", help="an agent of that name gives way")
     add_flag(parser, EXPORT["episodes"])

@@ -14,6 +14,7 @@ from sap_rl.cli.arguments.shared import (
     config_flag,
     defense_flags,
     device_flag,
+    folder_flag,
     json_flag,
     quiet_flag,
     results_argument,
@@ -49,7 +50,7 @@ def add_audit(parser: argparse.ArgumentParser) -> None:
     parser.description = DEFENSES_TOO
     agent_flags(parser)
     add_groups(parser, AUDIT_GROUPS, "sap-rl audit --game BankHeist", required=("game",))
-    parser.add_argument("--out", type=Path, metavar="DIR", help="finished cells [runs/audit/GAME]")
+    folder_flag(parser, "finished cells [runs/audit/GAME]")
     device_flag(parser)
     threads_flag(parser)
     json_flag(parser)
@@ -84,7 +85,7 @@ def add_plot(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `sap-rl plot`."""
     parser.set_defaults(run="sap_rl.cli.plot:run_plot")
     results_argument(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="made if missing")
+    folder_flag(parser, "made if missing", required=True)
 
 
 def add_report(parser: argparse.ArgumentParser) -> None:
@@ -175,9 +176,9 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, help="YAML of training options [defaults: the fast recipe]"
     )
-    example = "sap-rl train --game BankHeist --steps 2.5e6"
+    example = "sap-rl train --game BankHeist --agent-steps 2.5e6"
     add_groups(parser, {"training options, of YAML too": keyed(TrainSettings)}, example)
-    parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder [runs/GAME]")
+    folder_flag(parser, "the run's folder [runs/GAME]")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     start.add_argument("--init-from", metavar="AGENT", help="go on from an agent's weights")
@@ -197,7 +198,7 @@ def add_harden(parser: argparse.ArgumentParser) -> None:
     groups = {"hardening options, of YAML too": keyed(HardenSettings)}
     add_groups(parser, groups, example, either=("minutes", "updates"))
     parser.add_argument("--config", type=Path, help="YAML of hardening options; flags win over it")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="the run [runs/AGENT-hardened]")
+    folder_flag(parser, "the run's folder [runs/AGENT-hardened]")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     seed_flag(parser)
     device_flag(parser)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sap_rl.cli.parser import Parser
 from sap_rl.schema import keyed
-from sap_rl.settings.flags import add_flag, add_group
+from sap_rl.settings.flags import add_flag, add_group, read_too
 from sap_rl.settings.options import Loading, Machine, attack_group, defense_group
 
 LOADING = keyed(Loading)
@@ -77,6 +77,16 @@ def threads_flag(parser: argparse.ArgumentParser) -> None:
 def board_flag(parser: argparse.ArgumentParser) -> None:
     """Where TensorBoard events go."""
     parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="write TensorBoard events")
+
+
+def folder_flag(
+    parser: argparse.ArgumentParser, what: str, default: Path | None = None, required: bool = False
+) -> None:
+    """The folder that a command writes; what: is in it."""
+    action = parser.add_argument(
+        "--out-dir", type=Path, default=default, required=required, metavar="DIR", help=what
+    )
+    read_too(parser, action, "--out")
 
 
 def json_flag(parser: argparse.ArgumentParser) -> None:

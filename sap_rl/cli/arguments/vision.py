@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sap_rl.cli.arguments.shared import json_flag, quiet_flag, seed_flag, threads_flag
+from sap_rl.cli.arguments.shared import folder_flag, json_flag, quiet_flag, seed_flag, threads_flag
 from sap_rl.cli.parser import Parser
 from sap_rl.schema import keyed
 from sap_rl.settings.flags import add_group, add_groups
@@ -31,9 +31,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     groups = {"training options, of YAML too": keyed(ClassifierTraining)}
     add_groups(parser, groups, "sap-rl vision train --data cifar10")
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="the run's folder [runs/vision/CONFIG]"
-    )
+    folder_flag(parser, "the run's folder [runs/vision/CONFIG]")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     seed_flag(parser)
     threads_flag(parser)
@@ -62,10 +60,8 @@ def _add_figures(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "names", nargs="*", metavar="FIGURE", help=f"{', '.join(FIGURE_NAMES)} [all]"
     )
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs/vision/figures"), metavar="DIR",
-        help="of tables, pictures, the page and what they rest on [runs/vision/figures]",
-    )  # fmt: skip
+    what = "tables, pictures, the page and what they rest on [runs/vision/figures]"
+    folder_flag(parser, what, Path("runs/vision/figures"))
     _add_images(parser)
     threads_flag(parser)
     quiet_flag(parser)

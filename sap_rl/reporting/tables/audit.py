@@ -31,8 +31,8 @@ PLAYERS = ("original", "defended", "noise-control")
 
 
 def audit_report(card: AuditCard) -> RenderableType:
-    """Both stages, worst cases, reasons for distrust and the verdict."""
-    parts: list[RenderableType] = [Text(line) for line in _head(card)]
+    """The answer, then both stages, worst cases, what they mean and reasons for distrust."""
+    parts: list[RenderableType] = [Text(line) for line in (*card.answers, "", *_head(card))]
     for lam in card.facts.settings.lams:
         if any(result.lam == lam for result in card.frames):
             parts += [Text(f"\nLambda {lam:g}, on recorded frames"), _frames(card, lam)]
@@ -45,7 +45,6 @@ def audit_report(card: AuditCard) -> RenderableType:
         parts += [Text("\nCorruptions"), profile_table(card.profile, card.facts.defense), Text("")]
     parts += [Text(line) for line in _notes(card)]
     parts += [Text(line) for line in check_lines(card.checks)]
-    parts += [Text(""), *(Text(line) for line in card.verdicts)]
     return Group(*parts)
 
 
@@ -55,7 +54,7 @@ def _head(card: AuditCard) -> Iterator[str]:
     what = f"{settings.defense} on agent" if settings.defense else "agent"
     sampled = "actions sampled, " if protocol.policy == "sample" else ""
     yield (
-        f"{settings.game}: audit of {what} {card.facts.agent.name}, budget {settings.budget}: "
+        f"{settings.game}: audit of {what} {card.facts.agent.name}, effort {settings.budget}: "
         f"{settings.frames} recorded frames per lambda, {settings.episodes} other episodes per "
         f"cell, {protocol.frames} frames ({protocol.observation}), {sampled}seed "
         f"{settings.seed}{state}"
@@ -147,6 +146,7 @@ def _worst_row(card: AuditCard, worst: Worst) -> tuple[str, ...]:
 
 
 def _notes(card: AuditCard) -> Iterator[str]:
+    yield from card.verdicts[len(card.answers) :]
     audited = "defended" if "defended" in card.kinds else "original"
     for player, area in card.area.items():
         if area is not None:
@@ -167,10 +167,11 @@ def _notes(card: AuditCard) -> Iterator[str]:
             "actions stay as they were."
         )
     actor = card.facts.settings.protocol.policy is not None
+    beside = " and then of the original (orig.)" if audited == "defended" else ""
     unit, scores = ("logits", "logits") if actor else ("units of Q", "action values")
     yield (
-        f"On frames, of {_player(card, audited)} and then of the original (orig.). passes: forward "
-        "passes of the victim per frame. flips: share of fresh draws whose action "
+        f"On frames, of {_player(card, audited)}{beside}. passes: forward passes of the victim per "
+        "frame. flips: share of fresh draws whose action "
         f"is not the clean one. margin, value: lost per frame, in {unit}; value by the "
         f"original's clean {scores}. xN: passes per gradient. original: its gradient. CVaR: "
         "mean of the worst fifth of the episodes. paper: under FGSM as in the paper."

@@ -106,7 +106,8 @@ class Training(Run):
         self.begin()
         if self.complete and not self.due:
             raise UsageError(
-                f"steps {settings.steps} are cumulative and {self.progress.steps} are already made"
+                f"agent_steps {settings.steps} are cumulative, and {self.progress.steps} are made "
+                "already"
             )
         self.clock, self._told = Clock(), (self.learner.updates, self.progress.steps, 0.0)
 

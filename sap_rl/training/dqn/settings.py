@@ -24,6 +24,7 @@ class TrainSettings:
             "in all (4 emulator frames each), those before a restart included",
             "agent steps",
             within="count",
+            name="agent_steps",
         ),
     ] = 2_500_000
     num_envs: shared.NumEnvs = 16

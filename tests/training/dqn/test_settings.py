@@ -9,11 +9,13 @@ import pytest
 import yaml
 
 from sap_rl.errors import UsageError
+from sap_rl.schema import keyed
 from sap_rl.training.dqn.settings import CHANGEABLE, TrainSettings, train_settings
 from sap_rl.training.harden.settings import HARDEN_CHANGEABLE, HardenSettings, harden_settings
 
 CONFIGS = Path(__file__).parents[3] / "configs" / "train"
-NAMES = [field.name for field in fields(TrainSettings)]
+KEYS = list(keyed(TrainSettings))
+NAMES = {field.name for field in fields(TrainSettings)}
 
 HARDENING = CONFIGS.parent / "harden"
 
@@ -34,28 +36,28 @@ def test_lambda_1_is_hardenings_default() -> None:
 @pytest.mark.parametrize("name", ["ddqn", "paper", "quick"])
 def test_a_config_has_exactly_the_fields(name: str) -> None:
     options = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
-    assert list(options) == NAMES
+    assert list(options) == KEYS
     train_settings(options)
 
 
 def test_the_fast_recipe_is_the_default() -> None:
     options = yaml.safe_load((CONFIGS / "ddqn.yaml").read_text())
     assert train_settings(options) == TrainSettings()
-    assert set(NAMES) >= CHANGEABLE
+    assert NAMES >= CHANGEABLE
 
 
 def test_numbers_may_be_spelled_as_people_do() -> None:
-    read = train_settings({"steps": "2.5e6", "learning_rate": "1e-4", "gamma": 1})
+    read = train_settings({"agent_steps": "2.5e6", "learning_rate": "1e-4", "gamma": 1})
     assert (read.steps, read.learning_rate, read.gamma) == (2_500_000, 1e-4, 1.0)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"stepps": 1}, "unknown training option 'stepps'; choose from steps"),
-        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"agent_stepps": 1}, "unknown training option 'agent_stepps'; choose from agent_steps"),
+        ({"agent_steps": 0}, "agent_steps must be at least 1, got 0"),
         ({"steps": 1.5}, "steps: cannot use 1.5"),
-        ({"steps": True}, "steps: cannot use True"),
+        ({"agent_steps": True}, "agent_steps: cannot use True"),
         ({"gamma": 1.1}, "gamma must lie in 0..1, got 1.1"),
         ({"gamma": "x"}, "gamma: cannot use 'x'"),
         ({"gamma": float("nan")}, "gamma must lie"),
