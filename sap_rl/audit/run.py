@@ -27,6 +27,7 @@ from sap_rl.audit.suite import (
     Kind,
     applied,
     opponents,
+    outsiders,
     strongest,
     suite_for,
 )
@@ -93,6 +94,7 @@ class Audit:
                 self.kinds["noise-control"] = original
         another = self.settings.defense and parse_defended_player(self.settings.defense)[0]
         self.suite = suite_for(self.kinds.values(), trained=bool(another))
+        self.outside = outsiders(self.settings.attack)
 
     @property
     def frames(self) -> list[FrameResult]:
@@ -170,7 +172,7 @@ class Audit:
         about = AgentFacts.of(self.agent, self.players.defended, threads=self.threads)
         code = code_version(
             [self.agent, self.players.defended],
-            attacks=dict.fromkeys(entry.attack for entry in self.suite),
+            attacks=dict.fromkeys(entry.attack for entry in (*self.suite, *self.outside)),
             defenses=[NOISE_CONTROL] if "noise-control" in self.kinds else [],
             corruptions=dict.fromkeys(result.title for result in self.spoilt),
         )
@@ -241,7 +243,7 @@ class Audit:
         for lam in (*self.settings.budgets, UNBOUNDED):
             for player in self._measured:
                 kind = self.kinds[player]
-                entries = applied(kind, self.suite)
+                entries = applied(kind, (*self.suite, *self.outside))
                 if lam == UNBOUNDED:
                     entries = [BEST_OWN.against(kind)]
                 cells += [AuditCell("frames", player, entry, lam) for entry in entries]
@@ -259,16 +261,19 @@ class Audit:
     def _pairings(self, lam: float) -> dict[ArmName, list[Entry]]:
         """Who meets what in games, beside what always plays.
 
-        The audited player the strongest on it; the original these as they apply and the strongest
-        on itself; the control the strongest one on either.
+        All an outsider's attack. The audited player the strongest on it; the original these as
+        they apply and the strongest on itself; the control the strongest one on either.
         """
         own = self._strongest("original", lam)
         if "defended" not in self.kinds:
-            return {"original": opponents(self.kinds["original"], own)}
+            return {"original": opponents(self.kinds["original"], [*own, *self.outside])}
         picked = self._strongest("defended", lam)
         control = [picked[0], own[0]]
         more = {"defended": picked, "original": [*picked, own[0]], "noise-control": control}
-        found = {player: opponents(kind, more[player]) for player, kind in self.kinds.items()}
+        found = {
+            player: opponents(kind, [*more[player], *self.outside])
+            for player, kind in self.kinds.items()
+        }
         if "noise-control" in found:  # noise on frames says nothing about noise on Q
             found["noise-control"] = [e for e in found["noise-control"] if e.attack != NOISE.attack]
         return found

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from sap_rl.atari.protocol import Protocol
+from sap_rl.attacks.names import is_outside
 from sap_rl.defenses.names import DEFAULT_DEFENSE
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.settings import MAX_ENVS, Defence, Game, Precision, Seed, Settings
@@ -62,6 +63,10 @@ class AuditSettings:
             name="attack_frames", shown=f"at most {FRAMES}, by effort",
         ),
     ] = None  # fmt: skip
+    attack: Annotated[
+        str | None,
+        Option("a callable of yours that joins the suite and always plays, FILE.py:NAME"),
+    ] = None
     strongest: Annotated[
         int,
         Option("attacks of stage 1 that go on to play, per lambda and player", within="count"),
@@ -85,6 +90,8 @@ class AuditSettings:
             raise UsageError(f"effort quick has one lambda, got {given}; choose standard")
         if self.protocol.grad_samples is not None:
             raise UsageError("an audit sets the gradient samples of each attack itself")
+        if self.attack is not None and not is_outside(self.attack):
+            raise UsageError(f"attack must be a callable's, FILE.py:NAME, got '{self.attack}'")
         self.games()  # refuses what an evaluation would refuse
 
     @property

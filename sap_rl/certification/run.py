@@ -94,7 +94,9 @@ class Certification:
 
     def result(self) -> Certificate:
         """What was found so far."""
-        rows = sorted(self.rows, key=lambda r: (self.settings.lams.index(r.lam), PLAYS.index(r.play)))
+        rows = sorted(
+            self.rows, key=lambda r: (self.settings.lams.index(r.lam), PLAYS.index(r.play))
+        )
         about = AgentFacts.of(self.agent, threads=torch.get_num_threads())
         return Certificate(
             self.settings, about, Made(versions(), commit()), tuple(rows), dict(self.radius),
@@ -105,7 +107,9 @@ class Certification:
         """Note in `kept` [N] which frames are certified; what is at a larger lambda is here too."""
         left = (~kept).nonzero().flatten()
         yield self._more(len(kept) - len(left))
-        for part, sure in zip(torch.split(left, BATCH), self.certifier.shares(frames[left], lam)):
+        for part, sure in zip(
+            torch.split(left, BATCH), self.certifier.shares(frames[left], lam), strict=False
+        ):
             kept[part] = sure
             yield self._more(len(sure))
 
