@@ -15,9 +15,10 @@ from sap_rl.agents import Agent
 from sap_rl.audit.card import AuditCard, AuditFacts
 from sap_rl.audit.cells import NOISE_CELL, AuditCell, CellFacts, GameCells, of_today
 from sap_rl.audit.checks import ORIGINAL, UNBOUNDED
-from sap_rl.audit.ended import CellEnded, Found, cell_ended
+from sap_rl.audit.ended import CellEnded, Found, OnFrames, cell_ended
 from sap_rl.audit.frames import FrameResult, measure
 from sap_rl.audit.profile import camera_cells, half_left
+from sap_rl.audit.proof import Proven, proof_cells, prove
 from sap_rl.audit.recorded import CleanFrames, clean_frames, noise_sigma, record_play
 from sap_rl.audit.settings import AuditSettings
 from sap_rl.audit.suite import (
@@ -144,6 +145,7 @@ class Audit:
             kept = KeptResults(folder, of_today)
             find, make = partial(self._find, kept), partial(self._measure, kept)
             yield from self._each(self.frame_cells(), find, make)
+            yield from self._each(proof_cells(self.players, self.kinds, self.settings), find, make)
             if "noise-control" in self.kinds:
                 yield from self._each([NOISE_CELL], find, make)
                 add_noise_control(self.players, self._found[NOISE_CELL])
@@ -179,7 +181,8 @@ class Audit:
         facts = AuditFacts(played, about, Made(versions(), commit(), code), self.facts.sigma)
         kinds: dict[str, Kind] = {str(name): kind for name, kind in self.kinds.items()}
         results = (tuple(self.frames), tuple(self.games), kinds, tuple(self.spoilt))
-        return AuditCard(facts, self.complete, *results)
+        proven = tuple(self._known("certified").values())
+        return AuditCard(facts, self.complete, *results, proven)
 
     def _each(
         self,
@@ -210,26 +213,29 @@ class Audit:
 
     def _prepare(self, cells: list[AuditCell]) -> None:
         """Record, before threads begin, what these cells need of frames."""
-        if any(cell.needs_frames or cell.stage in ("frames", "noise-control") for cell in cells):
+        if any(cell.needs_frames or cell.on_frames for cell in cells):
             shown = self.recorded
         for player in {cell.player for cell in cells if cell.stage == "frames"}:
             self._clean[player] = clean_frames(self.players, player, shown)
 
-    def _find(self, kept: KeptResults, cell: AuditCell) -> FrameResult | float | None:
+    def _find(self, kept: KeptResults, cell: AuditCell) -> OnFrames | None:
         """What a cell on frames found before."""
         plain = kept.find(self.facts.on_frames(cell))
         if plain is None:
             return None
-        return from_plain(FrameResult, plain) if cell.entry else plain["sigma"]
+        if cell.stage == "noise-control":
+            return float(plain["sigma"])
+        return from_plain(FrameResult if cell.entry else Proven, plain)
 
-    def _measure(
-        self, kept: KeptResults, cell: AuditCell, _place: int
-    ) -> Iterator[FrameResult | float]:
+    def _measure(self, kept: KeptResults, cell: AuditCell, _place: int) -> Iterator[OnFrames]:
         """Make a cell on frames."""
-        found: FrameResult | float
-        if cell.entry is None:
+        found: OnFrames
+        if cell.stage == "noise-control":
             found = noise_sigma(self.players, self.recorded)
             plain = {"sigma": found}
+        elif cell.entry is None:
+            found = prove(self.players, cell, self.recorded, self.settings.certified_each)
+            plain = to_plain(found)
         else:
             players = self.players.apart() if self.threads > 1 else self.players
             found = measure(players, self._clean[cell.player], cell.entry, cell.lam)

@@ -30,6 +30,10 @@ EPISODES_IN_ALL = {"quick": 10, "standard": 60, "thorough": None}
 """Episodes per cell times lambdas at most, but LEAST_EPISODES each."""
 LEAST_EPISODES = 10
 
+CERTIFIED_IN_ALL = 48
+LEAST_CERTIFIED = 8
+"""Frames times lambdas on which bounds are computed, so that they take about a minute."""
+
 
 @dataclass(frozen=True)
 class AuditSettings:
@@ -71,6 +75,14 @@ class AuditSettings:
         int,
         Option("attacks of stage 1 that go on to play, per lambda and player", within="count"),
     ] = 3
+    certified: Annotated[
+        int | None,
+        Option(
+            "recorded frames per lambda on which bounds are computed, a second each; 0 for none",
+            within="from zero",
+            shown=f"{CERTIFIED_IN_ALL} over all lambdas, at least {LEAST_CERTIFIED} each",
+        ),
+    ] = None
     every: Annotated[int, Option("between recorded frames", "steps", within="count")] = RECORD_EVERY
     corruptions: Annotated[
         bool, Option("play every corruption too, until half of the reward is gone")
@@ -108,6 +120,13 @@ class AuditSettings:
         bound = FRAMES_IN_ALL[self.budget]
         share = FRAMES if bound is None else bound // len(self.budgets)
         return max(LEAST_FRAMES, min(FRAMES, share))
+
+    @property
+    def certified_each(self) -> int:
+        """Recorded frames on which bounds are computed at each lambda."""
+        if self.certified is not None:
+            return self.certified
+        return max(LEAST_CERTIFIED, CERTIFIED_IN_ALL // len(self.budgets))
 
     @property
     def episodes_each(self) -> int:

@@ -159,11 +159,26 @@ def certification_facts(agent: Agent, game: str, lam: float, *, frames: int) -> 
         return {}
     for _ in run.run():
         pass
-    found: dict[str, Any] = {"lambda": lam, "bounds": "linear"}
-    for row in run.rows:
-        found[f"{row.play}_play"] = {
-            "certified": round(row.certified.mean, 4),
+    return card_table(run.result())
+
+
+def card_table(found: Certificate) -> dict[str, Any]:
+    """A certificate as an agent's card states it: a table per lambda and play."""
+    s = found.settings
+    lams = " ".join(f"{lam:g}" for lam in s.lams)
+    table: dict[str, Any] = {
+        "bounds": "linear",
+        "command": f"sap-rl certify --game {s.game} --agent {found.agent.name} --lambda {lams} "
+        f"--frames {s.frames} --seed {s.seed}",
+    }
+    for row in found.rows:
+        share = row.certified
+        ends = {"ci_low": share.low, "ci_high": share.high}
+        table[f"{row.play}_lambda_{row.lam:g}".replace(".", "_")] = {
+            "lambda": row.lam,
+            "play": row.play,
+            "certified": round(share.mean, 4),
             "broken": round(row.broken, 4),
             "frames": row.frames,
-        }
-    return {"certified": found}
+        } | {name: round(end, 4) for name, end in ends.items() if end is not None}
+    return {"certified": table}
