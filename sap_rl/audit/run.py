@@ -225,7 +225,7 @@ class Audit:
             return None
         if cell.stage == "noise-control":
             return float(plain["sigma"])
-        return from_plain(FrameResult if cell.entry else Proven, plain)
+        return from_plain(FrameResult, plain) if cell.entry else from_plain(Proven, plain)
 
     def _measure(self, kept: KeptResults, cell: AuditCell, _place: int) -> Iterator[OnFrames]:
         """Make a cell on frames."""
