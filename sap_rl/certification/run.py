@@ -169,7 +169,7 @@ def card_table(found: Certificate) -> dict[str, Any]:
     table: dict[str, Any] = {
         "bounds": "linear",
         "command": f"sap-rl certify --game {s.game} --agent {found.agent.name} --lambda {lams} "
-        f"--frames {s.frames} --seed {s.seed}",
+        f"--attack-frames {s.frames} --seed {s.seed}",
     }
     for row in found.rows:
         share = row.certified
