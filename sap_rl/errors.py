@@ -25,7 +25,7 @@ MALFORMED = (
 """What comes of plain values that are not what they must be, wherever that is noticed."""
 
 
-def told_of(error: Exception) -> str:
+def told_of(error: BaseException) -> str:
     """What an error says, in one line; its kind where its text alone says nothing."""
     text = " ".join(str(error).split())
     return text if isinstance(error, UsageError) else f"{type(error).__name__} {text}".strip()

@@ -32,17 +32,18 @@ class Unsaid(float):
 class Option:
     """What an option says of itself, inside its `Annotated` type.
 
-    unit: of its number; choices: the words it may be, where its type is no Literal. within: where
-    its number must lie, checked by `check`. name: how flags and YAML spell it, where that differs;
-    kind: what a wrong word is called. read: makes a value of what a flag or YAML says, where the
-    type does not tell how. shown: how help says a default that is computed. hidden: it is not said
-    by a flag or YAML key, but in Python alone.
+    unit: of its number; choices: the words it may be, where its type is no Literal; also: which
+    other words it may be. within: where its number must lie, checked by `check`. name: how flags
+    and YAML spell it, where that differs; kind: what a wrong word is called. read: makes a value of
+    what a flag or YAML says, where the type does not tell how. shown: how help says a default that
+    is computed. hidden: it is not said by a flag or YAML key, but in Python alone.
     """
 
     help: str
     unit: str = ""
     choices: tuple[str, ...] = ()
     within: Within | None = None
+    also: Callable[[str], bool] | None = None
     name: str = ""
     kind: str = ""
     read: Callable[[Any], Any] | None = None
@@ -116,7 +117,7 @@ class OptionField:
     def _chosen(self, value: Any) -> str:
         if self.type is str and not isinstance(value, str):
             raise UsageError(f"{self.key}: cannot use {value!r}")
-        if value not in self.choices:
+        if value not in self.choices and not (self.said.also and self.said.also(value)):
             raise unknown(self.said.kind or self.key, value, self.choices)
         return str(value)
 

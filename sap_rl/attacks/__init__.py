@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sap_rl.attacks.names import ATTACK_NAMES
+from sap_rl.attacks.names import ATTACK_NAMES, is_outside
 from sap_rl.errors import UsageError, unknown
 from sap_rl.registry import Registry
 from sap_rl.schema import OptionField
@@ -34,6 +34,10 @@ def make_attack(name: str, **options: Any) -> Callable[..., Any]:
 
 def attack_options(name: str) -> Mapping[str, OptionField]:
     """The options that the attack takes, by name; UsageError for an unknown attack."""
+    if is_outside(name) and name not in ATTACKS:
+        raise UsageError(
+            f"attack '{name}' is an outsider's: it plays where --attack names its file"
+        )
     if name not in ATTACKS:
         raise unknown("attack", name, ATTACKS)
     return ATTACKS[name].options

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sap_rl.atari.protocol import Frames, Observation
 from sap_rl.attacks.budget import check_budget
+from sap_rl.errors import UsageError
 from sap_rl.pixels import PIXEL_MAX, lam_to_eps, to_pixels
 from sap_rl.types import PerExample, Pixels, UnitFrames
 
@@ -18,7 +19,7 @@ TOLERANCE = 1e-3
 """Pixels by which float rounding may exceed the budget before the referee objects."""
 
 
-class ThreatViolation(RuntimeError):  # noqa: N818 (it names what was found)
+class ThreatViolation(UsageError, RuntimeError):  # noqa: N818 (it names what was found)
     """Raised where frames that an agent was about to receive are outside the threat model."""
 
 
@@ -89,7 +90,9 @@ class Threat:
         moved = (pixels - clean).abs_().flatten(1)
         linf = moved.amax(1)
         if float(linf.max()) > self.lam + TOLERANCE:
-            raise ThreatViolation(f"distance {float(linf.max()):g} exceeds lambda {self.lam:g}")
+            raise ThreatViolation(
+                f"the attack's distance {float(linf.max()):g} exceeds lambda {self.lam:g}"
+            )
         if self.frames == "newest":
             older = (pixels - given.float()).flatten(2).abs().amax(2)[:, :-1]  # [B, K - 1]
             if bool((older > TOLERANCE).any()):

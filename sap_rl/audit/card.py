@@ -11,6 +11,7 @@ import numpy as np
 from sap_rl.audit.checks import frame_findings, game_findings
 from sap_rl.audit.frames import FrameResult
 from sap_rl.audit.profile import Halved, half_left, profile
+from sap_rl.audit.proof import Proven
 from sap_rl.audit.settings import AuditSettings
 from sap_rl.audit.suite import Kind
 from sap_rl.audit.worst import (
@@ -71,6 +72,7 @@ class AuditCard:
     games: tuple[GameResult, ...]
     kinds: dict[str, Kind]
     spoilt: tuple[GameResult, ...] = ()
+    certified: tuple[Proven, ...] = ()
 
     @property
     def clean(self) -> dict[str, float]:
@@ -181,6 +183,11 @@ class AuditCard:
         both = (here["original"], here["defended"])
         return all(reaches(Interval(w.mean, w.ci_low, w.ci_high), random) for w in both)
 
+    def broken(self, player: str, lam: float) -> float:
+        """The largest share of a player's actions on frames that one attack changed."""
+        here = [r.flip_rate for r in self.frames if (r.player, r.lam) == (player, lam)]
+        return max(here, default=0.0)
+
     def cell(self, player: str, title: str, lam: float) -> GameResult | None:
         """The games of that player under that attack, None if they were not played."""
         for cell in self.games:
@@ -196,8 +203,9 @@ class AuditCard:
             del plain["again"]
             for name in ("margin_lost", "value_lost"):
                 plain[name] = float(np.mean(plain[name]))
-        for part in (*whole["frames"], *whole["games"], *whole["worst"], *whole["comparisons"]):
-            part["lambda"] = part.pop("lam")
+        for name in ("frames", "certified", "games", "worst", "comparisons"):
+            for part in whole[name]:
+                part["lambda"] = part.pop("lam")
         for part in whole["games"]:
             del part["row"]["lam"]
         facts = {"config": self.facts.plain(), "versions": self.facts.made.versions}
@@ -205,8 +213,8 @@ class AuditCard:
 
 
 PARTS = (
-    "complete", "frames", "games", "worst", "area", "comparisons", "checks", "verdicts", "kinds",
-    "profile",
+    "complete", "frames", "certified", "games", "worst", "area", "comparisons", "checks",
+    "verdicts", "kinds", "profile",
 )  # fmt: skip
 """What the JSON of a card holds besides its facts."""
 

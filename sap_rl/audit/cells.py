@@ -37,11 +37,12 @@ BEFORE = {"contender": "defended_sha256", "versions": "packages"}
 class AuditCell:
     """Whom an entry attacks at which lambda, None for clean play.
 
-    stage: on recorded frames, in games, finding the noise that flips as often as the player, or in
-    games through a camera that a corruption spoils; lam is then its severity.
+    stage: on recorded frames, by attacks or by bounds, finding the noise that flips as often as the
+    player, in games, or in games through a camera that a corruption spoils; lam is then its
+    severity.
     """
 
-    stage: Literal["frames", "noise-control", "games", "camera"]
+    stage: Literal["frames", "certified", "noise-control", "games", "camera"]
     player: ArmName
     entry: Entry | None = None
     lam: float = 0.0
@@ -57,7 +58,7 @@ class AuditCell:
         """The cell's name for people."""
         if self.stage == "noise-control":
             return "noise of the noise control, lambda 0"
-        if self.corruption is not None:
+        if self.corruption is not None or self.stage == "certified":
             return f"{self.stage}: {self.player}, {self.arm.level}"
         return f"{self.stage}: {self.player}, {self.title}, lambda {self.lam:g}"
 
@@ -71,6 +72,11 @@ class AuditCell:
     def needs_frames(self) -> bool:
         """Whether its games need frames that were recorded before."""
         return self.entry is not None and self.entry.needs_frames
+
+    @property
+    def on_frames(self) -> bool:
+        """Whether recorded frames are what it looks at."""
+        return self.stage in ("frames", "certified", "noise-control")
 
     def attacked(self, run: EvaluationRun) -> EvaluationRun:
         """The audit's agents under the cell's attack."""
@@ -91,7 +97,10 @@ class CellFacts:
     def on_frames(self, cell: AuditCell) -> Facts:
         """Everything that determines a result on recorded frames."""
         code = self._recorded_by([cell.entry.attack] if cell.entry else [])
-        return keyed(self._of_any(cell) | self._recorded() | {"code": code}, AUDITED_BEFORE)
+        facts = self._of_any(cell) | self._recorded() | {"code": code}
+        if cell.stage == "certified":
+            facts["certified"] = self.settings.certified_each
+        return keyed(facts, AUDITED_BEFORE)
 
     def in_games(self, cell: AuditCell) -> Facts:
         """Everything that determines an arm's games, as a sweep has it.

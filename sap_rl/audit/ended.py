@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from sap_rl.audit.cells import AuditCell
 from sap_rl.audit.frames import FrameResult
+from sap_rl.audit.proof import Proven
 from sap_rl.evaluation.results import Row
 
-Found = FrameResult | Row | float
-"""What a cell found; of the noise control's cell its sigma."""
+OnFrames = FrameResult | Proven | float
+"""What a cell found on recorded frames; of the noise control's cell its sigma."""
+Found = OnFrames | Row
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ def cell_ended(cell: AuditCell, found: Found, number: int, seconds: float | None
     match found:
         case FrameResult():
             text = f"flips {found.flip_rate:.0%}, margin lost {found.mean_margin_lost:.4f}"
+        case Proven():
+            text = f"{found.certified} of {found.frames} actions"
         case Row():
             text = f"return {found.mean:.1f}"
         case sigma:

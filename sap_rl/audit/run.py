@@ -15,9 +15,10 @@ from sap_rl.agents import Agent
 from sap_rl.audit.card import AuditCard, AuditFacts
 from sap_rl.audit.cells import NOISE_CELL, AuditCell, CellFacts, GameCells, of_today
 from sap_rl.audit.checks import ORIGINAL, UNBOUNDED
-from sap_rl.audit.ended import CellEnded, Found, cell_ended
+from sap_rl.audit.ended import CellEnded, Found, OnFrames, cell_ended
 from sap_rl.audit.frames import FrameResult, measure
 from sap_rl.audit.profile import camera_cells, half_left
+from sap_rl.audit.proof import Proven, proof_cells, prove
 from sap_rl.audit.recorded import CleanFrames, clean_frames, noise_sigma, record_play
 from sap_rl.audit.settings import AuditSettings
 from sap_rl.audit.suite import (
@@ -27,6 +28,7 @@ from sap_rl.audit.suite import (
     Kind,
     applied,
     opponents,
+    outsiders,
     strongest,
     suite_for,
 )
@@ -93,6 +95,7 @@ class Audit:
                 self.kinds["noise-control"] = original
         another = self.settings.defense and parse_defended_player(self.settings.defense)[0]
         self.suite = suite_for(self.kinds.values(), trained=bool(another))
+        self.outside = outsiders(self.settings.attack)
 
     @property
     def frames(self) -> list[FrameResult]:
@@ -142,6 +145,7 @@ class Audit:
             kept = KeptResults(folder, of_today)
             find, make = partial(self._find, kept), partial(self._measure, kept)
             yield from self._each(self.frame_cells(), find, make)
+            yield from self._each(proof_cells(self.players, self.kinds, self.settings), find, make)
             if "noise-control" in self.kinds:
                 yield from self._each([NOISE_CELL], find, make)
                 add_noise_control(self.players, self._found[NOISE_CELL])
@@ -170,14 +174,15 @@ class Audit:
         about = AgentFacts.of(self.agent, self.players.defended, threads=self.threads)
         code = code_version(
             [self.agent, self.players.defended],
-            attacks=dict.fromkeys(entry.attack for entry in self.suite),
+            attacks=dict.fromkeys(entry.attack for entry in (*self.suite, *self.outside)),
             defenses=[NOISE_CONTROL] if "noise-control" in self.kinds else [],
             corruptions=dict.fromkeys(result.title for result in self.spoilt),
         )
         facts = AuditFacts(played, about, Made(versions(), commit(), code), self.facts.sigma)
         kinds: dict[str, Kind] = {str(name): kind for name, kind in self.kinds.items()}
         results = (tuple(self.frames), tuple(self.games), kinds, tuple(self.spoilt))
-        return AuditCard(facts, self.complete, *results)
+        proven = tuple(self._known("certified").values())
+        return AuditCard(facts, self.complete, *results, proven)
 
     def _each(
         self,
@@ -208,26 +213,29 @@ class Audit:
 
     def _prepare(self, cells: list[AuditCell]) -> None:
         """Record, before threads begin, what these cells need of frames."""
-        if any(cell.needs_frames or cell.stage in ("frames", "noise-control") for cell in cells):
+        if any(cell.needs_frames or cell.on_frames for cell in cells):
             shown = self.recorded
         for player in {cell.player for cell in cells if cell.stage == "frames"}:
             self._clean[player] = clean_frames(self.players, player, shown)
 
-    def _find(self, kept: KeptResults, cell: AuditCell) -> FrameResult | float | None:
+    def _find(self, kept: KeptResults, cell: AuditCell) -> OnFrames | None:
         """What a cell on frames found before."""
         plain = kept.find(self.facts.on_frames(cell))
         if plain is None:
             return None
-        return from_plain(FrameResult, plain) if cell.entry else plain["sigma"]
+        if cell.stage == "noise-control":
+            return float(plain["sigma"])
+        return from_plain(FrameResult, plain) if cell.entry else from_plain(Proven, plain)
 
-    def _measure(
-        self, kept: KeptResults, cell: AuditCell, _place: int
-    ) -> Iterator[FrameResult | float]:
+    def _measure(self, kept: KeptResults, cell: AuditCell, _place: int) -> Iterator[OnFrames]:
         """Make a cell on frames."""
-        found: FrameResult | float
-        if cell.entry is None:
+        found: OnFrames
+        if cell.stage == "noise-control":
             found = noise_sigma(self.players, self.recorded)
             plain = {"sigma": found}
+        elif cell.entry is None:
+            found = prove(self.players, cell, self.recorded, self.settings.certified_each)
+            plain = to_plain(found)
         else:
             players = self.players.apart() if self.threads > 1 else self.players
             found = measure(players, self._clean[cell.player], cell.entry, cell.lam)
@@ -241,7 +249,7 @@ class Audit:
         for lam in (*self.settings.budgets, UNBOUNDED):
             for player in self._measured:
                 kind = self.kinds[player]
-                entries = applied(kind, self.suite)
+                entries = applied(kind, (*self.suite, *self.outside))
                 if lam == UNBOUNDED:
                     entries = [BEST_OWN.against(kind)]
                 cells += [AuditCell("frames", player, entry, lam) for entry in entries]
@@ -259,16 +267,19 @@ class Audit:
     def _pairings(self, lam: float) -> dict[ArmName, list[Entry]]:
         """Who meets what in games, beside what always plays.
 
-        The audited player the strongest on it; the original these as they apply and the strongest
-        on itself; the control the strongest one on either.
+        All an outsider's attack. The audited player the strongest on it; the original these as
+        they apply and the strongest on itself; the control the strongest one on either.
         """
         own = self._strongest("original", lam)
         if "defended" not in self.kinds:
-            return {"original": opponents(self.kinds["original"], own)}
+            return {"original": opponents(self.kinds["original"], [*own, *self.outside])}
         picked = self._strongest("defended", lam)
         control = [picked[0], own[0]]
         more = {"defended": picked, "original": [*picked, own[0]], "noise-control": control}
-        found = {player: opponents(kind, more[player]) for player, kind in self.kinds.items()}
+        found = {
+            player: opponents(kind, [*more[player], *self.outside])
+            for player, kind in self.kinds.items()
+        }
         if "noise-control" in found:  # noise on frames says nothing about noise on Q
             found["noise-control"] = [e for e in found["noise-control"] if e.attack != NOISE.attack]
         return found

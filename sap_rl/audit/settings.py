@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from sap_rl.atari.protocol import Protocol
+from sap_rl.attacks.names import is_outside
 from sap_rl.defenses.names import DEFAULT_DEFENSE
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.settings import MAX_ENVS, Defence, Game, Precision, Seed, Settings
@@ -28,6 +29,10 @@ EPISODES = {"quick": 10, "standard": 30, "thorough": 100}
 EPISODES_IN_ALL = {"quick": 10, "standard": 60, "thorough": None}
 """Episodes per cell times lambdas at most, but LEAST_EPISODES each."""
 LEAST_EPISODES = 10
+
+CERTIFIED_IN_ALL = 48
+LEAST_CERTIFIED = 8
+"""Frames times lambdas on which bounds are computed, so that they take about a minute."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +67,22 @@ class AuditSettings:
             name="attack_frames", shown=f"at most {FRAMES}, by effort",
         ),
     ] = None  # fmt: skip
+    attack: Annotated[
+        str | None,
+        Option("a callable of yours that joins the suite and always plays, FILE.py:NAME"),
+    ] = None
     strongest: Annotated[
         int,
         Option("attacks of stage 1 that go on to play, per lambda and player", within="count"),
     ] = 3
+    certified: Annotated[
+        int | None,
+        Option(
+            "recorded frames per lambda on which bounds are computed, a second each; 0 for none",
+            within="from zero",
+            shown=f"{CERTIFIED_IN_ALL} over all lambdas, at least {LEAST_CERTIFIED} each",
+        ),
+    ] = None
     every: Annotated[int, Option("between recorded frames", "steps", within="count")] = RECORD_EVERY
     corruptions: Annotated[
         bool, Option("play every corruption too, until half of the reward is gone")
@@ -85,6 +102,8 @@ class AuditSettings:
             raise UsageError(f"effort quick has one lambda, got {given}; choose standard")
         if self.protocol.grad_samples is not None:
             raise UsageError("an audit sets the gradient samples of each attack itself")
+        if self.attack is not None and not is_outside(self.attack):
+            raise UsageError(f"attack must be a callable's, FILE.py:NAME, got '{self.attack}'")
         self.games()  # refuses what an evaluation would refuse
 
     @property
@@ -101,6 +120,13 @@ class AuditSettings:
         bound = FRAMES_IN_ALL[self.budget]
         share = FRAMES if bound is None else bound // len(self.budgets)
         return max(LEAST_FRAMES, min(FRAMES, share))
+
+    @property
+    def certified_each(self) -> int:
+        """Recorded frames on which bounds are computed at each lambda."""
+        if self.certified is not None:
+            return self.certified
+        return max(LEAST_CERTIFIED, CERTIFIED_IN_ALL // len(self.budgets))
 
     @property
     def episodes_each(self) -> int:

@@ -66,7 +66,8 @@ class Entry:
         parts += [f"{option}={value}" for option, value in more.items()]
         parts += [f"x{self.samples}" if (self.samples or 1) > 1 else None]
         # Noise asks nobody.
-        parts += ["original" if self.victim == "original" and self.objective else None]
+        asks = self.samples is not None
+        parts += ["original" if self.victim == "original" and asks else None]
         return " ".join(part for part in parts if part)
 
     @property
@@ -105,6 +106,14 @@ def entries(*places: Place) -> tuple[Entry, ...]:
     """
     found = sorted(_declared(), key=lambda line: (line[1].part != "paper", line[2]))
     return tuple(entry for place in places for entry, trial, _ in found if trial.place == place)
+
+
+def outsiders(name: str | None) -> tuple[Entry, ...]:
+    """The lines of an outsider's attack, by the player's own gradient and by the original's."""
+    if name is None:
+        return ()
+    trials = (Trial(), Trial(victim="original"))
+    return tuple(_entry(name, ATTACKS[name], trial) for trial in trials)
 
 
 def named(part: Part) -> Entry:

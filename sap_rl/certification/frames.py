@@ -48,7 +48,7 @@ class Certifier:
 
     def shares(self, frames: UnitFrames, lam: float) -> Iterator[Tensor]:
         """`certified` at lambda for frames [N, K, H, W], a part at a time."""
-        for obs in torch.split(frames, BATCH):
+        for obs in torch.split(frames, BATCH) if len(frames) else ():
             yield self.certified(obs, lam_to_eps(lam))
 
     def radii(self, frames: UnitFrames) -> Iterator[Tensor]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from sap_rl.agents import Agent
 from sap_rl.attacks import make_attack
 from sap_rl.attacks.threat import Threat
-from sap_rl.certification.frames import Certifier
+from sap_rl.certification.frames import BATCH, Certifier
 from sap_rl.certification.results import PLAYS, Certificate, CertifyRow, Play
 from sap_rl.certification.settings import CertifySettings
 from sap_rl.errors import UsageError
@@ -67,7 +67,7 @@ class Certification:
     @property
     def total(self) -> int:
         """Bounds to be computed, in frames."""
-        each = 2 * self._each
+        each = len(PLAYS) * self._each
         return each * len(self.settings.lams) + (each if self.settings.radius else 0)
 
     @property
@@ -79,13 +79,11 @@ class Certification:
         """Record, bound, attack; tells how far it is."""
         self.begun = time.perf_counter()
         frames = {play: self._recorded(play) for play in PLAYS}
-        for lam in self.settings.lams:
-            for play in PLAYS:
-                parts = []
-                for part in self.certifier.shares(frames[play], lam):
-                    parts.append(part)
-                    yield self._more(len(part))
-                self.rows.append(self._row(frames[play], torch.cat(parts), lam, play))
+        for play in PLAYS:
+            kept = torch.zeros(self._each, dtype=torch.bool, device=frames[play].device)
+            for lam in sorted(self.settings.lams, reverse=True):
+                yield from self._certify(frames[play], kept, lam)
+                self.rows.append(self._row(frames[play], kept, lam, play))
         if self.settings.radius:
             for play in PLAYS:
                 found: list[float] = []
@@ -96,11 +94,24 @@ class Certification:
 
     def result(self) -> Certificate:
         """What was found so far."""
+        rows = sorted(
+            self.rows, key=lambda r: (self.settings.lams.index(r.lam), PLAYS.index(r.play))
+        )
         about = AgentFacts.of(self.agent, threads=torch.get_num_threads())
         return Certificate(
-            self.settings, about, Made(versions(), commit()), tuple(self.rows), dict(self.radius),
+            self.settings, about, Made(versions(), commit()), tuple(rows), dict(self.radius),
             seconds=time.perf_counter() - self.begun,
         )  # fmt: skip
+
+    def _certify(self, frames: UnitFrames, kept: Tensor, lam: float) -> Iterator[FramesDone]:
+        """Note in `kept` [N] which frames are certified; what is at a larger lambda is here too."""
+        left = (~kept).nonzero().flatten()
+        yield self._more(len(kept) - len(left))
+        for part, sure in zip(
+            torch.split(left, BATCH), self.certifier.shares(frames[left], lam), strict=False
+        ):
+            kept[part] = sure
+            yield self._more(len(sure))
 
     def _recorded(self, play: Play) -> UnitFrames:
         """Frames [N, K, H, W] of the agent's own play, game by game within each step."""
@@ -148,11 +159,26 @@ def certification_facts(agent: Agent, game: str, lam: float, *, frames: int) -> 
         return {}
     for _ in run.run():
         pass
-    found: dict[str, Any] = {"lambda": lam, "bounds": "linear"}
-    for row in run.rows:
-        found[f"{row.play}_play"] = {
-            "certified": round(row.certified.mean, 4),
+    return card_table(run.result())
+
+
+def card_table(found: Certificate) -> dict[str, Any]:
+    """A certificate as an agent's card states it: a table per lambda and play."""
+    s = found.settings
+    lams = " ".join(f"{lam:g}" for lam in s.lams)
+    table: dict[str, Any] = {
+        "bounds": "linear",
+        "command": f"sap-rl certify --game {s.game} --agent {found.agent.name} --lambda {lams} "
+        f"--attack-frames {s.frames} --seed {s.seed}",
+    }
+    for row in found.rows:
+        share = row.certified
+        ends = {"ci_low": share.low, "ci_high": share.high}
+        table[f"{row.play}_lambda_{row.lam:g}".replace(".", "_")] = {
+            "lambda": row.lam,
+            "play": row.play,
+            "certified": round(share.mean, 4),
             "broken": round(row.broken, 4),
             "frames": row.frames,
-        }
-    return {"certified": found}
+        } | {name: round(end, 4) for name, end in ends.items() if end is not None}
+    return {"certified": table}

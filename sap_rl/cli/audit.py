@@ -8,7 +8,7 @@ from pathlib import Path
 from sap_rl.agents import load_agent
 from sap_rl.audit.run import Audit
 from sap_rl.cli.status import INTERRUPTED_STATUS
-from sap_rl.cli.terminal import given_loading, printed_anyway, say, set_threads
+from sap_rl.cli.terminal import admitted, given_loading, printed_anyway, say, set_threads
 from sap_rl.extras import FIGURES, require
 from sap_rl.files import check_writable, write_atomically
 from sap_rl.reporting.figures.files import save_figures
@@ -22,7 +22,7 @@ from sap_rl.settings.requests import audit_settings
 def run_audit(args: argparse.Namespace) -> int:
     """Run both stages, print the card; Ctrl-C prints what is known, and cells are kept."""
     set_threads(args.threads)
-    settings = audit_settings(vars(args))
+    settings = audit_settings(admitted(vars(args)))
     if settings.corruptions:
         require(FIGURES, "pictures of corruptions")
     if args.json:

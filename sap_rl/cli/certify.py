@@ -10,6 +10,8 @@ from sap_rl.certification.settings import CertifySettings
 from sap_rl.cli.status import INTERRUPTED_STATUS
 from sap_rl.cli.terminal import given_loading, printed_anyway, set_threads
 from sap_rl.files import check_writable, write_atomically
+from sap_rl.reporting.figures.files import check_figure_path, save_figure
+from sap_rl.reporting.figures.radius import radius_figure
 from sap_rl.reporting.live.bars import FramesBar
 from sap_rl.reporting.tables.certificate import certificate_report
 from sap_rl.reporting.tables.evaluation import console
@@ -20,6 +22,9 @@ def run_certify(args: argparse.Namespace) -> int:
     """Bound the actions and print the shares; Ctrl-C prints what is known."""
     known = keyed(CertifySettings)
     options = read_options({key: vars(args)[key] for key in known if key in args}, known)
+    if args.plot:
+        check_figure_path(args.plot)
+        options["radius"] = True
     settings = CertifySettings(**{known[key].name: value for key, value in options.items()})
     set_threads(args.threads)
     if args.json:
@@ -38,4 +43,6 @@ def run_certify(args: argparse.Namespace) -> int:
     with printed_anyway(lambda: certificate_report(found)):
         if args.json and found.rows:
             write_atomically(args.json, found.to_json())
+        if args.plot and found.radius:
+            save_figure(radius_figure(found), args.plot)
     return status

@@ -12,6 +12,7 @@ import torch
 from rich.console import RenderableType
 
 from sap_rl.agents import Agent, load_agent
+from sap_rl.attacks.outside import admit
 from sap_rl.cli.status import FAILED_STATUS
 from sap_rl.errors import UsageError, printable, require_positive
 from sap_rl.reporting.tables.evaluation import console
@@ -73,7 +74,13 @@ def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
 def given_options(args: argparse.Namespace, known: Iterable[str]) -> dict[str, Any]:
     """What the YAML of `--config` says, and over it what the command line says of known options."""
     options = read_yaml(args.config) if args.config else {}
-    return options | {name: vars(args)[name] for name in known if name in args}
+    return options | admitted({name: vars(args)[name] for name in known if name in args})
+
+
+def admitted(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a command line; a file that its `--attack` names is executed."""
+    spelled = options.get("attack", "")
+    return options | {"attack": admit(spelled)} if ".py:" in spelled else options
 
 
 def given_loading(args: argparse.Namespace) -> dict[str, Any]:

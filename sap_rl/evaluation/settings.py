@@ -11,7 +11,7 @@ from sap_rl.atari.games import canonical_game
 from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks import make_attack
 from sap_rl.attacks.budget import check_budgets
-from sap_rl.attacks.names import ATTACK_NAMES, DEFAULT_ATTACK
+from sap_rl.attacks.names import ATTACK_NAMES, DEFAULT_ATTACK, is_outside
 from sap_rl.attacks.schedule import EVERY, Schedule, parse_schedule
 from sap_rl.corruptions import find_corruption
 from sap_rl.corruptions.names import CORRUPTION_NAMES
@@ -98,9 +98,14 @@ class Settings:
             read=numbers,
         ),
     ]
-    attack: Annotated[str, Option("how frames are tampered with", choices=tuple(ATTACK_NAMES))] = (
-        DEFAULT_ATTACK
-    )
+    attack: Annotated[
+        str,
+        Option(
+            "how frames are tampered with, by a callable of yours as FILE.py:NAME, or one of",
+            choices=tuple(ATTACK_NAMES),
+            also=is_outside,
+        ),
+    ] = DEFAULT_ATTACK
     attack_options: Annotated[
         dict[str, OptionValue], Option("the attack's own, see `sap-rl attacks NAME`", hidden=True)
     ] = field(default_factory=dict)
@@ -181,7 +186,8 @@ class Settings:
                 raise unknown("victim", victim, get_args(Victim))
         if "grad_samples" in self.attack_options:
             raise UsageError("grad_samples belongs to the protocol, not to attack_options")
-        make_attack(self.attack, **self.attack_options)
+        if self.attack in ATTACK_NAMES:  # not an outsider's of a result that is only read
+            make_attack(self.attack, **self.attack_options)
         if self.defense is not None:
             parse_defended_player(self.defense)
 

@@ -11,7 +11,7 @@ import torch
 from sap_rl.agents import Agent, require_newest
 from sap_rl.atari.fleet import Fleet
 from sap_rl.atari.protocol import Policy, Protocol
-from sap_rl.attacks import ATTACKS, make_attack
+from sap_rl.attacks import ATTACKS, attack_options, make_attack
 from sap_rl.attacks.adversary import Adversary
 from sap_rl.attacks.factory import Fittable
 from sap_rl.attacks.gradients import default_grad_samples, is_random
@@ -57,6 +57,7 @@ class Players:
     recorded: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        attack_options(self.attack)  # refuses an attack that is not there
         require_newest(self.original, self.protocol.frames)
         self.protocol = settled(self.protocol, self.original)
 

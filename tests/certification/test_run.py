@@ -11,7 +11,10 @@ from sap_rl import Agent, CertifySettings, Preprocess
 from sap_rl.certification.results import read_certificate
 from sap_rl.certification.run import Certification, certification_facts
 from sap_rl.errors import UsageError
+from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.pixels import to_unit
+from sap_rl.reporting.tables.checkpoints import checkpoint_report
+from sap_rl.reporting.tables.evaluation import printed
 
 SIZE = (36, 36)
 
@@ -98,13 +101,31 @@ def test_frames_come_from_clean_and_from_attacked_play(small: Agent) -> None:
     assert to_unit(torch.tensor(255.0)) == clean.max().ceil() == 1
 
 
-def test_the_card_has_both_kinds_of_play(small: Agent) -> None:
-    facts = certification_facts(small, "BankHeist", 0.1, frames=32)["certified"]
-    assert (facts["lambda"], facts["bounds"]) == (0.1, "linear")
-    assert facts["clean_play"]["frames"] == facts["attacked_play"]["frames"] == 16
-    assert 0 <= facts["clean_play"]["certified"] <= 1
-    defended = small.defend("sap-100")
-    assert certification_facts(defended, "BankHeist", 0.1, frames=32) == {}
+def test_the_card_has_both_kinds_of_play_and_is_shown(small: Agent) -> None:
+    facts = certification_facts(small, "BankHeist", 0.1, frames=32)
+    table = facts["certified"]
+    command = "sap-rl certify --game BankHeist --agent small --lambda 0.1 --attack-frames 32 --seed 0"
+    assert (table["bounds"], table["command"]) == ("linear", command)
+    assert table["clean_lambda_0_1"]["frames"] == table["attacked_lambda_0_1"]["frames"] == 16
+    share = table["clean_lambda_0_1"]["certified"]
+    assert 0 <= share <= 1
+    line = f"certified at lambda 0.1: {share:.1%} of 16 actions in clean play"
+    assert line in shown(facts)
+    assert certification_facts(small.defend("sap-100"), "BankHeist", 0.1, frames=32) == {}
+
+
+def test_earlier_cards_are_shown_and_odd_ones_pass() -> None:
+    earlier = {"certified": {"lambda": 1.0, "rate": 0.25, "frames": 512}}
+    assert "certified at lambda 1: 25.0% of 512 actions by intervals" in shown(earlier)
+    for odd in (3, {"clean": 3}, {"clean": {"lambda": "x", "certified": [], "frames": 1}}):
+        assert "certified" not in shown({"certified": odd})
+
+
+def shown(facts: dict[str, object]) -> str:
+    """What `sap-rl agents show` prints of a card."""
+    module = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    checkpoint = Checkpoint(module, 2, Preprocess(), name="a", kind="dense", facts=facts)
+    return printed(checkpoint_report(checkpoint))
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,11 @@ def test_the_card_the_json_and_the_cells(
     assert "[1] frames: original, fgsm cross-entropy original, lambda 1" in lines
     assert json.loads(target.read_text())["complete"] is True
     on_frames = [path for path in out.iterdir() if path.suffix == ".json"]
-    assert len(on_frames) == lines.count("] frames: ")
+    assert len(on_frames) == lines.count("] frames: ") + lines.count("] certified: ")
+    assert "] certified: original, lambda 1: 0 of 2 actions, " in lines
+    (proven,) = json.loads(target.read_text())["certified"]
+    assert proven == {"player": "original", "lambda": 1.0, "frames": 2, "certified": 0}
+    assert "At lambda 1 no attack whatever can change 0% of original's actions" in card
     with Store(out / "audit.sqlite", make=False) as store:
         assert list(store.cell_keys().values()) == [True] * lines.count("] games: ")
     assert main([*argv, "--quiet"]) == 0

@@ -32,7 +32,8 @@ def test_the_table_and_the_json(
 ) -> None:
     target = tmp_path / "certificate.json"
     argv = ["certify", "--game", "bank_heist", "--agent", str(folder), "--lambda", "0.1",
-            "--attack-frames", "32", "--steps", "2", "--json", str(target)]  # fmt: skip
+            "--attack-frames", "32", "--steps", "2", "--json", str(target),
+            "--plot", str(tmp_path / "radius.png")]  # fmt: skip
     assert main(argv) == 0
     text = capsys.readouterr().out
     assert text.startswith("At lambda 0.1 no attack whatever can change")
@@ -40,6 +41,7 @@ def test_the_table_and_the_json(
     saved = json.loads(target.read_text())
     assert [row["lam"] for row in saved["rows"]] == [0.1, 0.1]
     assert saved["agent"]["name"] == "Small"
+    assert (tmp_path / "radius.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
@@ -49,6 +51,7 @@ def test_the_table_and_the_json(
         (["--lambda", "x"], "lambda: cannot use ['x']"),
         (["--attack-frames", "1"], "attack_frames must be at least 32, got 1"),
         (["--agent", "BankHist"], "unknown agent 'BankHist'"),
+        (["--plot", "radius.gif"], "a figure is a pdf, png, svg file, got 'radius.gif'"),
         (["--json", "/no/such/folder/x.json"], "cannot write '/no/such/folder/x.json'"),
     ],
 )

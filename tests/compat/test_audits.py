@@ -42,7 +42,7 @@ def as_it_was_asked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Audit:
     }
     monkeypatch.setattr("sap_rl.sweep.experiments.versions", lambda: packages | {"sap-rl": "99"})
     asked = AuditSettings(
-        "BankHeist", (1.0,), defense=None, budget="quick", episodes=1, frames=2,
+        "BankHeist", (1.0,), defense=None, budget="quick", episodes=1, frames=2, certified=0,
         protocol=Protocol(max_frames=40),
     )  # fmt: skip
     shutil.copytree(FILES / "audit", folder, dirs_exist_ok=True)

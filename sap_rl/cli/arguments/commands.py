@@ -63,6 +63,10 @@ def add_certify(parser: argparse.ArgumentParser) -> None:
     agent_flags(parser)
     example = "sap-rl certify --game BankHeist --agent BankHeist-hardened --lambda 0.5 1"
     add_groups(parser, {"the question": keyed(CertifySettings)}, example, required=("game",))
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE",
+        help="draw how far frames stay certified, .pdf, .png or .svg; computes the radius",
+    )  # fmt: skip
     device_flag(parser)
     threads_flag(parser)
     json_flag(parser)

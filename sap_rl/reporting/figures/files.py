@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import Evaluation
-from sap_rl.files import write_atomically
+from sap_rl.extras import FIGURES, require
+from sap_rl.files import check_writable, write_atomically
 from sap_rl.reporting.figures.curves import change_curves, panels
 from sap_rl.reporting.figures.plots import change_figure, flip_figure, return_figure
 from sap_rl.reporting.figures.style import (
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS = ("pdf", "png")
+KINDS = (*FORMATS, "svg")
+"""What a figure can be written as."""
 
 PAGE_COLOURS = {INK: "currentColor", FAINT: "var(--faint)"} | {
     colour: f"var(--line-{i})" for i, colour in enumerate(AGENT_COLOURS)
@@ -47,9 +51,22 @@ def save_figures(figures: dict[str, Figure], folder: Path) -> list[Path]:
     for name, figure in figures.items():
         for kind in FORMATS:
             path = folder / f"{name}.{kind}"
-            write_atomically(path, _saved(figure, kind))
+            save_figure(figure, path)
             written.append(path)
     return written
+
+
+def check_figure_path(path: Path) -> None:
+    """Refuse, before anything is computed, a file in which no figure could be written."""
+    require(FIGURES, "figures")
+    if path.suffix[1:] not in KINDS:
+        raise UsageError(f"a figure is a {', '.join(KINDS)} file, got '{path}'")
+    check_writable(path)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure in the format that the file's name ends in."""
+    write_atomically(path, _saved(figure, path.suffix[1:]))
 
 
 def inline_svg(figure: Figure, name: str, alt: str) -> str:

@@ -10,7 +10,7 @@ from rich.text import Text
 from sap_rl.audit.card import AuditCard
 from sap_rl.audit.checks import UNBOUNDED
 from sap_rl.audit.frames import FrameResult
-from sap_rl.audit.suite import DEEP, SUITE
+from sap_rl.audit.suite import DEEP, SUITE, Entry, outsiders
 from sap_rl.audit.worst import GameResult, Worst, bounds
 from sap_rl.reporting.tables.evaluation import (
     check_lines,
@@ -74,7 +74,7 @@ def _frames(card: AuditCard, lam: float) -> RenderableType:
     audited = "defended" if "defended" in card.kinds else "original"
     here = {(r.player, r.title): r for r in card.frames if r.lam == lam}
     rows: list[tuple[FrameResult, FrameResult | None]] = []
-    for entry in (*SUITE, *DEEP):
+    for entry in _entries(card):
         own = here.pop((audited, entry.against(card.kinds[audited]).title), None)
         if own is not None:
             title = entry.against(card.kinds["original"]).title
@@ -104,7 +104,7 @@ def _games(card: AuditCard, lam: float) -> RenderableType:
     shown: set[tuple[str, str]] = set()
     audited = "defended" if "defended" in card.kinds else "original"
     for leads in (audited, "original"):
-        for entry in (*SUITE, *DEEP):
+        for entry in _entries(card):
             titles = {player: entry.against(card.kinds[player]).title for player in players}
             if (leads, titles[leads]) in shown or not card.cell(leads, titles[leads], lam):
                 continue
@@ -114,6 +114,11 @@ def _games(card: AuditCard, lam: float) -> RenderableType:
             shown |= {(player, titles[player]) for player, cell in cells.items() if cell}
             table.add_row(short_title(titles[leads]), *(_cell(cells[p]) for p in players))
     return table
+
+
+def _entries(card: AuditCard) -> tuple[Entry, ...]:
+    """All that may have been played, in the suite's order."""
+    return (*SUITE, *DEEP, *outsiders(card.facts.settings.attack))
 
 
 def _cell(cell: GameResult | None) -> str:
@@ -165,6 +170,14 @@ def _notes(card: AuditCard) -> Iterator[str]:
         yield (
             f"With a budget of 255 pixels {result.kept:.0%} of {_player(card, result.player)}'s "
             "actions stay as they were."
+        )
+    for proven in card.certified:
+        share, broken = proven.certified / proven.frames, card.broken(proven.player, proven.lam)
+        yield (
+            f"At lambda {proven.lam:g} no attack whatever can change {share:.0%} of "
+            f"{_player(card, proven.player)}'s actions (bounds on {proven.frames} of the recorded "
+            f"frames); the strongest on frames changes {broken:.0%}, "
+            f"{max(0.0, 1 - share - broken):.0%} are undecided."
         )
     actor = card.facts.settings.protocol.policy is not None
     beside = " and then of the original (orig.)" if audited == "defended" else ""

@@ -13,6 +13,7 @@ from rich.text import Text
 from sap_rl.atari.preprocess import CHOICES, Preprocess
 from sap_rl.errors import printable
 from sap_rl.networks.checkpoint import Checkpoint
+from sap_rl.training.dqn.parent import number_in
 
 MEANINGS = {
     "frames": "stacked",
@@ -67,8 +68,22 @@ def _lines(checkpoint: Checkpoint) -> Iterator[str]:
                 f"return {table['mean']} over {table.get('episodes', '?')} episodes of at most "
                 f"{table.get('max_frames', '?')} frames"
             )
+    yield from _certified(facts)
     if "stated_mean" in facts:
         yield f"return {facts['stated_mean']:g}, as its authors state"
+
+
+def _certified(facts: Mapping[str, Any]) -> Iterator[str]:
+    """What is certified, by linear bounds, or by interval arithmetic as earlier cards have it."""
+    table = facts.get("certified")
+    if not isinstance(table, Mapping):
+        return
+    for row in (table, *(part for part in table.values() if isinstance(part, Mapping))):
+        share = number_in(row, "rate" if row is table else "certified")
+        lam, frames = number_in(row, "lambda"), number_in(row, "frames")
+        if share is not None and lam is not None and frames is not None:
+            how = "by intervals" if row is table else f"in {row.get('play')} play"
+            yield f"certified at lambda {lam:g}: {share:.1%} of {frames:g} actions {how}"
 
 
 def _parents(facts: Mapping[str, Any]) -> Iterator[str]:
