@@ -104,7 +104,9 @@ def test_frames_come_from_clean_and_from_attacked_play(small: Agent) -> None:
 def test_the_card_has_both_kinds_of_play_and_is_shown(small: Agent) -> None:
     facts = certification_facts(small, "BankHeist", 0.1, frames=32)
     table = facts["certified"]
-    command = "sap-rl certify --game BankHeist --agent small --lambda 0.1 --attack-frames 32 --seed 0"
+    command = (
+        "sap-rl certify --game BankHeist --agent small --lambda 0.1 --attack-frames 32 --seed 0"
+    )
     assert (table["bounds"], table["command"]) == ("linear", command)
     assert table["clean_lambda_0_1"]["frames"] == table["attacked_lambda_0_1"]["frames"] == 16
     share = table["clean_lambda_0_1"]["certified"]
