@@ -28,8 +28,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_table_and_the_json(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("sap_rl.certification.frames.BISECTIONS", 1)
     target = tmp_path / "certificate.json"
     argv = ["certify", "--game", "bank_heist", "--agent", str(folder), "--lambda", "0.1",
             "--attack-frames", "32", "--steps", "2", "--json", str(target),
