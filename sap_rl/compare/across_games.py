@@ -104,7 +104,7 @@ def scores_of(evaluations: Iterable[Evaluation], arm: Player, lam: float) -> Sco
     found: dict[str, dict[str, dict[int, Row]]] = {}
     for evaluation in evaluations:
         row = _row(evaluation, arm, lam)
-        if row is None or not row.complete or row.normalised is None:
+        if row is None or not row.complete or not _published(row.game):
             continue
         game, seed = evaluation.settings.game, evaluation.settings.seed
         seeds = found.setdefault(game, {}).setdefault(_network(evaluation, arm), {})
@@ -153,6 +153,12 @@ def _row(evaluation: Evaluation, arm: Player, lam: float) -> Row | None:
         return evaluation.original(lam)
     stronger = [c.victim for c in evaluation.changes if c.lam == lam and c.headline]
     return evaluation.row(arm, lam, stronger[0]) if stronger else None
+
+
+def _published(game: str) -> bool:
+    """Whether its random and human returns are."""
+    facts = game_facts(game)
+    return facts.random is not None and facts.human is not None
 
 
 def _normalised(row: Row) -> Array:

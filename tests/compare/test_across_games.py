@@ -77,6 +77,8 @@ def test_games_without_published_returns_are_left_out() -> None:
     rows = tuple(replace(row, game="KeystoneKapers", normalised=None) for row in whole.rows)
     unknown = rewritten(replace(whole, rows=rows), game="KeystoneKapers")
     assert list(scores_of([unknown, *two()], "original", 0.0)) == ["Assault", "BankHeist"]
+    stated = replace(unknown, rows=tuple(replace(row, normalised=0.5) for row in unknown.rows))
+    assert scores_of([stated], "original", 0.0) == {}, "somebody changed the file"
 
 
 def test_only_what_was_played_under_the_same_rules_is_put_together() -> None:
