@@ -12,7 +12,18 @@ import sap_rl
 from sap_rl.networks.lookup import shipped_agents
 from sap_rl.settings.shipped import shipped_configs
 
-EXTRAS = {"gymnasium", "hub", "parquet", "ray", "report", "sb3", "tensorboard", "test", "docs"}
+EXTRAS = {
+    "completion",
+    "docs",
+    "gymnasium",
+    "hub",
+    "parquet",
+    "ray",
+    "report",
+    "sb3",
+    "tensorboard",
+    "test",
+}
 
 package = Path(sap_rl.__file__).parent
 said = metadata("sap-rl")
@@ -23,7 +34,7 @@ assert said["Requires-Python"] == ">=3.11", said["Requires-Python"]
 assert said["Description-Content-Type"] == "text/markdown", said["Description-Content-Type"]
 assert str(said.get_payload()).startswith("# sap_rl"), "the README is not in it"
 assert set(said.get_all("Provides-Extra", [])) >= EXTRAS, said.get_all("Provides-Extra")
-assert [entry.value for entry in entry_points(name="sap-rl")] == ["sap_rl.cli:main"]
+assert [entry.value for entry in entry_points(name="sap-rl")] == ["sap_rl.__main__:main"]
 assert (package / "py.typed").is_file(), "py.typed is not in it"
 assert "BankHeist" in shipped_agents(), shipped_agents()
 assert {"paper_table", "harden/quick", "train/ddqn"} <= set(shipped_configs()), shipped_configs()
