@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -9,9 +11,18 @@ from torch import nn
 
 import tests.typecheck  # noqa: F401 (annotations are checked by it: known before sap_rl is)
 from sap_rl import Agent, Protocol, load_agent, make_atari
+from sap_rl.attacks.names import ATTACK_NAMES, is_outside
 from sap_rl.networks.nature import nature_network
 
 torch.set_num_threads(1)  # the tests run side by side, and sums then have one order
+
+
+@pytest.fixture(autouse=True)
+def _outsiders_leave() -> Iterator[None]:
+    """An attack that a test admits is in no other test's tables."""
+    yield
+    for name in [name for name in ATTACK_NAMES if is_outside(name)]:
+        del ATTACK_NAMES[name]
 
 
 @pytest.fixture(scope="session")

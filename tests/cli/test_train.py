@@ -59,7 +59,7 @@ def test_a_run_leaves_curve_checkpoints_and_tensorboard(
         events.Tags()["scalars"]
     )
     assert main([*argv, "--resume"]) == 2
-    assert "640 are already made" in capsys.readouterr().err
+    assert "640 are made already" in capsys.readouterr().err
     assert main([*argv, "--resume", "--agent-steps", "960"]) == 0
     assert "640 of 960 steps" in capsys.readouterr().err
 

@@ -198,7 +198,6 @@ OPEN_SCALE: dict[str, bytes] = {
     ),
     "another space": undivided("9.9"),
     "settings that are no JSON": sb3_zip(saved(SB3_STATE), data=b"no JSON"),
-    "a key that stands twice": sb3_zip(saved(SB3_STATE), data=b'{"a": 1, "a": 2}'),
 }
 
 

@@ -151,7 +151,7 @@ def test_a_run_killed_in_its_last_evaluation_plays_just_that(
     assert [line["event"] for line in curve_of(cut)][-2:] == names
     played.clear()
     if make is train:
-        with pytest.raises(UsageError, match="are already made"):
+        with pytest.raises(UsageError, match="are made already"):
             make(cut, every=every, resume=True)
     else:
         assert len(go(make(cut, every=every, resume=True), cut)) == 2

@@ -306,7 +306,7 @@ def test_folders_that_do_not_fit_are_refused(whole: tuple[Path, list[Any]], tmp_
         make_training(whole[0])
     with pytest.raises(UsageError, match="nothing to resume"):
         make_training(tmp_path / "none", resume=True)
-    with pytest.raises(UsageError, match="are already made"):
+    with pytest.raises(UsageError, match="are made already"):
         make_training(whole[0], resume=True)
     with pytest.raises(UsageError, match="not a nature network with this game's actions"):
         make_training(tmp_path, init_from=replace(load_agent("BankHeist"), game=None))
