@@ -94,6 +94,9 @@ BESIDE: dict[str, Any] = {
     "a tensor beside": {"model": STATE, "returns": torch.zeros(9)},
     "Python's own": {"model": STATE, "of": [range(3), slice(1), 1j, re.compile("a"), bytearray(2)]},
     "identifiers": {"model": STATE, "run": uuid.UUID(int=2**127), "seed": 2**200},
+    "a counter among the weights": STATE | {"step": torch.tensor(3), "epsilon": torch.tensor(0.1)},
+    "held beside a counter": {f"q_net.{n}": v for n, v in FOREIGN["paad"].state.items()}
+                                 | {"num_steps": torch.tensor(3)},
     "by number": {1000: STATE, 1: {"lr": 0.1}},
     "long lists": {"model": STATE, "returns": np.random.default_rng(0).random(20_000).tolist()},
 }  # fmt: skip
@@ -106,7 +109,7 @@ def test_weights_beside_other_things(kind: str, legacy: bool, tmp_path: Path) ->
     path.write_bytes(saved(BESIDE[kind], _use_new_zipfile_serialization=not legacy))
     agent = load_agent(path)
     alone = tmp_path / "alone.pt"
-    alone.write_bytes(saved(FOREIGN["paad"].state if kind == "held by an agent" else STATE))
+    alone.write_bytes(saved(FOREIGN["paad"].state if kind.startswith("held") else STATE))
     frames = np.random.default_rng(1).integers(256, size=(2, 4, 84, 84), dtype=np.uint8)
     assert torch.equal(agent.q_values(frames), load_agent(alone).q_values(frames))
 
