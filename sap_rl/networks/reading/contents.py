@@ -55,7 +55,8 @@ def said_in(loaded: Any) -> Said:
     """What a checkpoint's plain data says of the frames, as entries of a `Preprocess`; Unclear for
     those of which it speaks and that are not understood, or left open."""
     said: Said = {}
-    divides, highest = True, OPEN
+    divides = True
+    highest: str | Unclear = OPEN
     for place, value in _entries(loaded, objects=True):
         name = place.rpartition(".")[2].lower()
         if name == "preprocess" and isinstance(value, Mapping | str):
