@@ -28,6 +28,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 """Entries that are words, and the words."""
 
+KINDS = {
+    bool: "true or false", int: "a whole number", float: "a number", tuple: "top,left,height,width",
+}  # fmt: skip
+"""What the other entries are, by the type of their default."""
 LARGEST = {"frames": 64, "height": 512, "width": 512, "frameskip": 64, "first_actions": 18}
 """The largest values that are accepted: no Atari network goes beyond, and more costs memory."""
 
@@ -150,7 +154,10 @@ def preprocess_entries(entries: Mapping[str, Any] | Any) -> dict[str, Any]:
         try:
             found[key] = _read_entry(value, getattr(plain, key))
         except (TypeError, ValueError, OverflowError):
-            raise UsageError(f"preprocess {key}: cannot use {value!r:.60}") from None
+            if key in CHOICES:
+                raise unknown(key, f"{value!r:.40}", CHOICES[key]) from None
+            kind = KINDS[type(getattr(plain, key))]
+            raise UsageError(f"preprocess {key}: cannot use {value!r:.60}, it is {kind}") from None
         if key in CHOICES and found[key] not in CHOICES[key]:
             raise unknown(key, found[key][:40], CHOICES[key])
     return found

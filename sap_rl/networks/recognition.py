@@ -34,7 +34,7 @@ def load_checkpoint(path: Path, format: str | None, request: Request) -> Checkpo
         return replace(LOADERS[name](path, request), format=name)
     weights = read_weights(path, request.entry)
     found, weights = _recognised(weights)
-    return replace(found.build(weights, request.beside(weights.said)), format=found.name)
+    return replace(found.made(weights, request), format=found.name)
 
 
 def _recognised(weights: Weights) -> tuple[Format, Weights]:

@@ -67,8 +67,7 @@ class Skin:
             require_newest(agent, frames)
         self.device = agent.device if agent is not None else torch.device("cpu")
         look = torch.rand((1, *box.shape), generator=torch_stream(0, "look")).to(self.device)
-        # A function of one's own may value what it likes.
-        _require_values(self._victim(seed), look, actions if agent is not None else None)
+        _require_values(self._victim(seed), look, actions)
         if "grad_samples" in attack_options(attack) and "grad_samples" not in options:
             samples = default_grad_samples(self._victim(seed), look)
             options = options | {"grad_samples": samples}
@@ -112,9 +111,9 @@ def _understood(given: Any, box: spaces.Box) -> Agent | QFunction:
     return Agent(module, sees, type(found.network).__name__, device=parameter.device)
 
 
-def _require_values(victim: QFunction, look: Tensor, actions: spaces.Space[Any] | None) -> None:
-    """UsageError for a victim that gives no values of a frame, and, where actions are given, for
-    one that chooses among others than the environment offers."""
+def _require_values(victim: QFunction, look: Tensor, actions: spaces.Space[Any]) -> None:
+    """UsageError for a victim that gives no values of a frame, or chooses among others than the
+    environment offers."""
     try:
         with torch.no_grad():
             values = victim(look)

@@ -289,6 +289,8 @@ def test_texts_refused(text: str, message: str) -> None:
 
 
 def test_mappings_refused() -> None:
-    for entries in ({"frames": 4.0}, {"frames": True}, {"scale": 3}, {"crop": 5}):
+    for entries in ({"frames": 4.0}, {"frames": True}, {"crop": 5}):
         with pytest.raises(UsageError, match="cannot use"):
             preprocess_entries(entries)
+    with pytest.raises(UsageError, match="unknown scale '3'; choose from unit, pixels"):
+        preprocess_entries({"scale": 3})

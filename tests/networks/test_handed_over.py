@@ -94,6 +94,9 @@ BESIDE: dict[str, Any] = {
     "a tensor beside": {"model": STATE, "returns": torch.zeros(9)},
     "Python's own": {"model": STATE, "of": [range(3), slice(1), 1j, re.compile("a"), bytearray(2)]},
     "identifiers": {"model": STATE, "run": uuid.UUID(int=2**127), "seed": 2**200},
+    "a counter among the weights": STATE | {"step": torch.tensor(3), "epsilon": torch.tensor(0.1)},
+    "held beside a counter": {f"q_net.{n}": v for n, v in FOREIGN["paad"].state.items()}
+                                 | {"num_steps": torch.tensor(3)},
     "by number": {1000: STATE, 1: {"lr": 0.1}},
     "long lists": {"model": STATE, "returns": np.random.default_rng(0).random(20_000).tolist()},
 }  # fmt: skip
@@ -106,7 +109,7 @@ def test_weights_beside_other_things(kind: str, legacy: bool, tmp_path: Path) ->
     path.write_bytes(saved(BESIDE[kind], _use_new_zipfile_serialization=not legacy))
     agent = load_agent(path)
     alone = tmp_path / "alone.pt"
-    alone.write_bytes(saved(FOREIGN["paad"].state if kind == "held by an agent" else STATE))
+    alone.write_bytes(saved(FOREIGN["paad"].state if kind.startswith("held") else STATE))
     frames = np.random.default_rng(1).integers(256, size=(2, 4, 84, 84), dtype=np.uint8)
     assert torch.equal(agent.q_values(frames), load_agent(alone).q_values(frames))
 
@@ -177,8 +180,27 @@ SAYS: dict[str, tuple[bytes, dict[str, Any], dict[str, Any]]] = {
         saved({"state_dict": STATE, "config": {"sticky_actions": 0.25, "frame_skip": 2}}),
         {"preprocess": {"frameskip": 5}}, {"sticky_actions": 0.25, "frameskip": 5},
     ),
-    "of another meaning": (
-        saved({"state_dict": STATE, "config": {"frame_skip": "many"}}), {}, {"frameskip": 4},
+    "nothing": (
+        saved({"state_dict": STATE, "config": {"frame_skip": None}}), {}, {"frameskip": 4},
+    ),
+    "beside entries that are not ours": (
+        saved({"state_dict": STATE, "preprocess": {"resize": 84, "scale": "pixels"}}),
+        {}, {"scale": "pixels"},
+    ),
+    "our own words by themselves": (
+        saved({"state_dict": STATE, "scale": "pixels"}), {}, {"scale": "pixels"},
+    ),
+    "our own words in safetensors": (
+        safetensors.torch.save(STATE, {"scale": "pixels", "order": "newest_first"}),
+        {}, {"scale": "pixels", "order": "newest_first"},
+    ),
+    "JSON in safetensors": (
+        safetensors.torch.save(STATE, {"preprocess": '{"scale": "pixels", "frameskip": 2}'}),
+        {}, {"scale": "pixels", "frameskip": 2},
+    ),
+    "a mean of what is pooled": (
+        saved({"state_dict": STATE, "preprocess": {"luma": "mean", "grey": "resized"}}),
+        {}, {"luma": "mean", "grey": "resized"},
     ),
 }  # fmt: skip
 
@@ -208,6 +230,40 @@ def test_a_scale_that_a_file_leaves_open_is_asked_for(kind: str, tmp_path: Path)
     with pytest.raises(UsageError, match=r"0\.\.1 or 0\.\.255: say scale=unit or scale=pixels"):
         load_agent(path)
     assert load_agent(path, preprocess={"scale": "unit"}).preprocess.scale == "unit"
+
+
+NOT_UNDERSTOOD: dict[str, tuple[bytes, str, Any]] = {
+    f"{key} {value!r}": (saved({"model": STATE, "preprocess": {key: value}}), choices, right)
+    for key, value, choices, right in [
+        ("scale", "pixel", "unknown scale 'pixel'; choose from pixels, unit", "pixels"),
+        ("scale", "PIXELS", "unknown scale 'PIXELS'; choose from pixels, unit", "pixels"),
+        ("scale", 255, "unknown scale '255'; choose from unit, pixels", "pixels"),
+        ("order", "latest", "choose from oldest_first, newest_first", "newest_first"),
+        ("frameskip", "two", "cannot use 'two', it is a whole number", 2),
+        ("frameskip", 0, "frameskip must be at least 1, got 0", 1),
+        ("max-pool", 3, "cannot use 3, it is true or false", False),
+    ]
+} | {
+    "an object": (saved({"model": STATE, "preprocess": {"scale": Score()}}), "'an object'", "unit"),
+    "scale_obs": (saved({"model": STATE, "args": {"scale_obs": "both"}}), "args.scale_obs", "unit"),
+    "frame_skip": (saved({"model": STATE, "args": {"frame_skip": (2, 5)}}), r"\(2, 5\)", 2),
+    "scale alone": (safetensors.torch.save(STATE, {"scale": "pixel"}), "'pixel'", "pixels"),
+    "a text": (safetensors.torch.save(STATE, {"preprocess": "as usual"}), "'as usual'", "unit"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NOT_UNDERSTOOD)
+def test_what_a_file_says_and_nobody_understands_is_asked_for(kind: str, tmp_path: Path) -> None:
+    data, choices, right = NOT_UNDERSTOOD[kind]
+    path = tmp_path / "theirs.pt"
+    path.write_bytes(data)
+    with pytest.raises(UsageError, match=choices) as refused:
+        load_agent(path)
+    found = re.search(r"--preprocess (\w+)=VALUE or preprocess={'\1': VALUE}", str(refused.value))
+    assert found is not None
+    assert str(refused.value).startswith(str(path))
+    key = found[1]
+    assert getattr(load_agent(path, preprocess={key: right}).preprocess, key) == right
 
 
 @pytest.mark.parametrize("planes", [3, 12])

@@ -114,7 +114,7 @@ def pictures(num_envs: int = 2) -> DummyVecEnv:
 
 @pytest.mark.parametrize("channels", ["last", "first"])
 def test_every_observation_is_attacked(channels: str, exact_q: Any) -> None:
-    clean, victim = pictures(), exact_q((4, 40, 44))
+    clean, victim = pictures(), exact_q((4, 40, 44), 3)
     under: Any = pictures()
     if channels == "first":
         clean, under = VecTransposeImage(clean), VecTransposeImage(under)
@@ -146,7 +146,7 @@ def test_every_observation_is_attacked(channels: str, exact_q: Any) -> None:
 
 def test_it_attacks_as_the_vector_wrapper_does(exact_q: Any) -> None:
     """Channels last is a matter of layout only."""
-    victim = exact_q((4, 40, 44))
+    victim = exact_q((4, 40, 44), 3)
     envs = AdversarialVecEnv(pictures(1), victim, lam=2, frames="newest")
     envs.seed(3)
     first = envs.reset()

@@ -231,3 +231,11 @@ def test_a_schedule_leaves_the_other_steps_alone(agent: Agent) -> None:
     assert set(distances) == {0.0, 4.0}
     with pytest.raises(UsageError, match="unknown schedule 'often'; choose from every"):
         AdversarialObservation(bank_heist(), agent, schedule="often")
+
+
+def test_victims_with_other_actions_are_refused(flicker: Any, exact_q: Any) -> None:
+    """In a function as in a module: here an environment of five."""
+    module = nn.Sequential(nn.Flatten(), nn.Linear(90, 6))
+    for victim in (exact_q((3, 6, 5), 6), module):
+        with pytest.raises(UsageError, match="the victim has 6 actions, the environment 5"):
+            AdversarialObservation(flicker(), victim)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from sap_rl.atari.preprocess import Preprocess, preprocess_entries
+from sap_rl.atari.preprocess import CHOICES, Preprocess, preprocess_entries
 from sap_rl.errors import UsageError
 from sap_rl.networks.reading.pickles import Stub
-from sap_rl.networks.reading.request import OPEN
+from sap_rl.networks.reading.request import OPEN, Unclear
 from sap_rl.pixels import PIXEL_MAX
+from sap_rl.texts import read_json
 
 FIRST = ("model_state_dict", "estimator_state", "state_dict")
 """Entries that hold the network whatever else is there, the first that is there."""
@@ -50,23 +52,28 @@ def playing(found: dict[str, dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]
 
 
 def said_in(loaded: Any) -> Said:
-    """What a checkpoint's plain data says of the frames, as entries of a `Preprocess`; OPEN for a
-    scale that it speaks of and leaves open."""
+    """What a checkpoint's plain data says of the frames, as entries of a `Preprocess`; Unclear for
+    those of which it speaks and that are not understood, or left open."""
     said: Said = {}
-    divides, highest = True, OPEN
+    divides = True
+    highest: str | Unclear = OPEN
     for place, value in _entries(loaded, objects=True):
         name = place.rpartition(".")[2].lower()
-        if name == "preprocess" and isinstance(value, Mapping):
-            said |= _usable(value)
+        if name == "preprocess" and isinstance(value, Mapping | str):
+            said |= _understood(place, _mapping(value))
         elif name == "normalize_images":  # the policy divides; else it sees what the space gives
             divides = _truth(value) is not False
         elif place.endswith("observation_space.high"):
             highest = SCALES.get(_first_number(value), OPEN)
-        elif name in SPELLINGS and not isinstance(value, Tensor | Mapping):
-            said |= _usable(SPELLINGS[name](value))
+        elif name in SPELLINGS and isinstance(value, PLAIN):
+            said |= _understood(place, SPELLINGS[name](value))
+        elif place in CHOICES and isinstance(value, PLAIN):
+            said |= _understood(place, {place: value})
     return said if divides else {"scale": highest, **said}
 
 
+PLAIN = (bool, int, float, str, list, tuple)
+"""What a statement may be."""
 SCALES = {1.0: "unit", PIXEL_MAX: "pixels"}
 """The highest value of an observation space, and the scale of its frames."""
 
@@ -90,14 +97,14 @@ def _truth(value: Any) -> bool | None:
     return words.get(str(value).lower()) if isinstance(value, bool | int | str) else None
 
 
-def _divides(value: Any) -> Said:
-    scaled = _truth(value)
-    return {} if scaled is None else {"scale": "unit" if scaled else "pixels"}
+def _meant(value: Any, yes: str | None, no: str) -> Any:
+    """What yes or no mean; anything else stays what it is."""
+    return {True: yes, False: no, None: value}[_truth(value)]
 
 
 SPELLINGS: dict[str, Callable[[Any], Said]] = {
-    "scale_obs": _divides,
-    "grayscale_obs": lambda value: {"grey": "none"} if _truth(value) is False else {},
+    "scale_obs": lambda value: {"scale": _meant(value, "unit", "pixels")},
+    "grayscale_obs": lambda value: {"grey": _meant(value, None, "none")},
     "frameskip": lambda value: {"frameskip": value},
     "frame_skip": lambda value: {"frameskip": value},
     "full_action_space": lambda value: {"full_action_space": value},
@@ -107,13 +114,39 @@ SPELLINGS: dict[str, Callable[[Any], Said]] = {
 """How other projects say entries of a `Preprocess`."""
 
 
-def _usable(entries: Mapping[str, Any]) -> Said:
+def _mapping(entries: Mapping[Any, Any] | str) -> Mapping[Any, Any]:
+    """Of a text, as safetensors keep it, what it is in JSON; any other leaves the scale unclear."""
+    if isinstance(entries, Mapping):
+        return entries
     try:
-        found = preprocess_entries(entries)
-        Preprocess(**found)
-        return found
-    except (UsageError, TypeError):  # a name that means another thing there
-        return {}
+        found = read_json(entries)
+    except UsageError:
+        found = None
+    return found if isinstance(found, Mapping) else {"scale": entries}
+
+
+def _understood(place: str, entries: Mapping[Any, Any]) -> Said:
+    """Those of a `Preprocess` that say something, as it reads them."""
+    named = {str(name).replace("-", "_"): value for name, value in entries.items()}
+    known = {entry.name for entry in fields(Preprocess)}
+    return {
+        key: _read(place, key, value)
+        for key, value in named.items()
+        if key in known and value is not None
+    }
+
+
+def _read(place: str, key: str, value: Any) -> Any:
+    value = value if isinstance(value, PLAIN) else "an object"
+    try:
+        found = preprocess_entries({key: value})
+        Preprocess(**{"grey": "pooled", "interpolation": "linear", **found})  # fit to any other
+    except UsageError as error:
+        return Unclear(
+            f"what its '{place[:60]}' says of the frames is not understood: {error}; "
+            f"say --preprocess {key}=VALUE or preprocess={{'{key}': VALUE}}"
+        )
+    return found[key]
 
 
 def _tensors_of(value: object) -> dict[str, Tensor]:

@@ -66,10 +66,13 @@ class Weights:
 
     def variants(self) -> Iterator[Weights]:
         """Itself, then the same tensors under names without what wrappers put before them, or
-        with what a Stable-Baselines3 policy puts before its network's."""
-        yield self
-        for names in other_names(self.tensors):
-            yield replace(self, tensors={new: self.tensors[old] for old, new in names.items()})
+        with what a Stable-Baselines3 policy puts before its network's; then all of these without
+        single numbers, such as a counter of steps."""
+        plain = {name: value for name, value in self.tensors.items() if not _is_number(name, value)}
+        for kept in (self.tensors, plain):
+            yield replace(self, tensors=kept)
+            for names in other_names(kept):
+                yield replace(self, tensors={new: kept[old] for old, new in names.items()})
 
     def take(self, name: str) -> Tensor:
         """A tensor as float32; UsageError if it is missing, not finite floats, or only pretends."""
@@ -84,6 +87,10 @@ class Weights:
         if not value.is_floating_point() or not bool(torch.isfinite(value.float()).all()):
             raise refusal(self.path, f"{where} is not all finite floats")
         return value.detach().float().contiguous()
+
+
+def _is_number(name: str, value: Tensor) -> bool:
+    return value.dim() == 0 and not name.endswith((".weight", ".bias"))
 
 
 def refusal(path: Path, reason: object) -> UsageError:

@@ -62,8 +62,17 @@ class Format:
         weights = read_weights(path, request.entry)
         for variant in weights.variants():
             if self.recognises(variant):
-                return self.build(variant, request.beside(weights.said))
+                return self.made(variant, request)
         raise refusal(path, f"not a {self.title} checkpoint; {names_shown(weights)}")
+
+    def made(self, weights: Weights, request: Request) -> Checkpoint:
+        """The checkpoint of tensors under its names, as its file and the request say it
+        sees; UsageError names the file."""
+        try:
+            return self.build(weights, request.beside(weights.said))
+        except UsageError as error:
+            named = str(error).startswith(printable(str(weights.path)))
+            raise error if named else refusal(weights.path, error) from None
 
 
 def names_shown(weights: Weights) -> str:

@@ -10,7 +10,19 @@ from typing import Any
 from sap_rl.atari.preprocess import Preprocess, preprocess_entries
 from sap_rl.errors import UsageError
 
-OPEN = ""
+
+@dataclass(frozen=True)
+class Unclear:
+    """What stands for an entry of which a file says something that is not understood: the question,
+    with the answers."""
+
+    question: str
+
+
+OPEN = Unclear(
+    "its settings do not say whether it saw frames 0..1 or 0..255: say scale=unit or "
+    "scale=pixels in preprocess (--preprocess scale=pixels)"
+)
 """Of a file that speaks of its frames' scale: it does not say which one."""
 
 
@@ -28,16 +40,15 @@ class Request:
 
     def beside(self, said: Mapping[str, Any]) -> Request:
         """With what the file itself says of its frames, where the user says nothing of it;
-        UsageError where both leave the scale open."""
+        UsageError for an entry that the file leaves unclear and the user does not say."""
         if isinstance(self.preprocess, Preprocess) or not said:
             return self
         own = preprocess_entries(self.preprocess)
-        if said.get("scale") == OPEN and "scale" not in own:
-            raise UsageError(
-                "its settings do not say whether it saw frames 0..1 or 0..255: say scale=unit or "
-                "scale=pixels in preprocess (--preprocess scale=pixels)"
-            )
-        return replace(self, preprocess={**said, **own})
+        together = {**said, **own}
+        for entry in together.values():
+            if isinstance(entry, Unclear):
+                raise UsageError(entry.question)
+        return replace(self, preprocess=together)
 
     def says(self, name: str) -> bool:
         """Whether the user said this entry of the preprocessing."""

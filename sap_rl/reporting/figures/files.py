@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sap_rl.errors import UsageError
+from sap_rl.errors import UsageError, printable
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.extras import FIGURES, require
 from sap_rl.files import check_writable, write_atomically
@@ -87,10 +88,16 @@ def inline_svg(figure: Figure, name: str, alt: str) -> str:
 
 
 def _saved(figure: Figure, kind: str) -> bytes:
-    """The figure as bytes without dates: the same figure gives the same bytes."""
+    """The figure as bytes without dates: the same figure gives the same bytes. Controls in its
+    texts are escaped; letters that its font lacks are boxes."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_text("\n".join(map(printable, text.get_text().split("\n"))))
     metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind, {})
     file = io.BytesIO()
-    with style():
+    with style(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+", UserWarning)
         figure.savefig(
             file, format=kind, metadata=metadata, transparent=kind == "svg"
         )  # fmt: skip

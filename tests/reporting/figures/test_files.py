@@ -31,6 +31,20 @@ def test_every_figure_is_written_twice_and_repeats_bit_for_bit(tmp_path: Path) -
     assert b"/Type3" not in (folders[0] / "return.pdf").read_bytes(), "fonts that printers take"
 
 
+def test_texts_of_strangers_are_escaped(tmp_path: Path) -> None:
+    figure = Figure()
+    axes = figure.subplots()
+    axes.plot([0, 1], label="\x1b[2J \u4e2d")
+    axes.set_title("two\nlines\x07")
+    figure.legend()
+    text = inline_svg(figure, "one", "")
+    assert "\\x1b[2J \u4e2d" in text
+    assert "lines\\x07" in text
+    assert "\\n" not in text
+    ET.fromstring(text)
+    save_figures({"one": figure}, tmp_path)  # a warning of a glyph would be an error here
+
+
 def test_what_nobody_played_is_not_drawn() -> None:
     assert list(paper_figures([evaluation((0.0,), defense=None)])) == ["return"]
     assert list(paper_figures([evaluation((1.0,), defense=None)])) == ["return", "flips"]
