@@ -77,7 +77,12 @@ def value_and_gradient(
 def mean_values(q: QFunction, obs: UnitFrames, *, samples: int = 1) -> QValues:
     """Action values averaged over `samples` passes, without a graph."""
     with torch.no_grad():
-        folded = torch.cat(list(passes(q, obs, samples)))
+        return averaged(q, obs, samples)
+
+
+def averaged(q: QFunction, obs: UnitFrames, samples: int) -> QValues:
+    """Action values [B, A] averaged over `samples` passes, differentiable."""
+    folded = torch.cat(list(passes(q, obs, samples)))
     return folded.view(samples, len(obs), -1).mean(0)
 
 

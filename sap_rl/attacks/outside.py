@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from sap_rl.attacks.factory import AttackFactory
-from sap_rl.attacks.gradients import mean_values, passes
+from sap_rl.attacks.gradients import averaged, mean_values
 from sap_rl.attacks.names import ATTACK_NAMES, HASH_LENGTH
 from sap_rl.attacks.options import GradSamples, require_counts
 from sap_rl.attacks.threat import Threat, require_like
@@ -66,8 +66,7 @@ class Outside:
 
 def _scores(q: QFunction, samples: int, frames: Tensor) -> Tensor:
     """Action values [B, A] of pixels [B, K, H, W], averaged over so many passes."""
-    folded = torch.cat(list(passes(q, to_unit(frames), samples)))
-    return folded.view(samples, len(frames), -1).mean(0)
+    return averaged(q, to_unit(frames), samples)
 
 
 def admit(spelled: str) -> str:

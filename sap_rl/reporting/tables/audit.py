@@ -152,7 +152,15 @@ def _worst_row(card: AuditCard, worst: Worst) -> tuple[str, ...]:
 
 def _notes(card: AuditCard) -> Iterator[str]:
     yield from card.verdicts[len(card.answers) :]
-    audited = "defended" if "defended" in card.kinds else "original"
+    yield from _found(card)
+    yield from _terms(card)
+    yield "The worst of several attacks is the lowest of several noisy means: a little too low."
+    yield ONE_NETWORK
+    yield COVERAGE
+
+
+def _found(card: AuditCard) -> Iterator[str]:
+    """What was found beside the tables."""
     for player, area in card.area.items():
         if area is not None:
             yield (
@@ -179,6 +187,11 @@ def _notes(card: AuditCard) -> Iterator[str]:
             f"frames); the strongest on frames changes {broken:.0%}, "
             f"{max(0.0, 1 - share - broken):.0%} are undecided."
         )
+
+
+def _terms(card: AuditCard) -> Iterator[str]:
+    """What the words of the tables mean."""
+    audited = "defended" if "defended" in card.kinds else "original"
     actor = card.facts.settings.protocol.policy is not None
     beside = " and then of the original (orig.)" if audited == "defended" else ""
     unit, scores = ("logits", "logits") if actor else ("units of Q", "action values")
@@ -194,9 +207,6 @@ def _notes(card: AuditCard) -> Iterator[str]:
             "noise: the original with Gaussian noise on Q that flips as often on clean frames; it "
             "meets what the original meets, by the original's gradient."
         )
-    yield "The worst of several attacks is the lowest of several noisy means: a little too low."
-    yield ONE_NETWORK
-    yield COVERAGE
 
 
 def short_title(title: str) -> str:
