@@ -1,7 +1,12 @@
-"""Pixels 0..255 and unit floats 0..1: the only place that converts between them."""
+"""Pixels 0..255 and unit floats 0..1: the only place that converts between them.
+
+Which budgets there are is said here too, for settings and threats alike; it loads no torch.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sap_rl.errors import UsageError
@@ -27,6 +32,30 @@ def to_pixels(unit: Tensor) -> Tensor:
 def lam_to_eps(lam: float) -> float:
     """A budget in pixel units to unit scale."""
     return lam / PIXEL_MAX
+
+
+def check_budgets(lams: Sequence[float], observation: str = "float") -> None:
+    """UsageError for no lam, for one given twice, and as `check_budget` has it for each."""
+    if not lams:
+        raise UsageError("at least one lambda is needed, got none")
+    for lam in lams:
+        check_budget(lam, observation)
+    if len(set(lams)) < len(lams):
+        raise UsageError(f"a lambda is given twice: {', '.join(f'{v:g}' for v in lams)}")
+
+
+def check_budget(lam: float, observation: str = "float") -> None:
+    """UsageError for a lam (pixels 0..255) that is negative, not finite or above 255, or between 0
+    and 1 with uint8 observations, where it could change nothing."""
+    if not (math.isfinite(lam) and lam >= 0):
+        raise UsageError(f"lambda must be a number of at least 0 pixel units, got {lam}")
+    if lam > PIXEL_MAX:
+        raise UsageError(f"lambda is in pixel units, at most 255, got {lam:g}")
+    if observation == "uint8" and 0 < lam < 1:
+        raise UsageError(
+            f"lambda {lam:g} changes no uint8 pixel; use at least 1, or "
+            'observation="float" (--observation float)'
+        )
 
 
 def require_pixels(pixels: np.ndarray) -> None:

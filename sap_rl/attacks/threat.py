@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
 from sap_rl.atari.protocol import Frames, Observation
-from sap_rl.attacks.budget import check_budget
-from sap_rl.errors import UsageError
-from sap_rl.pixels import PIXEL_MAX, lam_to_eps, to_pixels
+from sap_rl.errors import UsageError, unknown
+from sap_rl.pixels import PIXEL_MAX, check_budget, lam_to_eps, to_pixels
 from sap_rl.types import PerExample, Pixels, UnitFrames
 
 TOLERANCE = 1e-3
@@ -37,7 +36,7 @@ class Threat:
 
     frames: `all` of the stack, or the `newest` only, where earlier perturbations stay in the
     stack; observation: tampered frames arrive as `float` (float32) or `uint8` (rounded towards the
-    clean frame). Raises UsageError as `check_budget` does.
+    clean frame). Raises UsageError for another word, and as `check_budget` does.
     """
 
     lam: float
@@ -46,7 +45,11 @@ class Threat:
     eps: float = field(init=False)
 
     def __post_init__(self) -> None:
-        check_budget(self.lam, self.frames, self.observation)
+        if self.frames not in get_args(Frames):
+            raise unknown("frames", self.frames, get_args(Frames))
+        if self.observation not in get_args(Observation):
+            raise unknown("observation", self.observation, get_args(Observation))
+        check_budget(self.lam, self.observation)
         object.__setattr__(self, "eps", lam_to_eps(self.lam))
 
     def project(self, adv: UnitFrames, obs: UnitFrames) -> UnitFrames:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 
 from sap_rl.cli.status import INTERRUPTED_STATUS
 from sap_rl.cli.terminal import Listeners, given_options, load_players, printed_anyway, set_threads
@@ -37,10 +38,11 @@ def _play(run: EvaluationRun, request: EvalRequest, args: argparse.Namespace) ->
         board = TensorBoardWriter(args.tensorboard)
         listeners.listeners.append(board)
     interrupted = False
-    bar = ProgressBar(run.arms, request.settings.episodes, console(stderr=True, quiet=args.quiet))
-    listeners.listeners.append(bar)
     try:
-        with bar:
+        with ExitStack() as shown:
+            if not args.quiet:
+                bar = ProgressBar(run.arms, request.settings.episodes, console(stderr=True))
+                listeners.listeners.append(shown.enter_context(bar))
             listeners.hear(run.play())
     except KeyboardInterrupt:
         interrupted = True

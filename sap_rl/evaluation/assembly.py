@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from sap_rl.evaluation.checks import evaluation_findings
 from sap_rl.evaluation.facts import AgentFacts, Made
-from sap_rl.evaluation.findings import evaluation_findings
 from sap_rl.evaluation.results import Evaluation, Row
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.summary import make_changes

@@ -1,16 +1,17 @@
-"""Can this number be trusted? One function per symptom; each gives a finding or None.
+"""Can this number be trusted? One function per symptom; each gives a finding or None. Above them:
+which apply to an evaluation's rows.
 
 Most symptoms of a gradient that misleads are those of Athalye et al. 2018 (arXiv 1802.00420,
 section 3.1) and Carlini et al. 2019 (arXiv 1902.06705). Damage is what an attack does, larger for
 stronger ones: per frame (margin lost) or per episode (minus the return). Two attacks are compared
 on the same frames or episodes, in pairs; "clearly" is one-sided, at 99%, by the paired mean
-difference over its standard error.
+difference over its standard error. Those that an audit alone looks for are in `sap_rl/audit/`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -23,16 +24,79 @@ from sap_rl.evaluation.comparison import (
     round_up,
     shown,
 )
+from sap_rl.evaluation.results import Change, Row
+from sap_rl.evaluation.settings import Settings
+from sap_rl.play.arms import gradient_words
 
 IDLE_SHARE = 0.05
 """Movable pixels without a gradient; on networks that do not hide it the share is 0."""
-REPEATED_SHARE = 0.9
-KEPT_SHARE = 0.1
 LOST_SHARE = 0.05
 ENOUGH = 10
 """Episodes below which an agent that plays like chance may well be better."""
-STEP_FACTOR = 0.05
-"""Share of the damage below which a change by more passes does not matter, however certain."""
+
+
+def evaluation_findings(
+    settings: Settings, rows: Iterable[Row], changes: Iterable[Change]
+) -> tuple[Finding, ...]:
+    """What the complete rows of an evaluation give reason to distrust, in the rows' order."""
+    done = [row for row in rows if row.complete]
+    found: list[Finding | None] = []
+    for row in done:
+        found += row_findings(row, settings.protocol.observation)
+    found += _between_rows(done)
+    at = {(row.arm, row.lam, row.victim): row for row in done}
+    for change in changes:
+        defended = at["defended", change.lam, change.victim]
+        original = at["original", change.lam, settings.victim_of_original(change.lam)]
+        difference = np.subtract(defended.returns, original.returns)
+        where = f"change at {change.level}{_gradient(change.victim)}"
+        found.append(too_few_episodes(difference, where=where))
+    return tuple(finding for finding in found if finding is not None)
+
+
+def row_findings(row: Row, observation: str) -> Iterator[Finding | None]:
+    """The checks that need one row alone."""
+    where = _where(row)
+    yield no_variance(row.returns, where=where)
+    if row.idle is not None and row.backward_passes:
+        yield zero_gradients(row.idle, where=where)
+    if row.linf_mean is not None and observation == "uint8" and row.struck:
+        # Averages over all steps; where the schedule did not strike nothing was to be lost.
+        yield budget_lost(row.lam, row.linf_mean / row.struck, where=where)
+
+
+def _between_rows(rows: list[Row]) -> Iterator[Finding | None]:
+    at = {(row.arm, row.lam, row.victim): row for row in rows}
+    floor = at.get(("random", 0.0, None))
+    clean = at.get(("original", 0.0, None))
+    if floor is not None and clean is not None:
+        yield no_better_than_random(clean.returns, floor.returns, where=_where(clean))
+    curves: dict[tuple[str, str | None], list[Row]] = {}
+    for row in rows:
+        if row.victim is None:
+            continue
+        curves.setdefault((row.arm, row.victim), []).append(row)
+        if floor is not None:
+            yield floor_not_reached(row.lam, row.returns, floor.returns, where=_where(row))
+        own = at.get((row.arm, row.lam, "own"))
+        if row.arm == "defended" and row.victim != "own" and own is not None:
+            damage = (np.negative(own.returns), np.negative(row.returns))
+            yield transfer_stronger(*damage, where=_where(row), unit="return")
+    for curve in curves.values():
+        where = f"{_player(curve[0])}{_gradient(curve[0].victim)}"
+        yield return_rises([(row.lam, row.returns) for row in curve], where=where)
+
+
+def _where(row: Row) -> str:
+    return f"{_player(row)} at {row.level}{_gradient(row.victim)}"
+
+
+def _player(row: Row) -> str:
+    return "noise control" if row.arm == "noise-control" else row.defense or row.arm
+
+
+def _gradient(victim: str | None) -> str:
+    return "" if victim is None else f", {gradient_words(victim)}"
 
 
 def zero_gradients(idle: float, *, where: str) -> Finding | None:
@@ -48,36 +112,6 @@ def zero_gradients(idle: float, *, where: str) -> Finding | None:
     )
 
 
-def noise_as_strong(
-    attack: Damage, noise: Damage, *, where: str, unit: Unit = "margin lost"
-) -> Finding | None:
-    """Random signs of the same budget do as much."""
-    if clearly_above(attack, noise):
-        return None
-    return Finding(
-        "noise_as_strong",
-        where,
-        f"{unit}: the attack {shown(attack, unit)}, random signs {shown(noise, unit)}",
-        "the gradient does not help here: use a stronger attack, or a larger lambda if even the "
-        "strongest does nothing",
-    )
-
-
-def one_step_stronger(
-    one_step: Damage, iterative: Damage, *, where: str, unit: Unit = "margin lost"
-) -> Finding | None:
-    """One step does more than many with the same objective, victim and backward mode."""
-    if not clearly_above(one_step, iterative):
-        return None
-    return Finding(
-        "one_step_stronger",
-        where,
-        f"{unit}: one step {shown(one_step, unit)}, many {shown(iterative, unit)}",
-        "local gradients mislead: use more gradient samples, other step sizes, restarts or the "
-        "identity backward",
-    )
-
-
 def transfer_stronger(
     white_box: Damage, transfer: Damage, *, where: str, unit: Unit = "margin lost"
 ) -> Finding | None:
@@ -90,21 +124,6 @@ def transfer_stronger(
         f"{unit}: own gradient {shown(white_box, unit)}, another network's {shown(transfer, unit)}",
         "the own gradient is masked: believe the transfer attack, and try more gradient samples "
         "and the identity backward",
-    )
-
-
-def more_samples_matter(
-    few: Damage, many: Damage, *, where: str, passes: str, unit: Unit = "margin lost"
-) -> Finding | None:
-    """The same attack with more passes per gradient does more: its gradient had not converged."""
-    gain = float(np.mean(many)) - float(np.mean(few))
-    if not clearly_above(many, few) or gain <= STEP_FACTOR * abs(float(np.mean(few))):
-        return None
-    return Finding(
-        "more_samples_matter",
-        where,
-        f"{unit}: {shown(few, unit)} and {shown(many, unit)} with {passes} passes per gradient",
-        "raise --grad-samples until the answer stays",
     )
 
 
@@ -125,19 +144,6 @@ def return_rises(
                     "use an iterative one with restarts",
                 )
     return None
-
-
-def unbounded_survived(kept: float, *, where: str) -> Finding | None:
-    """Actions stay although every pixel may take any value; kept: share of actions that stay."""
-    if kept <= KEPT_SHARE:
-        return None
-    return Finding(
-        "unbounded_survived",
-        where,
-        f"{kept:.0%} of the actions stay with a budget of 255 pixels",
-        "an attacker who may paint any frame must win: the attack is broken, the defence "
-        "unproven; nothing below that budget can be believed",
-    )
 
 
 def floor_not_reached(
@@ -167,38 +173,6 @@ def no_better_than_random(
         f"{mean_of(floor)}",
         "likely its frames or actions are not those it was trained on: their scale, their order, "
         "the action set, sticky actions, or another game (sap-rl agents check tries them)",
-    )
-
-
-def black_box_stronger(
-    white_box: Damage, black_box: Damage, *, where: str, unit: Unit = "margin lost"
-) -> Finding | None:
-    """A search without gradients does more than the gradient."""
-    if not clearly_above(black_box, white_box):
-        return None
-    return Finding(
-        "black_box_stronger",
-        where,
-        f"{unit}: own gradient {shown(white_box, unit)}, a search without gradients "
-        f"{shown(black_box, unit)}",
-        "the gradient is masked: believe the search, and give it more steps",
-    )
-
-
-def success_not_repeated(
-    first: np.ndarray, again: np.ndarray, *, where: str
-) -> Finding | None:  # fmt: skip
-    """Not every changed action changes again; first, again [N]: by two draws of a random player."""
-    if not first.any():
-        return None
-    repeated = float(again[first].mean())
-    if repeated >= REPEATED_SHARE:
-        return None
-    return Finding(
-        "success_not_repeated",
-        where,
-        f"of the frames on which one draw changes the action, {repeated:.0%} do so again",
-        "never count the best of several draws: quote means over fresh ones, as this table does",
     )
 
 

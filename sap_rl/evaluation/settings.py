@@ -10,7 +10,6 @@ from sap_rl import networks
 from sap_rl.atari.games import canonical_game
 from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks import make_attack
-from sap_rl.attacks.budget import check_budgets
 from sap_rl.attacks.names import ATTACK_NAMES, DEFAULT_ATTACK, is_outside
 from sap_rl.attacks.schedule import EVERY, Schedule, parse_schedule
 from sap_rl.corruptions import find_corruption
@@ -19,6 +18,7 @@ from sap_rl.defenses.names import Backward
 from sap_rl.errors import UsageError, unknown
 from sap_rl.files import exists
 from sap_rl.networks.lookup import shipped_agents
+from sap_rl.pixels import check_budgets
 from sap_rl.plain import OptionValue
 from sap_rl.play.arms import Victim, todays_name
 from sap_rl.play.defended_name import ANOTHER, parse_defended_player
@@ -195,7 +195,7 @@ class Settings:
         if self.corruption is None:
             if self.severities:
                 raise UsageError("severity belongs to a corruption: say which (--corruption)")
-            check_budgets(self.lams, self.protocol.frames, self.protocol.observation)
+            check_budgets(self.lams, self.protocol.observation)
             return
         if self.lams:
             raise UsageError("lambda belongs to attacks: a corruption has a severity (--severity)")

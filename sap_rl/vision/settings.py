@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from sap_rl.attacks.budget import check_budget, check_budgets
 from sap_rl.attacks.names import ATTACK_NAMES, DEFAULT_ATTACK
 from sap_rl.defenses import parse_defense
 from sap_rl.defenses.names import DEFAULT_DEFENSE, Backward
 from sap_rl.errors import UsageError
+from sap_rl.pixels import check_budget, check_budgets
 from sap_rl.plain import OptionValue
 from sap_rl.schema import Option, check, numbers, read_fields, text
 

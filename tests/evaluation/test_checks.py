@@ -1,4 +1,5 @@
-"""Every check against a planted case that must trip it and one that must not."""
+"""Every check, of an evaluation or of an audit alone, against a planted case that must trip it and
+one that must not."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from sap_rl.audit import checks as audits
 from sap_rl.evaluation import checks
 from sap_rl.evaluation.comparison import Finding, clearly_above
 
@@ -35,14 +37,14 @@ CASES: dict[str, tuple[Check, str, Check]] = {
         lambda: checks.zero_gradients(0.0, **AT),
     ),
     "noise_as_strong": (
-        lambda: checks.noise_as_strong(damage(0.5), damage(0.5)[::-1], **AT),
+        lambda: audits.noise_as_strong(damage(0.5), damage(0.5)[::-1], **AT),
         "margin lost: the attack 0",
-        lambda: checks.noise_as_strong(damage(0.5), damage(0.1), **AT),
+        lambda: audits.noise_as_strong(damage(0.5), damage(0.1), **AT),
     ),
     "one_step_stronger": (
-        lambda: checks.one_step_stronger(damage(0.5), damage(0.3), **AT),
+        lambda: audits.one_step_stronger(damage(0.5), damage(0.3), **AT),
         "one step 0.5",
-        lambda: checks.one_step_stronger(damage(0.3), damage(0.5), **AT),
+        lambda: audits.one_step_stronger(damage(0.3), damage(0.5), **AT),
     ),
     "transfer_stronger": (
         lambda: checks.transfer_stronger(damage(0.3), damage(0.5), **AT),
@@ -50,10 +52,10 @@ CASES: dict[str, tuple[Check, str, Check]] = {
         lambda: checks.transfer_stronger(damage(0.5), damage(0.3), **AT),
     ),
     "more_samples_matter": (
-        lambda: checks.more_samples_matter(damage(0.3), damage(0.5), passes="10 and 40", **AT),
+        lambda: audits.more_samples_matter(damage(0.3), damage(0.5), passes="10 and 40", **AT),
         "with 10 and 40 passes",
         # Certain, but 1% of the damage: it does not matter.
-        lambda: checks.more_samples_matter(damage(0.5), damage(0.505), passes="10 and 40", **AT),
+        lambda: audits.more_samples_matter(damage(0.5), damage(0.505), passes="10 and 40", **AT),
     ),
     "return_rises": (
         lambda: checks.return_rises(
@@ -65,9 +67,9 @@ CASES: dict[str, tuple[Check, str, Check]] = {
         ),
     ),
     "unbounded_survived": (
-        lambda: checks.unbounded_survived(0.35, **AT),
+        lambda: audits.unbounded_survived(0.35, **AT),
         "35%",
-        lambda: checks.unbounded_survived(0.01, **AT),
+        lambda: audits.unbounded_survived(0.01, **AT),
     ),
     "no_better_than_random": (
         lambda: checks.no_better_than_random(11 + EPISODES, 11 + EPISODES[::-1], **AT),
@@ -80,14 +82,14 @@ CASES: dict[str, tuple[Check, str, Check]] = {
         lambda: checks.floor_not_reached(255, 11 + EPISODES, 11 + EPISODES[::-1], **AT),
     ),
     "black_box_stronger": (
-        lambda: checks.black_box_stronger(damage(0.0), damage(0.5), **AT),
+        lambda: audits.black_box_stronger(damage(0.0), damage(0.5), **AT),
         "without gradients 0.5",
-        lambda: checks.black_box_stronger(damage(0.5), damage(0.5)[::-1], **AT),
+        lambda: audits.black_box_stronger(damage(0.5), damage(0.5)[::-1], **AT),
     ),
     "success_not_repeated": (
-        lambda: checks.success_not_repeated(flips(0.5, 0), flips(0.5, 1), **AT),
+        lambda: audits.success_not_repeated(flips(0.5, 0), flips(0.5, 1), **AT),
         r"(49|50|51)% do so again",
-        lambda: checks.success_not_repeated(flips(0.5, 0), flips(0.5, 0), **AT),
+        lambda: audits.success_not_repeated(flips(0.5, 0), flips(0.5, 0), **AT),
     ),
     "budget_lost": (
         lambda: checks.budget_lost(1.5, 1.0, **AT),
@@ -124,7 +126,7 @@ def test_every_check_has_a_case() -> None:
     """A check without a planted case, or a case whose check is gone, fails here."""
     found = {
         name
-        for name, function in vars(checks).items()
+        for name, function in (vars(checks) | vars(audits)).items()
         if getattr(function, "__annotations__", {}).get("return") == "Finding | None"
         and not name.startswith("_")
     }

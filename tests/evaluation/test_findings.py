@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from sap_rl.atari.protocol import Protocol
+from sap_rl.evaluation.checks import evaluation_findings
 from sap_rl.evaluation.comparison import Finding
-from sap_rl.evaluation.findings import evaluation_findings
 from sap_rl.evaluation.results import Row
 from sap_rl.evaluation.settings import Settings
 from sap_rl.evaluation.summary import ArmFacts, ArmStats, make_changes, make_row

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from statistics import fmean
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -66,7 +67,7 @@ class LiveBar:
         )
         self.task = self.bar.add_task(description, total=total, note="")
 
-    def __enter__(self) -> LiveBar:
+    def __enter__(self) -> Self:
         self.bar.start()
         return self
 

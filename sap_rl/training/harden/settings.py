@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from sap_rl.attacks.budget import check_budget
 from sap_rl.errors import UsageError
 from sap_rl.networks import Scores
+from sap_rl.pixels import check_budget
 from sap_rl.schema import Option, Unsaid, check, read_fields
 from sap_rl.training import options as shared
 from sap_rl.training.names import Distance, Precision
