@@ -68,6 +68,7 @@ def make_atari(
     return _restacked(rom, num_envs, preprocess, options, camera)
 
 
+@cache
 def num_actions(game: str, preprocess: Preprocess | None = None) -> int:
     """How many actions `make_atari` offers in a game: by default those that matter there."""
     envs = make_atari(game, num_threads=1, preprocess=preprocess)

@@ -13,8 +13,7 @@ from sap_rl.errors import unknown
 class GameFacts:
     """Published returns of one game; None where the source has none.
 
-    random, human, ddqn_30min: no-op starts, 30-minute cap (Wang et al. 2016, arXiv 1511.06581).
-    ddqn_5min: no-op starts, 5-minute cap (van Hasselt et al. 2016, arXiv 1509.06461).
+    random, human: no-op starts, 30-minute cap (Wang et al. 2016, arXiv 1511.06581).
     dqn_2_5m: mean return while training of Dopamine's DQN (Adam) at 2.5M agent steps, mean of 5
     seeds, sticky actions 0.25 (Castro et al. 2018, arXiv 1812.06110, its published curves): other
     rules than ours, a bar for short training rather than a baseline.
@@ -24,52 +23,31 @@ class GameFacts:
 
     random: float | None = None
     human: float | None = None
-    ddqn_5min: float | None = None
-    ddqn_30min: float | None = None
     paper_percent: dict[float, float] = field(default_factory=dict)
     dqn_2_5m: float | None = None
 
 
 FACTS: dict[str, GameFacts] = {
     "Assault": GameFacts(
-        222.4,
-        742.0,
-        5022.9,
-        5393.2,
-        {0.0: -12.2, 1.0: 10.4, 2.0: 9.8, 4.0: 12.4, 8.0: 16.6},
-        dqn_2_5m=1131.0,
+        222.4, 742.0, {0.0: -12.2, 1.0: 10.4, 2.0: 9.8, 4.0: 12.4, 8.0: 16.6}, dqn_2_5m=1131.0
     ),
     "Asterix": GameFacts(
-        210.0,
-        8503.3,
-        15150.0,
-        17356.5,
-        {0.0: -33.4, 1.0: 13.3, 2.0: 20.8, 4.0: 14.0, 8.0: 7.4},
-        dqn_2_5m=2194.0,
+        210.0, 8503.3, {0.0: -33.4, 1.0: 13.3, 2.0: 20.8, 4.0: 14.0, 8.0: 7.4}, dqn_2_5m=2194.0
     ),
     "BankHeist": GameFacts(
-        14.2,
-        753.1,
-        728.3,
-        1030.6,
-        {0.0: -59.2, 1.0: 131.7, 2.0: 204.8, 4.0: 1760.0, 8.0: 60.9},
-        dqn_2_5m=621.0,
+        14.2, 753.1, {0.0: -59.2, 1.0: 131.7, 2.0: 204.8, 4.0: 1760.0, 8.0: 60.9}, dqn_2_5m=621.0
     ),
     "BattleZone": GameFacts(
         2360.0,
         37187.5,
-        25730.0,
-        31700.0,
         {0.0: -65.8, 1.0: -22.0, 2.0: 110.1, 4.0: 202.6, 8.0: 134.8},
         dqn_2_5m=18594.0,
     ),
-    "BeamRider": GameFacts(
-        363.9, 16926.5, 7654.0, 13772.8, {0.0: -15.8, 1.0: 164.5, 2.0: 92.3}, dqn_2_5m=5218.0
-    ),
-    "Bowling": GameFacts(23.1, 160.7, 70.5, 68.1, {0.0: -4.5, 1.0: 3425.9}, dqn_2_5m=28.0),
-    "Pong": GameFacts(-20.7, 14.6, 21.0, 20.9, dqn_2_5m=6.3),
-    "Breakout": GameFacts(1.7, 30.5, 375.0, 418.5, dqn_2_5m=47.0),
-    "Freeway": GameFacts(0.0, 29.6, 31.8, 33.3, dqn_2_5m=6.7),
+    "BeamRider": GameFacts(363.9, 16926.5, {0.0: -15.8, 1.0: 164.5, 2.0: 92.3}, dqn_2_5m=5218.0),
+    "Bowling": GameFacts(23.1, 160.7, {0.0: -4.5, 1.0: 3425.9}, dqn_2_5m=28.0),
+    "Pong": GameFacts(-20.7, 14.6, dqn_2_5m=6.3),
+    "Breakout": GameFacts(1.7, 30.5, dqn_2_5m=47.0),
+    "Freeway": GameFacts(0.0, 29.6, dqn_2_5m=6.7),
 }
 
 

@@ -42,7 +42,8 @@ def _play(run: EvaluationRun, request: EvalRequest, args: argparse.Namespace) ->
         with ExitStack() as shown:
             if not args.quiet:
                 bar = ProgressBar(run.arms, request.settings.episodes, console(stderr=True))
-                listeners.listeners.append(shown.enter_context(bar))
+                shown.enter_context(bar)
+                listeners.listeners.append(bar)
             listeners.hear(run.play())
     except KeyboardInterrupt:
         interrupted = True

@@ -16,7 +16,7 @@ from sap_rl.zoo import publish as export
 
 TINY = """
 steps: 320
-num_envs: 4
+num_envs: 2
 warmup_steps: 100
 replay_frames: 2000
 update_period: 16
@@ -36,7 +36,7 @@ def test_export_then_check(
     assert main([*argv, "--out-dir", str(tmp_path / "run"), "--threads", "1"]) == 0
     agents = tmp_path / "agents"
     argv = ["agents", "export", str(tmp_path / "run"), "--out-dir", str(agents)]
-    assert main([*argv, "--newest", "2", "--choice-episodes", "2", "--episodes", "6"]) == 0
+    assert main([*argv, "--newest", "2", "--choice-episodes", "2", "--episodes", "3"]) == 0
     out, err = capsys.readouterr()
     assert "checkpoint at 160 steps: return" in err
     assert "chosen: " in err
@@ -45,7 +45,7 @@ def test_export_then_check(
     assert all(len(line) <= 80 for line in out.splitlines())
 
     monkeypatch.setenv("SAP_RL_AGENTS", str(agents))
-    check = ["agents", "check", "BankHeist", "--episodes", "6", "--max-frames", "600"]
+    check = ["agents", "check", "BankHeist", "--episodes", "3", "--max-frames", "600"]
     assert main(check) == 0
     out = capsys.readouterr().out
     assert "contains 0: passed" in out

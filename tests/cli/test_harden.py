@@ -15,8 +15,8 @@ import pytest
 from sap_rl.cli import main
 
 TINY = """
-num_envs: 4
-student_envs: 2
+num_envs: 2
+student_envs: 1
 teacher_frames: 60
 play_every: 4
 play_steps: 2

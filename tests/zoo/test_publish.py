@@ -24,7 +24,7 @@ from sap_rl.zoo import publish as module
 from sap_rl.zoo.publish import CandidatePlayed, Export, GamePlayed, Scored
 
 SETTINGS = TrainSettings(
-    steps=480, num_envs=4, batch_size=4, update_period=16, warmup_steps=60, replay_frames=300,
+    steps=480, num_envs=2, batch_size=4, update_period=16, warmup_steps=60, replay_frames=300,
     checkpoint_steps=160, log_updates=3, eval_steps=0, num_quantiles=3, precision="float32",
 )  # fmt: skip
 SMALL_CAPS = {"cap_30_minutes": 400, "cap_5_minutes": 200}

@@ -26,7 +26,7 @@ from sap_rl.zoo.candidates import hardened, of_run
 from sap_rl.zoo.publish import Export, GamePlayed, write_agent
 
 SETTINGS = HardenSettings(
-    updates=4, num_envs=4, student_envs=2, teacher_frames=40, play_every=2, play_steps=2,
+    updates=4, num_envs=2, student_envs=1, teacher_frames=40, play_every=2, play_steps=2,
     ring_frames=200, batch_size=8, clean_size=2, eval_updates=0, log_updates=2, lam=2.0,
     learning_rate=1e-2,
 )  # fmt: skip
@@ -47,7 +47,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _short_games(monkeypatch: pytest.MonkeyPatch) -> None:
     caps = {"cap_30_minutes": 400, "cap_5_minutes": 200}
     monkeypatch.setattr(module, "CAPS", caps)
-    monkeypatch.setattr(module, "FRAMES", 32)
+    monkeypatch.setattr(module, "FRAMES", 4)
 
 
 def test_the_agent_of_a_run_is_its_student(run: Path) -> None:

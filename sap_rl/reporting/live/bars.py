@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable
 from statistics import fmean
 from types import TracebackType
-from typing import Self
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -67,7 +66,7 @@ class LiveBar:
         )
         self.task = self.bar.add_task(description, total=total, note="")
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> LiveBar:
         self.bar.start()
         return self
 

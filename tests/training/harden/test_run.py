@@ -356,7 +356,7 @@ def test_harden_gives_an_agent_and_leaves_its_own_alone() -> None:
     agent = load_agent("BankHeist")
     before = {name: value.clone() for name, value in agent.module.state_dict().items()}
     settings = HardenSettings(
-        num_envs=4, student_envs=2, teacher_frames=40, play_every=2, play_steps=2,
+        num_envs=2, student_envs=1, teacher_frames=40, play_every=2, play_steps=2,
         ring_frames=200, batch_size=8, clean_size=2, eval_updates=0,
     )  # fmt: skip
     settings = replace(settings, lam=2.0)
@@ -373,7 +373,7 @@ def test_harden_gives_an_agent_and_leaves_its_own_alone() -> None:
 
 def test_a_real_game_resumed_equals_uninterrupted(tmp_path: Path) -> None:
     settings = HardenSettings(
-        updates=8, num_envs=4, student_envs=2, teacher_frames=40, play_every=2, play_steps=2,
+        updates=8, num_envs=2, student_envs=1, teacher_frames=40, play_every=2, play_steps=2,
         ring_frames=200, batch_size=8, clean_size=2, checkpoint_updates=4, eval_updates=0,
         lam_ramp=0.5,
     )  # fmt: skip
