@@ -91,6 +91,7 @@ class Preprocess:
         self._check_crop()
 
     def _check_crop(self) -> None:
+        object.__setattr__(self, "crop", tuple(self.crop or ()))  # a list would have no hash
         if not self.crop:
             return
         if len(self.crop) != 4:

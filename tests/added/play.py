@@ -113,7 +113,7 @@ def _by_arm(rows: list[Any]) -> dict[str, list[list[float]]]:
 def audit() -> dict[str, Any]:
     """Both in a small audit."""
     settings = AuditSettings(
-        "BankHeist", (1.0,), defense="bits-2", budget="quick", episodes=2, frames=2, every=2,
+        "BankHeist", (1.0,), defense="bits-2", budget="quick", episodes=1, frames=2, every=2,
         strongest=1, protocol=Protocol(max_frames=60),
     )  # fmt: skip
     found = Audit(load_agent("BankHeist"), settings)

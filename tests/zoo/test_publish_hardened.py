@@ -48,6 +48,9 @@ def _short_games(monkeypatch: pytest.MonkeyPatch) -> None:
     caps = {"cap_30_minutes": 400, "cap_5_minutes": 200}
     monkeypatch.setattr(module, "CAPS", caps)
     monkeypatch.setattr(module, "FRAMES", 4)
+    monkeypatch.setattr("sap_rl.certification.settings.LEAST_FRAMES", 4)
+    for where in ("sap_rl.certification.run", "sap_rl.play.frames"):
+        monkeypatch.setattr(f"{where}.GAMES", 2)
 
 
 def test_the_agent_of_a_run_is_its_student(run: Path) -> None:

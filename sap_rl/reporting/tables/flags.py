@@ -36,7 +36,7 @@ COVERAGE = (
     "On skewed returns an interval of 30 episodes covers the truth in 88 to 95% of cases, not 95% "
     "(docs/statistics.md)."
 )
-"""What the intervals cover, as tests/evaluation/test_statistics.py measures it."""
+"""What the intervals cover, as tests/statistics/test_intervals.py measures it."""
 
 CHECK_FAILED = "The agent does not play as stated. Likely causes: "
 
