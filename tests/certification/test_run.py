@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import nn
@@ -19,6 +21,15 @@ from sap_rl.reporting.tables.evaluation import printed
 SIZE = (36, 36)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _four_games() -> Iterator[None]:
+    """Frames of four recorded games instead of 16."""
+    with pytest.MonkeyPatch.context() as patch:
+        for where in ("sap_rl.certification.run", "sap_rl.play.frames"):
+            patch.setattr(f"{where}.GAMES", 4)
+        yield
+
+
 @pytest.fixture(scope="module")
 def small() -> Agent:
     """An agent of random weights whose frames are small."""
@@ -33,7 +44,7 @@ def small() -> Agent:
 
 @pytest.fixture(scope="module")
 def found(small: Agent) -> sap_rl.Certificate:
-    return sap_rl.certify(small, "BankHeist", lam=(0.5, 4.0, 100.0), frames=64, radius=True)
+    return sap_rl.certify(small, "BankHeist", lam=(0.5, 4.0, 100.0), frames=32, radius=True)
 
 
 def test_shares_fall_with_lambda_and_add_up(found: sap_rl.Certificate) -> None:
@@ -44,7 +55,7 @@ def test_shares_fall_with_lambda_and_add_up(found: sap_rl.Certificate) -> None:
         rows = [row for row in found.rows if row.play == play]
         shares = [row.certified.mean for row in rows]
         assert shares == sorted(shares, reverse=True)
-        assert [row.frames for row in rows] == [32] * 3
+        assert [row.frames for row in rows] == [16] * 3
         for row in rows:
             assert row.certified.mean + row.broken + row.undecided == pytest.approx(1)
     assert found.row(0.5).certified.mean > found.row(100.0).certified.mean
@@ -54,7 +65,7 @@ def test_shares_fall_with_lambda_and_add_up(found: sap_rl.Certificate) -> None:
 def test_the_radius_says_what_the_shares_say(found: sap_rl.Certificate) -> None:
     for row in found.rows[:4]:  # the last lambda lies above LARGEST
         kept = [radius >= row.lam for radius in found.radius[row.play]]
-        assert sum(kept) / row.frames == pytest.approx(row.certified.mean, abs=1.5 / 32)
+        assert sum(kept) / row.frames == pytest.approx(row.certified.mean, abs=1.5 / 16)
     assert found.radius_quantiles("clean", (0.0, 1.0)) == pytest.approx(
         [min(found.radius["clean"]), max(found.radius["clean"])]
     )
@@ -76,12 +87,15 @@ def test_json_goes_and_comes(found: sap_rl.Certificate) -> None:
 
 
 def test_equal_settings_give_equal_rows(small: Agent, found: sap_rl.Certificate) -> None:
-    again = sap_rl.certify(small, "BankHeist", lam=(0.5, 4.0, 100.0), frames=64)
+    again = sap_rl.certify(small, "BankHeist", lam=(0.5, 4.0, 100.0), frames=32)
     assert again.rows == found.rows
 
 
-def test_games_are_what_the_interval_goes_over(small: Agent) -> None:
+def test_games_are_what_the_interval_goes_over(
+    small: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Frame 16 k + g is of game g: one game alone certified is a share of 1 in 16."""
+    monkeypatch.setattr("sap_rl.certification.run.GAMES", 16)
     run = Certification(small, CertifySettings("BankHeist", frames=64))
     frames = torch.zeros(32, 4, *SIZE)
     kept = torch.arange(32) % 16 == 3
@@ -94,9 +108,9 @@ def test_games_are_what_the_interval_goes_over(small: Agent) -> None:
 
 def test_frames_come_from_clean_and_from_attacked_play(small: Agent) -> None:
     """Both begin with the same games; the attacked player goes another way."""
-    run = Certification(small, CertifySettings("BankHeist", (100.0,), frames=64))
+    run = Certification(small, CertifySettings("BankHeist", (100.0,), frames=32))
     clean, attacked = run._recorded("clean"), run._recorded("attacked")
-    assert clean.shape == attacked.shape == (32, 4, *SIZE)
+    assert clean.shape == attacked.shape == (16, 4, *SIZE)
     assert not clean.equal(attacked)
     assert to_unit(torch.tensor(255.0)) == clean.max().ceil() == 1
 

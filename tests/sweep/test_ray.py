@@ -1,6 +1,6 @@
 """What the Ray engine does about deaths, leftovers and machines without a GPU: Ray played by hand.
 
-A real Ray with a killed worker: tests/evaluation/test_sweep.py.
+A real Ray with a killed worker: tests/sweep/test_run.py.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ from sap_rl.sweep.worker import CellPlayer, CellProgress
 
 SETTINGS = Settings(
     "BankHeist", (4.0,), defense="sap-100", episodes=3, num_envs=2, victims=("original",),
-    protocol=Protocol(max_frames=120, grad_samples=1),
+    protocol=Protocol(max_frames=60, grad_samples=1),
 )  # fmt: skip
 BANK_HEIST = Experiment("BankHeist", SETTINGS)
 
@@ -158,9 +158,9 @@ def names() -> dict[str, str]:
         ({"attack": "pgd"}, ["random", "original", "defended", "noise-control"]),
         ({"defense_options": {"sampler": "bernoulli"}}, ["random", "original", "original 4"]),
         ({"attack_backward": "identity"}, ["random", "original", "defended", "noise-control"]),
-        ({"protocol": Protocol(max_frames=120, grad_samples=2)}, ["random", "original", "defended",
-                                                                "noise-control"]),
-        ({"protocol": Protocol(max_frames=121, grad_samples=1)}, []),
+        ({"protocol": Protocol(max_frames=60, grad_samples=2)}, ["random", "original", "defended",
+                                                               "noise-control"]),
+        ({"protocol": Protocol(max_frames=61, grad_samples=1)}, []),
         ({"lams": (2.0, 4.0)}, ["random", "original", "defended", "noise-control", "original 4",
                                 "defended 4", "noise-control 4"]),
     ],
@@ -341,7 +341,7 @@ lambda: [4]
 victim: original
 episodes: 3
 num_envs: 2
-max_frames: 120
+max_frames: 60
 grad_samples: 1
 """
 
@@ -370,7 +370,7 @@ def _killed_at_random(path: Path, kills: int, rng: random.Random) -> int:
     for _ in range(kills):
         process = fork.Process(target=_sweep_here, args=(path,))
         process.start()
-        process.join(rng.random() * 4)
+        process.join(rng.random() * 2)
         if process.is_alive():
             process.kill()
         process.join()

@@ -33,7 +33,7 @@ def test_a_module_is_shown_what_each_choice_says(agent: Agent) -> None:
 
 def test_the_true_choice_wins(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
     """A true agent that is shown its frames in the wrong order and scale."""
-    monkeypatch.setattr(verdict, "EPISODES", 3)
+    monkeypatch.setattr(verdict, "EPISODES", 2)
     monkeypatch.setattr(verdict, "MAX_FRAMES", 1200)
     wrong = {"order": "newest_first", "scale": "pixels"}
     given = load_agent(agent.module, preprocess=wrong, game="BankHeist")
@@ -42,5 +42,5 @@ def test_the_true_choice_wins(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> 
     assert all(isinstance(choice, Choice) for choice in choices)
     assert found.best.said == "scale=unit order=oldest_first"
     assert found.plays
-    assert found.sticky.row.episodes == 3
+    assert found.sticky.row.episodes == 2
     assert "sticky_actions=0.25" in found.sticky.said
