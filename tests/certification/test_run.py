@@ -17,16 +17,15 @@ from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.pixels import to_unit
 from sap_rl.reporting.tables.checkpoints import checkpoint_report
 from sap_rl.reporting.tables.evaluation import printed
+from tests.certification.little import record_little
 
 SIZE = (36, 36)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _four_games() -> Iterator[None]:
-    """Frames of four recorded games instead of 16."""
+def _short_games() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for where in ("sap_rl.certification.run", "sap_rl.play.frames"):
-            patch.setattr(f"{where}.GAMES", 4)
+        record_little(patch, games=4)
         yield
 
 

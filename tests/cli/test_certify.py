@@ -12,6 +12,7 @@ from sap_rl import Preprocess
 from sap_rl.cli import main
 from sap_rl.networks.loaders.native import write_native
 from sap_rl.networks.nature import nature_network
+from tests.certification.little import record_little
 
 
 @pytest.fixture
@@ -34,8 +35,7 @@ def test_the_table_and_the_json(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("sap_rl.certification.frames.BISECTIONS", 1)
-    for where in ("sap_rl.certification.run", "sap_rl.play.frames"):
-        monkeypatch.setattr(f"{where}.GAMES", 4)
+    record_little(monkeypatch, games=4)
     target = tmp_path / "certificate.json"
     argv = ["certify", "--game", "bank_heist", "--agent", str(folder), "--lambda", "0.1",
             "--attack-frames", "32", "--steps", "2", "--json", str(target),

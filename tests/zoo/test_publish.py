@@ -27,7 +27,7 @@ SETTINGS = TrainSettings(
     steps=480, num_envs=2, batch_size=4, update_period=16, warmup_steps=60, replay_frames=300,
     checkpoint_steps=160, log_updates=3, eval_steps=0, num_quantiles=3, precision="float32",
 )  # fmt: skip
-SMALL_CAPS = {"cap_30_minutes": 400, "cap_5_minutes": 200}
+SMALL_CAPS = {"cap_30_minutes": 200, "cap_5_minutes": 100}
 
 
 def train(folder: Path, settings: TrainSettings = SETTINGS, **options: Any) -> Path:

@@ -24,6 +24,7 @@ from sap_rl.training.harden.settings import HardenSettings, harden_settings
 from sap_rl.zoo import publish as module
 from sap_rl.zoo.candidates import hardened, of_run
 from sap_rl.zoo.publish import Export, GamePlayed, write_agent
+from tests.certification.little import record_little
 
 SETTINGS = HardenSettings(
     updates=4, num_envs=2, student_envs=1, teacher_frames=40, play_every=2, play_steps=2,
@@ -49,8 +50,7 @@ def _short_games(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CAPS", caps)
     monkeypatch.setattr(module, "FRAMES", 4)
     monkeypatch.setattr("sap_rl.certification.settings.LEAST_FRAMES", 4)
-    for where in ("sap_rl.certification.run", "sap_rl.play.frames"):
-        monkeypatch.setattr(f"{where}.GAMES", 2)
+    record_little(monkeypatch, games=2)
 
 
 def test_the_agent_of_a_run_is_its_student(run: Path) -> None:
