@@ -46,7 +46,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _short_games(monkeypatch: pytest.MonkeyPatch) -> None:
-    caps = {"cap_30_minutes": 400, "cap_5_minutes": 200}
+    caps = {"cap_30_minutes": 200, "cap_5_minutes": 100}
     monkeypatch.setattr(module, "CAPS", caps)
     monkeypatch.setattr(module, "FRAMES", 4)
     monkeypatch.setattr("sap_rl.certification.settings.LEAST_FRAMES", 4)
@@ -88,7 +88,7 @@ def test_an_export_measures_clean_and_attacked_play(run: Path, tmp_path: Path) -
     assert (tmp_path / "Hard" / "curve.csv").read_text().startswith("updates,frames,")
     again = evaluate(
         load_agent(tmp_path / "Hard"), "BankHeist", lam=2.0, episodes=2, controls=False,
-        seed=fgsm["seed"], num_envs=2, protocol=Protocol(max_frames=200),
+        seed=fgsm["seed"], num_envs=2, protocol=Protocol(max_frames=100),
     )  # fmt: skip
     row = again.row("original", 2.0, "own")
     assert row is not None
