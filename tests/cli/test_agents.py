@@ -24,7 +24,7 @@ checkpoint_steps: 160
 log_updates: 5
 eval_steps: 0
 """
-CAPS = {"cap_30_minutes": 600, "cap_5_minutes": 300}
+CAPS = {"cap_30_minutes": 240, "cap_5_minutes": 120}
 
 
 def test_export_then_check(
@@ -40,12 +40,12 @@ def test_export_then_check(
     out, err = capsys.readouterr()
     assert "checkpoint at 160 steps: return" in err
     assert "chosen: " in err
-    assert "other episodes of at most 600 frames" in err
+    assert "other episodes of at most 240 frames" in err
     assert "BankHeist" in out.splitlines()[-1]
     assert all(len(line) <= 80 for line in out.splitlines())
 
     monkeypatch.setenv("SAP_RL_AGENTS", str(agents))
-    check = ["agents", "check", "BankHeist", "--episodes", "3", "--max-frames", "600"]
+    check = ["agents", "check", "BankHeist", "--episodes", "3", "--max-frames", "240"]
     assert main(check) == 0
     out = capsys.readouterr().out
     assert "contains 0: passed" in out
