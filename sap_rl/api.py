@@ -12,7 +12,7 @@ from torch import nn
 
 from sap_rl.agents import Agent, load_agent
 from sap_rl.atari.games import canonical_game
-from sap_rl.atari.protocol import Frames, Observation, Policy, Protocol
+from sap_rl.atari.protocol import Frames, Norm, Observation, Policy, Protocol
 from sap_rl.attacks.schedule import Schedule, parse_schedule
 from sap_rl.certification.results import Certificate
 from sap_rl.certification.run import Certification, FramesDone
@@ -65,6 +65,7 @@ def evaluate(
     epsilon: float | None = None,
     observation: Observation | None = None,
     frames: Frames | None = None,
+    norm: Norm | None = None,
     grad_samples: int | None = None,
     policy_samples: int | None = None,
     protocol: Protocol | None = None,
@@ -77,7 +78,8 @@ def evaluate(
     """
     said = {
         "max_frames": max_frames, "policy": policy, "epsilon": epsilon, "observation": observation,
-        "frames": frames, "grad_samples": grad_samples, "policy_samples": policy_samples,
+        "frames": frames, "norm": norm, "grad_samples": grad_samples,
+        "policy_samples": policy_samples,
     }  # fmt: skip
     rules: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
     settings = Settings(

@@ -34,23 +34,28 @@ def lam_to_eps(lam: float) -> float:
     return lam / PIXEL_MAX
 
 
-def check_budgets(lams: Sequence[float], observation: str = "float") -> None:
+def check_budgets(lams: Sequence[float], observation: str = "float", norm: str = "linf") -> None:
     """UsageError for no lam, for one given twice, and as `check_budget` has it for each."""
     if not lams:
         raise UsageError("at least one lambda is needed, got none")
     for lam in lams:
-        check_budget(lam, observation)
+        check_budget(lam, observation, norm)
     if len(set(lams)) < len(lams):
         raise UsageError(f"a lambda is given twice: {', '.join(f'{v:g}' for v in lams)}")
 
 
-def check_budget(lam: float, observation: str = "float") -> None:
+def check_budget(lam: float, observation: str = "float", norm: str = "linf") -> None:
     """UsageError for a lam (pixels 0..255) that is negative, not finite or above 255, or between 0
-    and 1 with uint8 observations, where it could change nothing."""
+    and 1 with uint8 observations, where it could change nothing; for l2 with uint8 observations."""
     if not (math.isfinite(lam) and lam >= 0):
         raise UsageError(f"lambda must be a number of at least 0 pixel units, got {lam}")
     if lam > PIXEL_MAX:
         raise UsageError(f"lambda is in pixel units, at most 255, got {lam:g}")
+    if observation == "uint8" and norm == "l2":
+        raise UsageError(
+            "norm l2 moves most pixels by fractions, which uint8 frames would lose: use "
+            'observation="float" (--observation float)'
+        )
     if observation == "uint8" and 0 < lam < 1:
         raise UsageError(
             f"lambda {lam:g} changes no uint8 pixel; use at least 1, or "

@@ -11,10 +11,13 @@ from sap_rl.schema import Option, Unsaid, check
 
 Observation = Literal["float", "uint8"]
 Frames = Literal["all", "newest"]
+Norm = Literal["linf", "l2"]
+"""How far tampered frames are: by the largest change of a pixel, or by the root mean square."""
+
 Policy = Literal["greedy", "sample"]
 """How an action is chosen: the one of the largest score, or one drawn by the scores' softmax."""
 
-__all__ = ["EPSILON", "Frames", "Observation", "Policy", "Preprocess", "Protocol"]
+__all__ = ["EPSILON", "Frames", "Norm", "Observation", "Policy", "Preprocess", "Protocol"]
 
 EPSILON = 0.01
 """Share of random actions of what was trained with them."""
@@ -53,6 +56,13 @@ class Protocol:
         Observation, Option("dtype in which tampered frames reach the agent")
     ] = "float"
     frames: Annotated[Frames, Option("frames of the stack that are tampered with")] = "all"
+    norm: Annotated[
+        Norm,
+        Option(
+            "what lambda bounds: linf the change of every pixel, l2 the root mean square of all "
+            "changes"
+        ),
+    ] = "linf"
     grad_samples: Annotated[
         int | None,
         Option(

@@ -32,6 +32,13 @@ def make_attack(name: str, **options: Any) -> Callable[..., Any]:
     return ATTACKS[name](**options)
 
 
+def require_norm(name: str, norm: str) -> None:
+    """UsageError for an attack that does not know how to use up a threat of that norm."""
+    if norm not in ATTACKS[name].norms:
+        able = ", ".join(other for other, entry in ATTACKS.items() if norm in entry.norms)
+        raise UsageError(f"attack '{name}' knows no norm {norm}; these do: {able}")
+
+
 def attack_options(name: str) -> Mapping[str, OptionField]:
     """The options that the attack takes, by name; UsageError for an unknown attack."""
     if is_outside(name) and name not in ATTACKS:

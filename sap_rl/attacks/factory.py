@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
+from sap_rl.atari.protocol import Norm
 from sap_rl.schema import OptionField, options_of
 from sap_rl.types import Attack
+
+NORMS: tuple[Norm, ...] = get_args(Norm)
 
 Needs = Literal["nothing", "values", "gradient"]
 Place = Literal["always", "usual", "probe", "deep"]
@@ -45,7 +48,8 @@ class AttackFactory:
 
     needs: what the attack asks of its victim: `nothing`, action `values`, or their `gradient` too;
     then it takes `grad_samples`. one_step: it looks once and does not search. needs_frames: what is
-    made is a `Fittable` and meets games only once it was fitted on recorded frames. trials: where
+    made is a `Fittable` and meets games only once it was fitted on recorded frames. norms: of the
+    threats that it knows how to use up. trials: where
     the attack stands in the audit's suite. version: raised when the attack's results change.
     """
 
@@ -53,6 +57,7 @@ class AttackFactory:
     needs: Needs
     one_step: bool = False
     needs_frames: bool = False
+    norms: tuple[Norm, ...] = ("linf",)
     trials: tuple[Trial, ...] = ()
     version: int = 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sap_rl.attacks.factory import AttackFactory, Trial
+from sap_rl.attacks.factory import NORMS, AttackFactory, Trial
 from sap_rl.attacks.threat import Threat
 from sap_rl.types import Actions, Attack, QFunction, UnitFrames
 
@@ -18,7 +18,7 @@ def noise(
     generator: torch.Generator,
     label: Actions | None = None,
 ) -> UnitFrames:
-    """Every pixel moves by the full budget, up or down at random; q is never asked."""
+    """Every pixel moves by lambda, up or down at random; q is never asked."""
     return threat.project(obs + threat.eps * random_signs(obs, generator), obs)
 
 
@@ -30,14 +30,8 @@ def uniform(
     generator: torch.Generator,
     label: Actions | None = None,
 ) -> UnitFrames:
-    """Every pixel moves by an amount uniform within the budget; q is never asked."""
-    return uniform_start(obs, threat, generator)
-
-
-def uniform_start(obs: UnitFrames, threat: Threat, generator: torch.Generator) -> UnitFrames:
-    """Uniform in the ball, projected on the threat."""
-    draws = torch.rand(obs.shape, generator=generator, device=obs.device, dtype=obs.dtype)
-    return threat.project(obs + threat.eps * (2 * draws - 1), obs)
+    """The frames move to a point that is uniform within the budget; q is never asked."""
+    return threat.random_point(obs, generator)
 
 
 def random_signs(obs: Tensor, generator: torch.Generator) -> Tensor:
@@ -60,6 +54,9 @@ NOISE = AttackFactory(
     make_noise,
     needs="nothing",
     one_step=True,
+    norms=NORMS,
     trials=(Trial(place="always", part="control"),),
 )
-UNIFORM = AttackFactory(make_uniform, needs="nothing", one_step=True, trials=(Trial(),))
+UNIFORM = AttackFactory(
+    make_uniform, needs="nothing", one_step=True, norms=NORMS, trials=(Trial(),)
+)

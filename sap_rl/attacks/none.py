@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from sap_rl.attacks.factory import AttackFactory
+from sap_rl.attacks.factory import NORMS, AttackFactory
 from sap_rl.attacks.threat import Threat
 from sap_rl.types import Actions, Attack, QFunction, UnitFrames
 
@@ -26,4 +26,4 @@ def make_none() -> Attack:
     return untouched
 
 
-NONE = AttackFactory(make_none, needs="nothing")
+NONE = AttackFactory(make_none, needs="nothing", norms=NORMS)

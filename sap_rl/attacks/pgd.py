@@ -1,4 +1,4 @@
-"""Projected gradient ascent in the L-infinity ball; one step of it is FGSM."""
+"""Projected gradient ascent in the threat's ball; one step of it is FGSM."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Annotated, cast
 
 import torch
 
-from sap_rl.attacks.factory import AttackFactory, Trial
+from sap_rl.attacks.factory import NORMS, AttackFactory, Trial
 from sap_rl.attacks.gradients import input_gradient, mean_objective, reference
-from sap_rl.attacks.noise import uniform_start
 from sap_rl.attacks.objectives import FromClean, Objective, cross_entropy, make_objective
 from sap_rl.attacks.options import (
     GradSamples,
@@ -61,7 +60,7 @@ def pgd(
     objective: Objective = cross_entropy,
     grad_samples: int = 1,
 ) -> UnitFrames:
-    """Signed gradient steps up the objective, projected on the threat after each.
+    """Steps up the objective, steepest in the threat's norm, projected on the threat after each.
 
     label: also whatever else the objective is taken at, such as another network's values.
     Madry et al. 2018 (arXiv 1706.06083); with momentum Dong et al. 2018 (arXiv 1710.06081). Among
@@ -74,14 +73,14 @@ def pgd(
     gradient = partial(input_gradient, q, objective=objective, grad_samples=grad_samples)
     best, best_value = obs, torch.full((len(obs),), -torch.inf, device=obs.device)
     for _ in range(steps.restarts):
-        adv = uniform_start(obs, threat, generator) if steps.random_start else obs
+        adv = threat.random_point(obs, generator) if steps.random_start else obs
         velocity: UnitFrames | None = None
         for _ in range(steps.count):
             upward, aim = gradient(adv, aim)
             if steps.momentum:
                 unit = per_mean(upward)
                 upward = velocity = unit if velocity is None else steps.momentum * velocity + unit
-            moved = torch.add(adv, upward.sign(), alpha=steps.size_within(threat.eps))
+            moved = torch.add(adv, threat.steepest(upward), alpha=steps.size_within(threat.eps))
             adv = threat.project(moved, obs)
         if steps.restarts == 1:
             return adv
@@ -105,7 +104,10 @@ def make_fgsm(
     temperature: Temperature = 1.0,
     grad_samples: GradSamples = 1,
 ) -> Attack:
-    """The fast gradient sign method (Goodfellow et al. 2015, arXiv 1412.6572): PGD of one step."""
+    """The fast gradient sign method (Goodfellow et al. 2015, arXiv 1412.6572): PGD of one step.
+
+    In the l2 ball the step goes along the gradient itself (Miyato et al. 2017, arXiv 1605.07725).
+    """
     make_objective(objective, temperature=temperature)
     require_slope("fgsm", objective)
     return make_pgd(
@@ -146,6 +148,7 @@ FGSM = AttackFactory(
     make_fgsm,
     needs="gradient",
     one_step=True,
+    norms=NORMS,
     trials=(
         Trial("cross-entropy", backward="mask", place="always", part="paper"),
         Trial("cross-entropy", victim="original", place="always", part="transfer"),
@@ -164,6 +167,7 @@ FEWER = {"steps": 5}
 PGD = AttackFactory(
     make_pgd,
     needs="gradient",
+    norms=NORMS,
     trials=(
         Trial("cross-entropy", backward="mask", part="steps"),
         Trial("cross-entropy", backward="identity"),

@@ -9,7 +9,7 @@ from typing import NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from sap_rl.atari.protocol import Frames, Observation
+from sap_rl.atari.protocol import Frames, Norm, Observation
 from sap_rl.errors import UsageError, unknown
 from sap_rl.pixels import PIXEL_MAX, check_budget, lam_to_eps, to_pixels
 from sap_rl.types import PerExample, Pixels, UnitFrames
@@ -32,32 +32,70 @@ class Distance(NamedTuple):
 
 @dataclass(frozen=True)
 class Threat:
-    """An L-infinity budget of `lam` pixel units (0..255) on every step.
+    """A budget of `lam` pixel units (0..255) on every step.
 
     frames: `all` of the stack, or the `newest` only, where earlier perturbations stay in the
     stack; observation: tampered frames arrive as `float` (float32) or `uint8` (rounded towards the
-    clean frame). Raises UsageError for another word, and as `check_budget` does.
+    clean frame); norm: lam bounds the change of every pixel (`linf`), or the root mean square of
+    the changes of all pixels that the attacker may touch (`l2`: the Euclidean norm over the root of
+    their number, so that a `linf` attack fits into the `l2` ball of the same lam). Raises
+    UsageError for another word, and as `check_budget` does.
     """
 
     lam: float
     frames: Frames = "all"
     observation: Observation = "float"
+    norm: Norm = "linf"
     eps: float = field(init=False)
 
     def __post_init__(self) -> None:
-        if self.frames not in get_args(Frames):
-            raise unknown("frames", self.frames, get_args(Frames))
-        if self.observation not in get_args(Observation):
-            raise unknown("observation", self.observation, get_args(Observation))
-        check_budget(self.lam, self.observation)
+        for name, words in (("frames", Frames), ("observation", Observation), ("norm", Norm)):
+            if getattr(self, name) not in get_args(words):
+                raise unknown(name, getattr(self, name), get_args(words))
+        check_budget(self.lam, self.observation, self.norm)
         object.__setattr__(self, "eps", lam_to_eps(self.lam))
 
     def project(self, adv: UnitFrames, obs: UnitFrames) -> UnitFrames:
-        """The nearest frames to `adv` that the threat allows around `obs`."""
-        delta = (adv - obs).clamp_(-self.eps, self.eps)  # in place: memory is what this costs
-        if self.frames == "newest":
-            delta = torch.cat([torch.zeros_like(delta[:, :-1]), delta[:, -1:]], 1)
+        """Frames that the threat allows around `obs`, the nearest to `adv`; under `l2` the nearest
+        in the ball, and then in 0..1."""
+        delta = adv - obs
+        if self.norm == "linf":
+            delta = delta.clamp_(-self.eps, self.eps)  # in place: memory is what this costs
+        delta = self._touched(delta)
+        if self.norm == "l2":
+            size = self._rms(delta)
+            delta = delta * (self.eps / size.clamp(min=self.eps)).where(size > 0, 1.0)
         return delta.add_(obs).clamp_(0, 1)
+
+    def steepest(self, gradient: UnitFrames) -> UnitFrames:
+        """The step of size 1 that rises fastest along a gradient: its signs, or under `l2` the
+        gradient over its root mean square. A zero gradient stays zero."""
+        if self.norm == "linf":
+            return gradient.sign()
+        gradient = self._touched(gradient)
+        size = self._rms(gradient)
+        return gradient / size.where(size > 0, 1.0)
+
+    def random_point(self, obs: UnitFrames, generator: torch.Generator) -> UnitFrames:
+        """Frames uniform in the ball around `obs`, those beyond 0..1 pushed back."""
+        if self.norm == "linf":
+            draws = torch.rand(obs.shape, generator=generator, device=obs.device, dtype=obs.dtype)
+            return self.project(obs + self.eps * (2 * draws - 1), obs)
+        draws = torch.randn(obs.shape, generator=generator, device=obs.device, dtype=obs.dtype)
+        share = torch.rand(len(obs), generator=generator, device=obs.device, dtype=obs.dtype)
+        radius = self.eps * share ** (1 / obs[0].numel())
+        return self.project(obs + radius.view(-1, 1, 1, 1) * self.steepest(draws), obs)
+
+    def _touched(self, delta: UnitFrames) -> UnitFrames:
+        """Changes of the frames that the attacker may touch; 0 in others."""
+        if self.frames == "all":
+            return delta
+        return torch.cat([torch.zeros_like(delta[:, :-1]), delta[:, -1:]], 1)
+
+    def _rms(self, delta: Tensor) -> Tensor:
+        """Root mean square [B, 1, 1, 1] over the frames that the attacker may touch."""
+        newest = delta[:, -1:] if self.frames == "newest" else delta
+        return newest.square().mean((1, 2, 3), keepdim=True).sqrt()
 
     def deliver(self, adv: Tensor, obs: UnitFrames, given: Pixels) -> Pixels:
         """Attacked unit frames as the agent receives them; untouched pixels stay bit for bit.
@@ -92,9 +130,10 @@ class Threat:
             raise ThreatViolation(f"pixels reach {low:g}..{high:g}, outside 0..255")
         moved = (pixels - clean).abs_().flatten(1)
         linf = moved.amax(1)
-        if float(linf.max()) > self.lam + TOLERANCE:
+        spent = linf if self.norm == "linf" else self._rms(pixels - clean).flatten()
+        if float(spent.max()) > self.lam + TOLERANCE:
             raise ThreatViolation(
-                f"the attack's distance {float(linf.max()):g} exceeds lambda {self.lam:g}"
+                f"the attack's distance {float(spent.max()):g} exceeds lambda {self.lam:g}"
             )
         if self.frames == "newest":
             older = (pixels - given.float()).flatten(2).abs().amax(2)[:, :-1]  # [B, K - 1]

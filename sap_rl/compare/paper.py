@@ -14,7 +14,7 @@ from sap_rl.plain import json_object, to_plain
 
 Sign = Literal["same", "other", "unclear"]
 
-ATTACKS_RULES = ("frames", "observation", "grad_samples")
+ATTACKS_RULES = ("frames", "observation", "norm", "grad_samples")
 """Entries of a protocol that mean nothing for clean play."""
 
 
@@ -78,7 +78,8 @@ def against_paper(evaluations: Sequence[Evaluation]) -> PaperComparison:
     if not cells:
         raise UsageError(
             "no change follows the paper's protocol: it needs one of its games, defence sap-100, "
-            "attack fgsm, victim own, frames all, observation float, and one of its lambdas"
+            "attack fgsm, victim own, frames all, observation float, norm linf, and one of its "
+            "lambdas"
         )
     there = {(cell.game, cell.lam) for cell in cells}
     games = sorted({evaluation.settings.game for evaluation in evaluations})

@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args
 from sap_rl import networks
 from sap_rl.atari.games import canonical_game
 from sap_rl.atari.protocol import Protocol
-from sap_rl.attacks import make_attack
+from sap_rl.attacks import make_attack, require_norm
 from sap_rl.attacks.names import ATTACK_NAMES, DEFAULT_ATTACK, is_outside
 from sap_rl.attacks.schedule import EVERY, Schedule, parse_schedule
 from sap_rl.corruptions import find_corruption
@@ -188,6 +188,7 @@ class Settings:
             raise UsageError("grad_samples belongs to the protocol, not to attack_options")
         if self.attack in ATTACK_NAMES:  # not an outsider's of a result that is only read
             make_attack(self.attack, **self.attack_options)
+            require_norm(self.attack, self.protocol.norm)
         if self.defense is not None:
             parse_defended_player(self.defense)
 
@@ -195,7 +196,7 @@ class Settings:
         if self.corruption is None:
             if self.severities:
                 raise UsageError("severity belongs to a corruption: say which (--corruption)")
-            check_budgets(self.lams, self.protocol.observation)
+            check_budgets(self.lams, self.protocol.observation, self.protocol.norm)
             return
         if self.lams:
             raise UsageError("lambda belongs to attacks: a corruption has a severity (--severity)")
@@ -209,6 +210,12 @@ class Settings:
             entry.check(self.corruption, value)
         if len(set(given)) < len(given):
             raise UsageError(f"a severity is given twice: {', '.join(f'{v:g}' for v in given)}")
+
+    @property
+    def attack_title(self) -> str:
+        """The attack, and the ball it stays in where that is not linf."""
+        norm = self.protocol.norm
+        return self.attack if norm == "linf" else f"{self.attack} in the {norm} ball"
 
     @property
     def tampering(self) -> str:

@@ -144,7 +144,8 @@ def _as_in_paper(settings: Settings, lam: float, victim: str | None) -> bool:
     if name != paper or strength | options | settings.defense_options != strength:
         return False
     protocol = settings.protocol
-    whole = (protocol.frames, protocol.observation) == ("all", "float")
+    said = (protocol.frames, protocol.observation, protocol.norm)
+    whole = said == ("all", "float", "linf")
     plain = settings.attack == DEFAULT_ATTACK and not settings.attack_options
     plain = plain and settings.attack_backward in (None, "mask") and settings.schedule == EVERY
     return lam == 0 or (plain and victim == "own" and whole)

@@ -131,7 +131,7 @@ class FilmedGames:
             players=tuple(self.players.agent(arm.name).defense or arm.name for arm in self.arms),
             victims=tuple(arm.victim or "" for arm in self.arms),
             lam=level,
-            attack=s.attack,
+            attack=s.attack_title,
             seed=s.seed,
             episode=self.episode,
             emulator_seed=env_seed(s.seed, self.episode),

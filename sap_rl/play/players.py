@@ -183,7 +183,8 @@ class Players:
 
         attack: one that another adversary of this arm has; None makes it and fits it if need be.
         """
-        threat = Threat(arm.lam, self.protocol.frames, self.protocol.observation)
+        rules = self.protocol
+        threat = Threat(arm.lam, rules.frames, rules.observation, rules.norm)
         victim = self.victim(arm).q_function
         if attack is None:
             attack = self._attack(arm, threat, victim)

@@ -26,7 +26,7 @@ from sap_rl.settings.options import (
 LOADING_KEYS = ("format", "preprocess", "entry")
 ATTACKERS = (
     "lambda", "attack", "victim", "attack_backward", "schedule", "frames", "observation",
-    "grad_samples",
+    "norm", "grad_samples",
 )  # fmt: skip
 """Options of attacks, which mean nothing where a corruption spoils the frames."""
 PLAIN_KEYS = tuple(name for name, option in options_of(Settings).items() if option.key == name)

@@ -24,12 +24,12 @@ COLUMNS = (
     "attack_backward", "schedule", "experiment_defense", "defense_options", "frames", "observation",
     "max_frames", "noop_max", "sticky_actions", "num_envs", "first_episode", "preprocess", "device",
     "defended_sha256", "other", "other_sha256", "until", "packages", "policy", "corruption",
-    "severity",
+    "severity", "norm",
 )  # fmt: skip
 """What differs between two rows stands in one of them; options and other mappings as JSON.
 
-attack_options, attack_backward, schedule, frames, observation: of attacked rows; defense: as it
-played, that of the noise control too; experiment_defense, defense_options, defended_sha256: of
+attack_options, attack_backward, schedule, frames, observation, norm: of attacked rows; defense: as
+it played, that of the noise control too; experiment_defense, defense_options, defended_sha256: of
 the one that plays as `defended`, of the noise control the one that it flips as often as; other,
 other_sha256: who lends the gradient of victim `other`; num_envs, first_episode: of the cell, a
 block of episodes that are played together; until: when the play was to end, empty for a fixed
@@ -94,6 +94,7 @@ def _asked(asked: Asked, arm: Arm) -> dict[str, Any]:
         "schedule": _json(s.schedule) if attacked else None,
         "frames": protocol.frames if attacked else None,
         "observation": protocol.observation if attacked else None,
+        "norm": protocol.norm if attacked else None,
         "experiment_defense": s.defense if behind else None,
         "defense_options": _json(s.defense_options) if behind else None,
         "defended_sha256": agent.defended_sha256 if behind else None,

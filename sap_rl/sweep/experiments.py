@@ -256,8 +256,9 @@ def deciding(run: EvaluationRun, arm: Arm) -> dict[str, Any]:
 
 
 def deciding_rules(rules: Mapping[str, Any]) -> dict[str, Any]:
-    """Rules as keys hold them: a Q-network's policy goes without saying, as it once did."""
-    return {k: v for k, v in rules.items() if (k, v) != ("policy", None)}
+    """Rules as keys hold them: what was no rule once, a Q-network's policy and the norm linf, goes
+    without saying."""
+    return {k: v for k, v in rules.items() if (k, v) not in (("policy", None), ("norm", "linf"))}
 
 
 def deciding_packages() -> dict[str, str]:
@@ -281,7 +282,9 @@ def _attack_facts(run: EvaluationRun, arm: Arm) -> dict[str, Any]:
         "attack_options": s.attack_options,
         "attack_backward": s.attack_backward,
         "schedule": asdict(s.schedule),
-        "attack_protocol": _pick(asdict(s.protocol), "frames", "observation", "grad_samples"),
+        "attack_protocol": deciding_rules(
+            _pick(asdict(s.protocol), "frames", "observation", "norm", "grad_samples")
+        ),
     }
 
 

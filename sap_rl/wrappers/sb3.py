@@ -11,7 +11,7 @@ from stable_baselines3.common.preprocessing import is_image_space_channels_first
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
 from sap_rl.agents import Agent
-from sap_rl.atari.protocol import Frames, Observation
+from sap_rl.atari.protocol import Frames, Norm, Observation
 from sap_rl.attacks.names import DEFAULT_ATTACK
 from sap_rl.errors import UsageError
 from sap_rl.types import QFunction
@@ -38,6 +38,7 @@ class AdversarialVecEnv(VecEnvWrapper):
         lam: float = 4.0,
         observation: Observation = "uint8",
         frames: Frames = "all",
+        norm: Norm = "linf",
         seed: int = 0,
         **options: Any,
     ) -> None:
@@ -49,6 +50,7 @@ class AdversarialVecEnv(VecEnvWrapper):
             lam=lam,
             observation=observation,
             frames=frames,
+            norm=norm,
             seed=seed,
             options=options,
         )

@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 
 from sap_rl.agents import Agent
-from sap_rl.atari.protocol import Frames, Observation
+from sap_rl.atari.protocol import Frames, Norm, Observation
 from sap_rl.attacks.names import DEFAULT_ATTACK
 from sap_rl.types import QFunction
 from sap_rl.wrappers.corrupted_skin import CorruptedSkin
@@ -25,9 +25,10 @@ class AdversarialObservation(
     [B, K, H, W], that the attack looks at. An Agent or nn.Module with streams of its own gets new
     ones: attacking never moves the player's.
     attack: a name in `ATTACKS`; lam: budget in pixel units; observation: `uint8` (rounded towards
-    the clean frame) or `float`; frames: `all` or `newest`; seed: of the attacker until a reset
-    brings one; schedule: `every` step, `threshold-L`, `rate-L` or `random-L` as in
-    `attacks.schedule`; further options go to the attack (steps, objective, grad_samples, ...).
+    the clean frame) or `float`; frames: `all` or `newest`; norm: what lam bounds, `linf` or `l2` as
+    in `Threat`; seed: of the attacker until a reset brings one; schedule: `every` step,
+    `threshold-L`, `rate-L` or `random-L` as in `attacks.schedule`; further options go to the attack
+    (steps, objective, grad_samples, ...).
     grad_samples defaults to 10 for a random victim and 1 otherwise.
     `info["adversary"]` holds the distance `linf` in pixels and the victim's `label`.
 
@@ -43,6 +44,7 @@ class AdversarialObservation(
         lam: float = 4.0,
         observation: Observation = "uint8",
         frames: Frames = "all",
+        norm: Norm = "linf",
         seed: int = 0,
         **options: Any,
     ) -> None:
@@ -53,6 +55,7 @@ class AdversarialObservation(
             lam=lam,
             observation=observation,
             frames=frames,
+            norm=norm,
             seed=seed,
             _disable_deepcopy=True,
             **options,
@@ -66,6 +69,7 @@ class AdversarialObservation(
             lam=lam,
             observation=observation,
             frames=frames,
+            norm=norm,
             seed=seed,
             options=options,
         )

@@ -10,8 +10,8 @@ from gymnasium import spaces
 from torch import Tensor
 
 from sap_rl.agents import Agent, require_newest
-from sap_rl.atari.protocol import Frames, Observation, Preprocess
-from sap_rl.attacks import attack_options, make_attack
+from sap_rl.atari.protocol import Frames, Norm, Observation, Preprocess
+from sap_rl.attacks import attack_options, make_attack, require_norm
 from sap_rl.attacks.adversary import Adversary, Attacked
 from sap_rl.attacks.gradients import default_grad_samples
 from sap_rl.attacks.schedule import parse_schedule
@@ -49,10 +49,12 @@ class Skin:
         lam: float,
         observation: Observation,
         frames: Frames,
+        norm: Norm,
         seed: int,
         options: dict[str, Any],
     ) -> None:
-        threat = Threat(lam, frames, observation)
+        threat = Threat(lam, frames, observation, norm)
+        require_norm(attack, norm)
         schedule = parse_schedule(options.get("schedule", "every"))
         options = {name: value for name, value in options.items() if name != "schedule"}
         box = pixel_box(space, observation)

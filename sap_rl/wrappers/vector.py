@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from sap_rl.agents import Agent
-from sap_rl.atari.protocol import Frames, Observation
+from sap_rl.atari.protocol import Frames, Norm, Observation
 from sap_rl.attacks.names import DEFAULT_ATTACK
 from sap_rl.types import QFunction
 from sap_rl.wrappers.corrupted_skin import CorruptedSkin
@@ -34,6 +34,7 @@ class AdversarialVectorObservation(gymnasium.vector.VectorWrapper):
         lam: float = 4.0,
         observation: Observation = "uint8",
         frames: Frames = "all",
+        norm: Norm = "linf",
         seed: int = 0,
         **options: Any,
     ) -> None:
@@ -46,6 +47,7 @@ class AdversarialVectorObservation(gymnasium.vector.VectorWrapper):
             lam=lam,
             observation=observation,
             frames=frames,
+            norm=norm,
             seed=seed,
             options=options,
         )

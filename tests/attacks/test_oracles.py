@@ -78,6 +78,24 @@ def test_pgd(model: nn.Module, obs: Tensor, lam: float) -> None:
     assert torch.equal(found, foolbox_run(other, model, obs, lam))
 
 
+@pytest.mark.parametrize("lam", LAMBDAS)
+def test_l2(model: nn.Module, obs: Tensor, lam: float) -> None:
+    """Theirs is the Euclidean norm: ours times the root of the number of pixels, in unit scale."""
+    threat, root = Threat(lam, norm="l2"), obs[0].numel() ** 0.5
+    draw = torch.Generator().manual_seed(0)
+    pgd = make_attack("pgd", steps=5, step_size=ALPHA, random_start=False)
+    found = pgd(model, obs, threat, generator=draw)
+    attack = torchattacks.PGDL2(
+        model, lam / 255 * root, ALPHA / 255 * root, 5, random_start=False, eps_for_division=0
+    )
+    torch.testing.assert_close(found, attack(obs, labels(model, obs)), rtol=0, atol=1e-5)
+    one_step = make_attack("fgsm")(model, obs, threat, generator=draw)
+    theirs = foolbox.attacks.L2FastGradientAttack(random_start=False)
+    other = foolbox_run(theirs, model, obs, lam * root)
+    torch.testing.assert_close(one_step, other, rtol=0, atol=1e-5)
+    assert float((one_step - found).abs().max()) > 1e-3
+
+
 @pytest.mark.parametrize("decay", [0.5, 1.0])
 def test_momentum(model: nn.Module, obs: Tensor, decay: float) -> None:
     # foolbox 3.3.4 has no such attack: it sums gradients that are not normalised.

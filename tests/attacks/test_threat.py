@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sap_rl import Adversary, Threat, ThreatViolation, UsageError
+from sap_rl.attacks import require_norm
 from sap_rl.attacks.schedule import EVERY, Schedule
 
 NEVER = torch.zeros(2, dtype=torch.bool)
@@ -237,3 +238,70 @@ def test_budgets_accepted() -> None:
     assert Threat(0, observation="uint8").eps == 0
     assert Threat(0.5).eps == 0.5 / 255
     assert Threat(1, observation="uint8").lam == 1
+
+
+L2 = Threat(4, norm="l2")
+
+
+def test_l2_bounds_the_root_mean_square(grey: Tensor) -> None:
+    """100 pixels: one may move by 40, or all by 4, or 25 by 8."""
+    clean = grey.float()[:1]
+    obs = clean / 255
+    far = obs.clone()
+    far[0, 0, 0, 0] += 60 / 255
+    moved = (L2.project(far, obs) - obs)[0] * 255
+    assert float(moved[0, 0, 0]) == pytest.approx(40, abs=1e-3)
+    assert int(moved.count_nonzero()) == 1
+    quarter = obs.clone()
+    quarter[0, 0] += 8 / 255
+    torch.testing.assert_close(L2.project(quarter, obs), quarter)
+    received = run(lambda _: quarter.repeat(2, 1, 1, 1), L2, grey)[:1]
+    distance = L2.check(received, clean, clean)
+    assert float(distance.linf) == pytest.approx(8)
+    assert float(distance.mean) == pytest.approx(2)
+
+
+@pytest.mark.parametrize("frames", ["all", "newest"])
+def test_more_than_the_l2_budget_is_caught(frames: Any, grey: Tensor) -> None:
+    threat = Threat(4, frames, norm="l2")
+    pixels = 25 if frames == "newest" else 100
+
+    def spends(share: float) -> Callable[[Tensor], Tensor]:
+        return set_pixel(100 + round(4 * (share * pixels) ** 0.5))
+
+    assert int(run(spends(1.0), threat, grey)[1].float().sub(100).count_nonzero()) == 1
+    with pytest.raises(ThreatViolation, match=r"distance .* exceeds lambda 4"):
+        run(spends(1.2), threat, grey)
+
+
+def test_the_steepest_step_rises_most_of_its_size() -> None:
+    gradient = torch.randn(3, 4, 5, 5, generator=torch.Generator().manual_seed(0))
+    gradient[2] = 0
+    for norm, size in (("linf", 1.0), ("l2", 10.0)):
+        step = Threat(4, norm=norm).steepest(gradient)  # type: ignore[arg-type]
+        order = 2 if norm == "l2" else math.inf
+        sizes = torch.linalg.vector_norm(step.flatten(1), order, dim=1)
+        torch.testing.assert_close(sizes, torch.tensor([size, size, 0.0]))
+        dual = torch.linalg.vector_norm(gradient.flatten(1), 2 if norm == "l2" else 1, dim=1)
+        torch.testing.assert_close((step * gradient).flatten(1).sum(1), size * dual)
+    newest = Threat(4, "newest", norm="l2").steepest(gradient)
+    assert not newest[:, :-1].any()
+    assert float(newest[0, -1].square().mean()) == pytest.approx(1)
+
+
+def test_random_points_fill_the_l2_ball(grey: Tensor) -> None:
+    """In two dimensions half of a disc's points lie beyond 0.707 of its radius."""
+    obs = torch.full((4000, 1, 1, 2), 0.5)
+    moved = L2.random_point(obs, torch.Generator().manual_seed(0)) - obs
+    radius = moved.flatten(1).square().mean(1).sqrt() * 255 / 4
+    assert float(radius.max()) <= 1 + 1e-5
+    assert float(radius.median()) == pytest.approx(0.5**0.5, abs=0.02)
+    assert moved.mean((0, 1, 2)).abs().max() * 255 < 0.2
+    assert torch.equal(Threat(0, norm="l2").project(obs + 1, obs), obs)
+
+
+def test_an_attack_that_knows_no_l2_is_refused_with_those_that_do() -> None:
+    with pytest.raises(UsageError, match=r"'apgd' knows no norm l2; these do: .*fgsm.*pgd"):
+        require_norm("apgd", "l2")
+    with pytest.raises(UsageError, match=r"uint8 frames would lose: use observation=.float"):
+        Threat(4, observation="uint8", norm="l2")

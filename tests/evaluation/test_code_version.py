@@ -198,3 +198,11 @@ def test_another_fingerprint_is_old_and_never_mixed(older: Store) -> None:
     codes = {row["code"] for row in episode_rows(older)}
     assert "0123456789abcdef (old)" in codes
     assert "core 1, loader native 1, attack fgsm 1" in codes
+
+
+def test_the_norm_linf_goes_without_saying_in_keys() -> None:
+    protocol = replace(BANK_HEIST.settings.protocol, norm="l2")
+    other = replace(BANK_HEIST, settings=replace(BANK_HEIST.settings, protocol=protocol))
+    before = names(BANK_HEIST)
+    new = {name for key, name in names(other).items() if key not in before}
+    assert new == {name for name in before.values() if name.endswith(" 4")}

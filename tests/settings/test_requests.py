@@ -41,6 +41,7 @@ def test_every_option_reaches_its_place() -> None:
             "policy_samples": "4",
             "frames": "newest",
             "observation": "uint8",
+            "norm": "linf",
             "defense": "sap-50",
             "sampler": "bernoulli",
             "backward": "identity",

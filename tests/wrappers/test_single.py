@@ -31,6 +31,7 @@ def bank_heist() -> gymnasium.Env[Any, Any]:
         {"frames": "newest"},
         {"attack": "pgd", "steps": 2, "observation": "float", "frames": "newest"},
         {"attack": "noise"},
+        {"norm": "l2", "observation": "float"},
     ],
 )
 def test_gymnasiums_checker_has_no_complaint(options: dict[str, Any], agent: Agent) -> None:
@@ -192,6 +193,8 @@ def test_wrong_spaces_are_refused(kind: str, agent: Agent) -> None:
         ({"lam": -1}, "lambda must be a number of at least 0"),
         ({"lam": 0.5}, "lambda 0.5 changes no uint8 pixel"),
         ({"objective": "marg"}, "unknown objective 'marg'"),
+        ({"norm": "l2"}, "norm l2 moves most pixels by fractions"),
+        ({"norm": "l2", "observation": "float", "attack": "spsa"}, "attack 'spsa' knows no norm"),
     ],
 )
 def test_wrong_options_are_refused(

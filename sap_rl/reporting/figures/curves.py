@@ -103,6 +103,8 @@ def attack_words(settings: Settings) -> str:
         options.append(f"backward {settings.attack_backward}")
     if protocol.frames != "all":
         options.append(f"{protocol.frames} frame")
+    if protocol.norm != "linf":
+        options.append(protocol.norm)
     if protocol.observation != "float":
         options.append(protocol.observation)
     return ", ".join([settings.attack, *options])

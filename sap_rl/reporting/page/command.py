@@ -16,7 +16,7 @@ from sap_rl.plain import to_plain
 from sap_rl.schema import keyed
 
 ATTACKERS = frozenset(keyed(Settings, only=("lams", "attack", "victims", "attack_backward",
-    "schedule"))) | {"frames", "observation", "grad_samples"}  # fmt: skip
+    "schedule"))) | {"frames", "observation", "norm", "grad_samples"}  # fmt: skip
 """Options that mean nothing where a corruption spoils the frames."""
 UNSAID = "OTHER"
 """Stands for the agent behind victim `other` where results do not name it."""

@@ -49,7 +49,7 @@ def _attacked(evaluation: Evaluation, lam: float, clean: Row) -> Iterator[str]:
         return
     game = evaluation.settings.game
     start = f"At {found.level} {game} {_keeps(found, clean)}"
-    start += f" under {evaluation.settings.attack}" if found.victim else ""
+    start += f" under {evaluation.settings.attack_title}" if found.victim else ""
     change = next((c for c in evaluation.changes if c.headline and c.lam == lam), None)
     random = _complete(evaluation.row("random"))
     beside = f"random play {_points(random.mean)}" if random else ""

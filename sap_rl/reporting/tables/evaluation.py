@@ -172,7 +172,7 @@ def _headline(evaluation: Evaluation) -> str:
     settings, protocol = evaluation.settings, evaluation.settings.protocol
     minutes = protocol.max_frames / 3600
     state = "" if evaluation.complete else "  INCOMPLETE"
-    by = f"{settings.attack} on {protocol.frames} frames ({protocol.observation})"
+    by = f"{settings.attack_title} on {protocol.frames} frames ({protocol.observation})"
     if settings.corruption is not None:
         by = f"{settings.corruption} of the {find_corruption(settings.corruption).acts_on}"
     return (

@@ -56,6 +56,13 @@ def test_a_sentence_says_what_is_kept_and_whether_the_defence_helps(
     assert price == "Undisturbed, sap-100 keeps 400 of 500 points."
 
 
+def test_another_ball_is_named() -> None:
+    whole = evaluation(lams=(4.0,))
+    ball = replace(whole.settings, protocol=replace(whole.settings.protocol, norm="l2"))
+    first = answers(replace(whole, settings=ball))[0]
+    assert "of 500 points under fgsm in the l2 ball" in first
+
+
 def test_nothing_is_said_of_what_was_not_played() -> None:
     whole = evaluation(lams=(4.0,))
     cut = tuple(replace(r, complete=False) if r.arm == "defended" else r for r in whole.rows)

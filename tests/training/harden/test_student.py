@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from sap_rl import Agent, Preprocess, UsageError, load_agent
-from sap_rl.attacks.noise import uniform_start
 from sap_rl.attacks.threat import Threat
 from sap_rl.certification.bounds import worst_margins
 from sap_rl.pixels import to_unit
@@ -323,7 +322,7 @@ def test_the_inner_attack_climbs_away_from_the_teacher_not_from_the_student() ->
     batch = random_lesson(teacher(5), 6)
     obs, threat = to_unit(batch.pixels), Threat(8.0)
     found = student.worst(obs, batch.values, threat, torch.Generator().manual_seed(4))
-    start = uniform_start(obs, threat, torch.Generator().manual_seed(4)).requires_grad_(True)
+    start = threat.random_point(obs, torch.Generator().manual_seed(4)).requires_grad_(True)
     loss = student.distance(student.network(start), batch.values).sum()
     (slope,) = torch.autograd.grad(loss, start)
     wanted = threat.project(start + SETTINGS.inner_size * threat.eps * slope.sign(), obs)
