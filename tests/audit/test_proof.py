@@ -75,9 +75,9 @@ def test_the_card_says_what_is_proven_broken_and_undecided_on_the_same_frames() 
         FrameResult(
             "original", title, lam, len(turned) / 9, 0, 0, (0.0,), (0.0,),
             tuple(i in turned for i in range(1, 10)), (), 0, 1, 1,
-        )  # fmt: skip
+        )
         for title, lam, turned in (("pgd", 1, (1,)), ("fgsm", 1, (2, 5, 6)), ("noise", 2, (9,)))
-    ]
+    ]  # fmt: skip
     proven = (Proven("original", 1.0, 3, 0),)
     card = AuditCard(facts, True, tuple(frames), (), {"original": ORIGINAL}, certified=proven)
     text = " ".join(printed(audit_report(card)).split())

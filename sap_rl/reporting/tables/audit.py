@@ -183,8 +183,9 @@ def _found(card: AuditCard) -> Iterator[str]:
         share, broken = proven.certified / proven.frames, card.broken(proven)
         yield (
             f"On {proven.frames} of the recorded frames at lambda {proven.lam:g} no attack "
-            f"whatever can change {share:.0%} of {_player(card, proven.player)}'s actions (bounds), "
-            f"some attack of the suite changes {broken:.0%}, {1 - share - broken:.0%} are undecided."
+            f"whatever can change {share:.0%} of {_player(card, proven.player)}'s actions "
+            f"(bounds), some attack of the suite changes {broken:.0%}, {1 - share - broken:.0%} "
+            "are undecided."
         )
 
 
