@@ -82,14 +82,6 @@ PICTURES = {
         "figures/change.png", hours="half an hour to 90 minutes of a core per game",
     ),
     "report.png": Picture((), "docs/paper_table.html", (1280, 1975)),
-    **{
-        f"radius_{name}.png": Picture(
-            (f"sap-rl certify --game BankHeist --agent BankHeist-{name} --lambda 1 "
-             "--attack-frames 64 --plot radius.png",),
-            "radius.png", hours="a quarter of an hour",
-        )
-        for name in ("certified", "hardened")
-    },
     "tensorboard.png": Picture(
         ("sap-rl sweep small.yaml --workers 1 --tensorboard board",), "board#images", (1280, 820)
     ),
