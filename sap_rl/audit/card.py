@@ -11,7 +11,7 @@ import numpy as np
 from sap_rl.audit.checks import frame_findings, game_findings
 from sap_rl.audit.frames import FrameResult
 from sap_rl.audit.profile import Halved, half_left, profile
-from sap_rl.audit.proof import Proven
+from sap_rl.audit.proof import Proven, broken_there
 from sap_rl.audit.settings import AuditSettings
 from sap_rl.audit.suite import Kind
 from sap_rl.audit.worst import (
@@ -183,10 +183,9 @@ class AuditCard:
         both = (here["original"], here["defended"])
         return all(reaches(Interval(w.mean, w.ci_low, w.ci_high), random) for w in both)
 
-    def broken(self, player: str, lam: float) -> float:
-        """The largest share of a player's actions on frames that one attack changed."""
-        here = [r.flip_rate for r in self.frames if (r.player, r.lam) == (player, lam)]
-        return max(here, default=0.0)
+    def broken(self, proven: Proven) -> float:
+        """The share of the actions on a proof's frames that some attack changed."""
+        return broken_there(proven, self.frames)
 
     def cell(self, player: str, title: str, lam: float) -> GameResult | None:
         """The games of that player under that attack, None if they were not played."""
@@ -203,6 +202,8 @@ class AuditCard:
             del plain["again"]
             for name in ("margin_lost", "value_lost"):
                 plain[name] = float(np.mean(plain[name]))
+        for plain, proven in zip(whole["certified"], self.certified, strict=True):
+            plain["broken"] = round(self.broken(proven) * proven.frames)
         for name in ("frames", "certified", "games", "worst", "comparisons"):
             for part in whole[name]:
                 part["lambda"] = part.pop("lam")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -63,19 +64,27 @@ def test_its_cost_is_bounded() -> None:
     ]  # fmt: skip
 
 
-def test_the_card_says_what_is_proven_broken_and_undecided() -> None:
+def test_the_card_says_what_is_proven_broken_and_undecided_on_the_same_frames() -> None:
+    """Of 9 recorded frames 1, 5 and 9 are bounded; the attacks turn 1, and 2, 5, 6; the one
+    stronger on all frames turns no more of these three, and the noise at lambda 2 is another's."""
     facts = AuditFacts(
-        replace(ALONE, episodes=1, frames=4),
+        replace(ALONE, episodes=1, frames=9),
         AgentFacts("step", None, Preprocess(), "cpu", 1), Made({}),
     )  # fmt: skip
     frames = [
-        FrameResult("original", title, 1.0, flips, 0, 0, (0.0,), (0.0,), (), (), 0, 1, 1)
-        for title, flips in (("pgd", 0.25), ("fgsm", 0.5))
-    ]
-    proven = (Proven("original", 1.0, 40, 12),)
+        FrameResult(
+            "original", title, lam, len(turned) / 9, 0, 0, (0.0,), (0.0,),
+            tuple(i in turned for i in range(1, 10)), (), 0, 1, 1,
+        )
+        for title, lam, turned in (("pgd", 1, (1,)), ("fgsm", 1, (2, 5, 6)), ("noise", 2, (9,)))
+    ]  # fmt: skip
+    proven = (Proven("original", 1.0, 3, 0),)
     card = AuditCard(facts, True, tuple(frames), (), {"original": ORIGINAL}, certified=proven)
     text = " ".join(printed(audit_report(card)).split())
     assert (
-        "At lambda 1 no attack whatever can change 30% of original's actions (bounds on 40 of the "
-        "recorded frames); the strongest on frames changes 50%, 20% are undecided."
+        "On 3 of the recorded frames at lambda 1 no attack whatever can change 0% of original's "
+        "actions (bounds), some attack of the suite changes 67%, 33% are undecided."
     ) in text
+    (plain,) = json.loads(card.to_json())["certified"]
+    assert (plain["frames"], plain["certified"], plain["broken"]) == (3, 0, 2)
+    assert card.broken(Proven("original", 3.0, 3, 0)) == 0.0

@@ -31,8 +31,10 @@ def test_the_card_the_json_and_the_cells(
     assert len(on_frames) == lines.count("] frames: ") + lines.count("] certified: ")
     assert "] certified: original, lambda 1: 0 of 2 actions, " in lines
     (proven,) = json.loads(target.read_text())["certified"]
+    broken = proven.pop("broken")
     assert proven == {"player": "original", "lambda": 1.0, "frames": 2, "certified": 0}
-    assert "At lambda 1 no attack whatever can change 0% of original's actions" in card
+    assert "On 2 of the recorded frames at lambda 1 no attack whatever can change 0%" in card
+    assert f"some attack of the suite changes {broken / 2:.0%}" in " ".join(card.split())
     with Store(out / "audit.sqlite", make=False) as store:
         assert list(store.cell_keys().values()) == [True] * lines.count("] games: ")
     assert main([*argv, "--quiet"]) == 0

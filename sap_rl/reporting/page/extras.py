@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from sap_rl.agents import Agent, find_agent
 from sap_rl.errors import UsageError
@@ -12,6 +13,7 @@ from sap_rl.film.file import Film, film_steps, film_within
 from sap_rl.film.games import Scene
 from sap_rl.film.plan import agent_of, film_of
 from sap_rl.reporting.figures.curves import Panel
+from sap_rl.reporting.page.certified import certified_lines
 from sap_rl.training.curve import LearningCurve, learning_curve
 
 MAX_FILM, MAX_FILMS = 1_000_000, 2_900_000
@@ -25,12 +27,14 @@ Agents = dict[tuple[str, str], tuple[str, Agent | None]]
 class PageExtras:
     """What one panel shows beside its numbers.
 
-    curves: learning curves by agent's name; notes: what is missing and why.
+    curves: learning curves by agent's name; notes: what is missing and why; certified: what the
+    agents' cards state of the lambdas that were played.
     """
 
     curves: dict[str, LearningCurve]
     film: Film | None
     notes: tuple[str, ...]
+    certified: tuple[str, ...] = ()
 
 
 def collect(
@@ -56,7 +60,9 @@ def collect(
                 curves[name if name not in curves else f"{name} ({sha256:.8})"] = curve
             elif agent is not None:
                 notes.append(f"No learning curve lies beside agent '{name}'.")
-        found.append(PageExtras(curves, film, tuple(notes)))
+        stated = (certified_lines(e, agents[_file(e)][1]) for e in panel.evaluations)
+        certified = tuple(dict.fromkeys(chain.from_iterable(stated)))
+        found.append(PageExtras(curves, film, tuple(notes), certified))
     return found
 
 

@@ -101,6 +101,7 @@ def _section(place: int, panel: Panel, extras: PageExtras) -> dict[str, Any]:
         "pictures": list(_pictures(place, panel, extras)),
         "film": extras.film,
         "notes": extras.notes,
+        "certified": extras.certified,
         "column_notes": _sentences(filled for _, *both in tables for filled in both),
         "tables": [
             {

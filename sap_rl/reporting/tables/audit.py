@@ -180,12 +180,12 @@ def _found(card: AuditCard) -> Iterator[str]:
             "actions stay as they were."
         )
     for proven in card.certified:
-        share, broken = proven.certified / proven.frames, card.broken(proven.player, proven.lam)
+        share, broken = proven.certified / proven.frames, card.broken(proven)
         yield (
-            f"At lambda {proven.lam:g} no attack whatever can change {share:.0%} of "
-            f"{_player(card, proven.player)}'s actions (bounds on {proven.frames} of the recorded "
-            f"frames); the strongest on frames changes {broken:.0%}, "
-            f"{max(0.0, 1 - share - broken):.0%} are undecided."
+            f"On {proven.frames} of the recorded frames at lambda {proven.lam:g} no attack "
+            f"whatever can change {share:.0%} of {_player(card, proven.player)}'s actions "
+            f"(bounds), some attack of the suite changes {broken:.0%}, {1 - share - broken:.0%} "
+            "are undecided."
         )
 
 

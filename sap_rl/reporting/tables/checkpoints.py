@@ -68,13 +68,15 @@ def _lines(checkpoint: Checkpoint) -> Iterator[str]:
                 f"return {table['mean']} over {table.get('episodes', '?')} episodes of at most "
                 f"{table.get('max_frames', '?')} frames"
             )
-    yield from _certified(facts)
+    for lam, text in certified_rows(facts):
+        yield f"certified at lambda {lam:g}: {text}"
     if "stated_mean" in facts:
         yield f"return {facts['stated_mean']:g}, as its authors state"
 
 
-def _certified(facts: Mapping[str, Any]) -> Iterator[str]:
-    """What is certified, by linear bounds, or by interval arithmetic as earlier cards have it."""
+def certified_rows(facts: Mapping[str, Any]) -> Iterator[tuple[float, str]]:
+    """lambda and what a card states as certified there, by linear bounds, or by interval
+    arithmetic as earlier cards have it."""
     table = facts.get("certified")
     if not isinstance(table, Mapping):
         return
@@ -83,7 +85,7 @@ def _certified(facts: Mapping[str, Any]) -> Iterator[str]:
         lam, frames = number_in(row, "lambda"), number_in(row, "frames")
         if share is not None and lam is not None and frames is not None:
             how = "by intervals" if row is table else f"in {row.get('play')} play"
-            yield f"certified at lambda {lam:g}: {share:.1%} of {frames:g} actions {how}"
+            yield lam, f"{share:.1%} of {frames:g} actions {how}"
 
 
 def _parents(facts: Mapping[str, Any]) -> Iterator[str]:
