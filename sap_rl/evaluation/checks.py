@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sap_rl.attacks.adversary import IDLE_SHARE
 from sap_rl.evaluation.comparison import (
     Damage,
     Finding,
@@ -24,8 +25,6 @@ from sap_rl.evaluation.comparison import (
     shown,
 )
 
-IDLE_SHARE = 0.05
-"""Movable pixels without a gradient; on networks that do not hide it the share is 0."""
 REPEATED_SHARE = 0.9
 KEPT_SHARE = 0.1
 LOST_SHARE = 0.05

@@ -10,7 +10,7 @@ from rich.text import Text
 from sap_rl.agents import Agent
 from sap_rl.reporting.tables.evaluation import plain_table
 from sap_rl.reporting.tables.text import number_text
-from sap_rl.zoo.verdict import MAX_FRAMES, Verdict
+from sap_rl.zoo.verdict import Verdict
 
 
 def verdict_report(agent: Agent, game: str, verdict: Verdict) -> RenderableType:
@@ -21,7 +21,7 @@ def verdict_report(agent: Agent, game: str, verdict: Verdict) -> RenderableType:
         table.add_row(
             choice.said, number_text(choice.mean), number_text(stdev(returns)), str(len(returns))
         )
-    minutes = MAX_FRAMES / 3600
+    minutes = verdict.max_frames / 3600
     return Group(
         Text(
             f"{agent.name} in {game}: at most {minutes:.2g} minutes per episode; random play "
