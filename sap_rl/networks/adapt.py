@@ -89,9 +89,10 @@ def actions_of(module: nn.Module, sees: Preprocess, device: torch.device) -> int
     values = torch.zeros(0)
     for count in (2, 1):  # some squeeze a single frame away
         frames = torch.rand((count, *sees.shape), generator=torch_stream(0, "look")).to(device)
+        shown = frames.clone()
         try:
             with torch.no_grad():
-                values = twin(frames)
+                values = twin(shown)
         except Exception as error:
             own = isinstance(twin, Transformed)  # which frames it takes is its function's business
             cure = "" if own else frames_cure(_inner(twin), sees, device)
@@ -99,7 +100,17 @@ def actions_of(module: nn.Module, sees: Preprocess, device: torch.device) -> int
                 f"{name} cannot take {list(frames.shape)} frames: {told_of(error)[:200]}{cure}"
             ) from error
         require_values(name, values, count)
+        require_untouched(name, shown, frames)
     return values.shape[1]
+
+
+def require_untouched(name: str, shown: Tensor, frames: Tensor) -> None:
+    """UsageError where a network changed the frames that it was shown."""
+    if not torch.equal(shown, frames):
+        raise UsageError(
+            f"{name} changes its frames in place, which the next one who looks at them would not "
+            "know: let its forward begin with obs = obs.clone()"
+        )
 
 
 def require_values(name: str, values: Any, count: int) -> None:

@@ -79,7 +79,10 @@ def frames_cure(module: nn.Module, sees: Preprocess, device: torch.device) -> st
     for name, shown in VIEWS.items():
         if _takes(module, shown(torch.zeros(1, *sees.shape)).shape[1:], device):
             return f"; it takes pixels.{name}: say preprocess=lambda pixels: pixels.{name} / 255"
-    return "; say what it sees in preprocess (frames, height, width, and grey=none for colour)"
+    return (
+        "; say what it sees in preprocess (frames, height, width, grey=none for colour), or wrap "
+        "it in a module whose forward(frames) gives the scores"
+    )
 
 
 VIEWS: dict[str, Callable[[Tensor], Tensor]] = {

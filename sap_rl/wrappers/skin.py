@@ -19,7 +19,13 @@ from sap_rl.attacks.schedule import parse_schedule
 from sap_rl.attacks.threat import Threat
 from sap_rl.corruptions.sighting import Sighting
 from sap_rl.errors import UsageError, told_of
-from sap_rl.networks.adapt import AsTrained, actions_of, require_values, takes_unit
+from sap_rl.networks.adapt import (
+    AsTrained,
+    actions_of,
+    require_untouched,
+    require_values,
+    takes_unit,
+)
 from sap_rl.networks.modules import Understood, is_network, understood
 from sap_rl.networks.reading.request import Request
 from sap_rl.networks.scale import in_own_scale
@@ -138,14 +144,16 @@ def _of(found: Understood, size: dict[str, Any]) -> Agent:
 def _require_values(victim: QFunction, look: Tensor, actions: spaces.Space[Any]) -> None:
     """UsageError for a victim that gives no values of a frame, or chooses among others than the
     environment offers."""
+    shown = look.clone()
     try:
         with torch.no_grad():
-            values = victim(look)
+            values = victim(shown)
     except (TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise UsageError(
             f"the victim cannot take unit floats {list(look.shape)}: {told_of(error)}"
         ) from error
     require_values("the victim", values, len(look))
+    require_untouched("the victim", shown, look)
     if isinstance(actions, spaces.Discrete) and values.shape[1] != actions.n:
         raise UsageError(f"the victim has {values.shape[1]} actions, the environment {actions.n}")
 

@@ -96,8 +96,8 @@ def judge(
 ) -> Iterator[Choice | Verdict]:
     """Play every choice on the same episodes, then the best in a world of sticky actions.
 
-    episodes, max_frames: games of each choice, and their cap in emulator frames. Yields each as it is
-    played, the verdict last. UsageError where no choice fits the game.
+    episodes, max_frames: games of each choice, and their cap in emulator frames. Yields each as it
+    is played, the verdict last. UsageError where no choice fits the game.
     """
     found: list[Choice] = []
     play = partial(_played, agent, game, episodes=episodes, max_frames=max_frames, seed=seed)

@@ -400,7 +400,7 @@ REFUSED: dict[str, tuple[bytes | Callable[[], bytes], str]] = {
     "CoreML": (b"\x08\x04\x12\x1c\n\x0a\n\x05input", "a CoreML model: save the state_dict"),
     "ExecuTorch": (b"\x1c\0\0\0ET12", "save the state_dict of its module"),
     "a store": (b"SQLite format 3\0", "give the agent's weights"),
-    "TensorBoard": (b"\x18" + b"\0" * 11 + b"\t12345678\x1a\rbrain.Event:2", "a log of TensorBoard"),
+    "TensorBoard": (b"\x18" + b"\0" * 11 + b"\t12345678\x1a\rbrain.Event:2", "a log of Tensor"),
     "an SB3 policy of its own": (
         lambda: saved({"q_net.q_net.0.weight": torch.zeros(64, 8)}), "load_agent(DQN.load(FILE))",
     ),
@@ -414,12 +414,12 @@ REFUSED: dict[str, tuple[bytes | Callable[[], bytes], str]] = {
         f"{features} features": (partial(dense, (512, features)), words)
         for features, words in {
             3456: "such as 105x80: say height=105 width=80",
-            5184: "84x84 ones that its convolutions pad (pass the module), or of frames of 100..107",
+            5184: "84x84 ones that its convolutions pad (pass the module), or of frames of 100",
             7744: "116..123 by 116..123 pixels",
             3000: "of other convolutions than Nature's: load it where it was trained",
         }.items()
     },
-    "fewer units": (partial(dense, (256, 3136)), "of 256 units, not 512: load it where it was trained"),
+    "fewer units": (partial(dense, (256, 3136)), "of 256 units, not 512: load it where it was"),
 }  # fmt: skip
 
 

@@ -166,6 +166,7 @@ def fitted(mean: float, variance: float) -> nn.Module:
 SCALES: dict[str, tuple[Any, str]] = {
     "a division": (lambda x: x / 255, "pixels"),
     "of floats": (lambda x: x.float() / 255.0, "pixels"),
+    "in place": (lambda x: x.float().div_(255), "pixels"),
     "a product": (lambda x: x * (1 / 256), "pixels"),
     "-1..1": (lambda x: x.sub(127.5).div(127.5), "pixels"),
     "by the deviation": (lambda x: (x - 33) / 78, "pixels"),
@@ -346,6 +347,13 @@ class Answers(nn.Module):
 def test_an_answer_is_checked_for_one_frame_as_for_many(change: Any, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         load_agent(Answers(change))
+
+
+def test_frames_are_not_changed_in_place(venv: VecFrameStack) -> None:
+    victim = Prepared(lambda x: x.sub_(0.5))
+    for tried in (lambda: load_agent(victim), lambda: AdversarialVecEnv(venv, victim)):
+        with pytest.raises(UsageError, match=r"changes its frames in place.*obs = obs\.clone"):
+            tried()
 
 
 @pytest.mark.parametrize("change", [lambda values: values.detach(), lambda v: v.round().detach()])
