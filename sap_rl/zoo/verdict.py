@@ -10,7 +10,6 @@ from typing import Any
 
 from sap_rl.agents import Agent
 from sap_rl.atari.env import num_actions
-from sap_rl.atari.games import game_facts
 from sap_rl.atari.preprocess import CHOICES, Preprocess
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.comparison import clearly_above
@@ -46,13 +45,13 @@ class Choice:
 class Verdict:
     """What an agent is worth in a game, choice by choice, the given one first where it fits.
 
-    random: the published return of random play, None where nobody published it; sticky: the best
-    choice under sticky actions; max_frames: the games' cap.
+    random: random play on the same episodes; sticky: the best choice under sticky actions;
+    max_frames: the games' cap.
     """
 
     choices: tuple[Choice, ...]
     sticky: Choice
-    random: float | None
+    random: Row
     max_frames: int = MAX_FRAMES
 
     @property
@@ -63,8 +62,8 @@ class Verdict:
 
     @property
     def plays(self) -> bool:
-        """Whether the best choice is above random play, as far as that is known."""
-        return self.random is None or self.best.mean > self.random
+        """Whether the best choice is clearly above random play."""
+        return clearly_above(self.best.row.returns, self.random.returns)
 
 
 def variants(agent: Agent, game: str) -> Iterator[tuple[str, Preprocess]]:
@@ -100,28 +99,35 @@ def judge(
     is played, the verdict last. UsageError where no choice fits the game.
     """
     found: list[Choice] = []
+    random: Row | None = None
     play = partial(_played, agent, game, episodes=episodes, max_frames=max_frames, seed=seed)
     for said, sees in variants(agent, game):
-        found.append(Choice(said, sees, play(sees)))
+        *first, row = play(sees, controls=random is None)
+        random = first[0] if first else random
+        found.append(Choice(said, sees, row))
         yield found[-1]
-    if not found:
+    if random is None:
         raise UsageError(
             f"agent '{agent.name}' has {agent.num_actions} actions, {game} has "
             f"{num_actions(game)} or 18: it was trained on another game, or on first_actions"
         )
-    best = Verdict(tuple(found), found[0], None).best
+    best = Verdict(tuple(found), found[0], random).best
     sees = replace(best.sees, sticky_actions=STICKY)
-    sticky = Choice(f"{best.said}, sticky_actions={STICKY:g}", sees, play(sees))
-    yield Verdict(tuple(found), sticky, game_facts(game).random, max_frames)
+    sticky = Choice(f"{best.said}, sticky_actions={STICKY:g}", sees, *play(sees))
+    yield Verdict(tuple(found), sticky, random, max_frames)
 
 
-def _played(agent: Agent, game: str, sees: Preprocess, **rules: int) -> Row:
-    settings = score_settings(game, sticky_actions=sees.sticky_actions, **rules)
+def _played(
+    agent: Agent, game: str, sees: Preprocess, *, controls: bool = False, **rules: int
+) -> tuple[Row, ...]:
+    """The agent's row, with controls behind that of random play."""
+    plain = score_settings(game, sticky_actions=sees.sticky_actions, **rules)
+    settings = replace(plain, controls=controls)
     shown = replace(agent, module=retaken(agent.module, sees), preprocess=sees)
     run = EvaluationRun(shown, settings)
     for _ in run.play():
         pass
-    return run.rows[0]
+    return tuple(run.rows)
 
 
 def _said(change: dict[str, object]) -> str:

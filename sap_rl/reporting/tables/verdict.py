@@ -25,7 +25,7 @@ def verdict_report(agent: Agent, game: str, verdict: Verdict) -> RenderableType:
     return Group(
         Text(
             f"{agent.name} in {game}: at most {minutes:.2g} minutes per episode; random play "
-            f"returns {number_text(verdict.random)} (published, of longer episodes)"
+            f"returns {number_text(verdict.random.mean)} in the same"
         ),
         table,
         Text(_advice(agent, verdict)),
@@ -37,7 +37,8 @@ def _advice(agent: Agent, verdict: Verdict) -> str:
     if not verdict.plays:
         return (
             "It plays no better than random under any of these: it may be of another game, or see "
-            "another crop, grey or stack (sap-rl agents show)."
+            "another crop, grey or stack (sap-rl agents show), or need longer games to show it "
+            "(--max-frames, --episodes)."
         )
     if best.sees == agent.preprocess:
         return "It plays best as given."
