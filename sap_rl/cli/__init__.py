@@ -93,9 +93,11 @@ def main(argv: list[str] | None = None) -> int:
 
 def _told(error: Exception) -> object:
     """What an error says; of one without a file, that the output could not be written."""
-    if isinstance(error, OSError) and error.filename is None and error.strerror:
+    if not isinstance(error, OSError) or error.strerror is None:
+        return error
+    if error.filename is None:
         return f"what was to be printed or kept cannot be written: {error.strerror}"
-    return error
+    return f"'{error.filename}': {error.strerror}"
 
 
 @contextmanager

@@ -37,6 +37,11 @@ KINDS: tuple[tuple[str, str], ...] = (
         f"an IMPALA network (residual blocks): {PASS} action values or logits",
     ),
     (r"(^|[._])(log_?std|actor_log_?std|actor_mean|mu_net|log_std_net)($|[._])", CONTINUOUS),
+    (
+        r"weight_(g|v|orig|u)$|(^|[._])parametrizations\.",
+        "a network with weight_norm or spectral_norm: take it off before saving "
+        f"(torch.nn.utils.parametrize.remove_parametrizations), or {PASS} action values",
+    ),
     (r"^actor(_target)?\.mu\.", CONTINUOUS),
     (
         r"^(q_net\.q_net|quantile_net\.quantile_net|mlp_extractor|([pv]._)?features_extractor)\.",

@@ -31,6 +31,7 @@ from gymnasium import spaces
 from torch import nn
 
 from sap_rl import UsageError, load_agent
+from sap_rl.agents import shipped_agents
 from sap_rl.networks.reading.files import read_weights
 from tests.networks.foreign import FOREIGN, sb3_zip
 
@@ -401,6 +402,17 @@ REFUSED: dict[str, tuple[bytes | Callable[[], bytes], str]] = {
     "ExecuTorch": (b"\x1c\0\0\0ET12", "save the state_dict of its module"),
     "a store": (b"SQLite format 3\0", "give the agent's weights"),
     "TensorBoard": (b"\x18" + b"\0" * 11 + b"\t12345678\x1a\rbrain.Event:2", "a log of Tensor"),
+    "integers": (
+        lambda: saved({n: v.to(torch.int8) for n, v in STATE.items()}), "that was not quantised",
+    ),
+    "sparse": (
+        lambda: saved(STATE | {"0.output.weight": STATE["0.output.weight"].to_sparse()}),
+        "save it dense",
+    ),
+    "weight_norm": (
+        lambda: saved({"l.weight_v": torch.zeros(2, 2), "l.weight_g": torch.zeros(2)}),
+        "take it off before saving",
+    ),
     "an SB3 policy of its own": (
         lambda: saved({"q_net.q_net.0.weight": torch.zeros(64, 8)}), "load_agent(DQN.load(FILE))",
     ),
@@ -475,6 +487,13 @@ def test_places_that_are_no_file(kind: str, tmp_path: Path) -> None:
     make(tmp_path / "there.pt")
     with pytest.raises(UsageError, match=words):
         load_agent(str(tmp_path / "there.pt"))
+
+
+def test_an_agents_card_is_its_agent_and_its_weights_are_not() -> None:
+    folder = shipped_agents()["BankHeist"]
+    assert load_agent(folder / "agent.toml").sha256 == load_agent(folder).sha256
+    with pytest.raises(UsageError, match="it is a part of an agent: give its folder"):
+        load_agent(folder / "weights.safetensors")
 
 
 @pytest.mark.parametrize(

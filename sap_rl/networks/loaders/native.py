@@ -29,6 +29,7 @@ from sap_rl.networks.reading.request import Request
 from sap_rl.networks.reading.strangers import kind_of_folder
 from sap_rl.texts import read_toml
 
+CARD = "agent.toml"
 MAX_FILES = 1_000
 """How many files of a folder that is no agent's are looked at."""
 MAX_BYTES = 64 * 2**20
@@ -42,7 +43,7 @@ def load_native(folder: Path, request: Request | None = None) -> Checkpoint:
     Raises UsageError in one line for a missing, corrupt, truncated, wrong-hash, wrong-shape or
     NaN-holding file. Draws no random numbers.
     """
-    path = folder / "agent.toml"
+    path = folder / CARD
     if folder.is_dir() and not exists(path):
         raise _without_card(folder)
     card = _read_card(path)
@@ -124,7 +125,7 @@ def write_native(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "weights.safetensors").write_bytes(data)
-        (folder / "agent.toml").write_text(tomli_w.dumps(card), encoding="utf-8")
+        (folder / CARD).write_text(tomli_w.dumps(card), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write agent '{folder}': {error.strerror or error}") from error
 
@@ -138,13 +139,13 @@ def _without_card(folder: Path) -> UsageError:
     """The refusal of a folder that is no agent's, with the file in it that may be one."""
     names = _files_in(folder, "*")
     inside = _files_in(folder, "*/*")
-    likely = [name for name in (*names, *inside) if name.endswith((*SUSPECTED, "agent.toml"))]
+    likely = [name for name in (*names, *inside) if name.endswith((*SUSPECTED, CARD))]
     if what := kind_of_folder(names):
         return refusal(folder, what)
     if "checkpoints" in names and not any(name in names for name in likely):
         there = f"; it is a run: sap-rl agents export '{folder}' makes an agent of it"
     elif likely:
-        found = (name.removesuffix("/agent.toml") for name in likely[:4])
+        found = (name.removesuffix(f"/{CARD}") for name in likely[:4])
         there = f"; {', '.join(found)} in it may be an agent: give that"
     elif what := kind_of_folder(Path(name).name for name in inside):
         return refusal(folder, what)

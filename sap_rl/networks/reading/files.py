@@ -81,11 +81,19 @@ class Weights:
         value = self.tensors[name]
         where = f"tensor '{name[:60]}' ({value.dtype})"
         if value.layout != torch.strided or value.is_quantized or value.is_meta:
-            raise refusal(self.path, f"{where} is not a plain array")
+            raise refusal(
+                self.path,
+                f"{where} is not a plain array (sparse, quantised or without data): save it dense, "
+                "in floats",
+            )
         if value.numel() * value.element_size() > value.untyped_storage().nbytes():
             raise refusal(self.path, f"{where} claims more values than the file holds")
         if not value.is_floating_point() or not bool(torch.isfinite(value.float()).all()):
-            raise refusal(self.path, f"{where} is not all finite floats")
+            raise refusal(
+                self.path,
+                f"{where} is not all finite floats: save a network that was not quantised, before "
+                "its training diverged",
+            )
         return value.detach().float().contiguous()
 
 
