@@ -26,7 +26,7 @@ from sap_rl.networks.device import usable_device
 from sap_rl.networks.hub import stated_by_hub
 from sap_rl.networks.loaders import LOADERS
 from sap_rl.networks.lookup import find_agent, shipped_agents
-from sap_rl.networks.modules import is_network, understood
+from sap_rl.networks.modules import Understood, is_network, understood
 from sap_rl.networks.precision import PRECISIONS, half_precision
 from sap_rl.networks.reading.request import Request
 from sap_rl.networks.recognition import load_checkpoint
@@ -272,7 +272,16 @@ def _from_module(
     game: str | None,
     scores: Scores | None,
 ) -> Agent:
-    found = understood(given)
+    return understood(given).made(lambda found: _of(found, preprocess, device, game, scores))
+
+
+def _of(
+    found: Understood,
+    preprocess: Preprocess | Mapping[str, Any] | Transform | Any | None,
+    device: torch.device,
+    game: str | None,
+    scores: Scores | None,
+) -> Agent:
     sees = Preprocess()
     module = found.network.to(device).eval()
     if callable(preprocess):
@@ -283,8 +292,7 @@ def _from_module(
         sees = in_own_scale(module, sees, request.beside(found.said), device)
         module = takes_unit(module, sees)
     actions = actions_of(module, sees, device)
-    name = type(found.network).__name__
     return Agent(
-        module, sees, name, game=game, num_actions=actions, device=device, facts={**found.facts},
-        scores=scores or found.scores or "values",
+        module, sees, found.name, game=game, num_actions=actions, device=device,
+        facts={**found.facts}, scores=scores or found.scores or "values",
     )  # fmt: skip

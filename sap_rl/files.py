@@ -6,7 +6,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sap_rl.errors import UsageError
@@ -90,24 +90,35 @@ def check_writable(path: Path) -> None:
     """Refuse, before games are played, a file that could not be written afterwards."""
     folder = path.parent
     if exists(path) and not path.is_file():
-        raise UsageError(f"cannot write '{path}': it is a folder or a device, not a file")
+        kind = "folder" if path.is_dir() else "device"
+        raise UsageError(f"cannot write '{path}': it is a {kind}, name a file in a folder")
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise UsageError(f"cannot write '{path}': folder '{folder}' is missing or read-only")
+    _try(_beside(path), path)
+
+
+def _try(beside: Path, place: Path) -> None:
+    """Write a byte beside a place and take it away; UsageError for a name too long, a full disk."""
     try:
-        _beside(path).touch()
-        _beside(path).unlink()
-    except OSError as error:  # a name too long, a full disk
-        raise UsageError(f"cannot write '{path}': {_reason(error)}") from error
+        beside.write_bytes(b"0")
+    except OSError as error:
+        raise UsageError(f"cannot write '{place}': {_reason(error)}") from error
+    finally:
+        with suppress(OSError):
+            beside.unlink()
 
 
 def check_folder(folder: Path) -> None:
     """Make a folder and refuse one that cannot be written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot write to '{folder}': {error.strerror}") from error
+    except FileExistsError as error:
+        raise UsageError(f"cannot write to '{folder}': it is there and no folder") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot write to '{folder}': {_reason(error)}") from error
     if not os.access(folder, os.W_OK):
         raise UsageError(f"cannot write to '{folder}': read-only")
+    _try(_beside(folder / "probe"), folder)
 
 
 @contextmanager

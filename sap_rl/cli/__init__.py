@@ -83,12 +83,21 @@ def main(argv: list[str] | None = None) -> int:
             sys.stdout.flush()  # while a full disk or a signal is told as any other
         return status
     except (UsageError, OSError) as error:
-        line = str(UsageError(error))  # bounded and without controls, whoever raised it
+        line = str(UsageError(_told(error)))  # bounded and without controls, whoever raised it
         print(f"sap-rl: {' '.join(line.split())}", file=sys.stderr)  # noqa: T201
         return USAGE_STATUS
     except KeyboardInterrupt:
         print("sap-rl: interrupted", file=sys.stderr)  # noqa: T201
         return INTERRUPTED_STATUS
+
+
+def _told(error: Exception) -> object:
+    """What an error says; of one without a file, that the output could not be written."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return error
+    if error.filename is None:
+        return f"what was to be printed or kept cannot be written: {error.strerror}"
+    return f"'{error.filename}': {error.strerror}"
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 from sap_rl.agents import Agent, load_agent, read_checkpoint, shipped_agents
 from sap_rl.cli.status import FAILED_STATUS
 from sap_rl.cli.terminal import Listeners, given_loading, say, set_threads
-from sap_rl.errors import UsageError, require_at_least
+from sap_rl.errors import UsageError, require_at_least, require_positive
 from sap_rl.evaluation.run import EvaluationRun
 from sap_rl.reporting.live.bars import ExportBar, ProgressBar
 from sap_rl.reporting.tables.checkpoints import checkpoint_report
@@ -16,7 +16,7 @@ from sap_rl.reporting.tables.evaluation import agents_table, check_report, conso
 from sap_rl.reporting.tables.flags import BAR
 from sap_rl.reporting.tables.verdict import verdict_report
 from sap_rl.settings.flags import said
-from sap_rl.settings.options import read_number, read_option, read_whole
+from sap_rl.settings.options import read_number, read_option
 from sap_rl.zoo.candidates import Candidate, imported
 from sap_rl.zoo.publish import Export
 from sap_rl.zoo.score import (
@@ -29,6 +29,9 @@ from sap_rl.zoo.score import (
 )
 from sap_rl.zoo.settings import ExportSettings
 from sap_rl.zoo.verdict import Verdict, judge
+
+STATED_EPISODES = 100
+"""Games on which a stated score is checked, unless another number is said."""
 
 
 def run_list(_args: argparse.Namespace) -> int:
@@ -86,23 +89,18 @@ def run_check(args: argparse.Namespace) -> int:
     agent = load_agent(args.agent, **given_loading(args))
     if agent.game is None:
         raise UsageError(f"agent '{agent.name}' does not say its game; say it with --game")
-    episodes = read_whole("episodes", args.episodes)
-    require_at_least("episodes", episodes, 2)
-    settings = score_settings(
-        agent.game,
-        episodes=episodes,
-        seed=CHECK_SEED if args.seed is None else read_option("seed", args.seed),
-        max_frames=(
-            max(CAPS.values())
-            if args.max_frames is None
-            else read_option("max_frames", args.max_frames)
-        ),
-        sticky_actions=agent.preprocess.sticky_actions,
-    )
     bare = agent.facts.get("stated_mean") if args.stated is None else args.stated
     mean = None if bare is None else read_number("stated", bare)
+    names = ("episodes", "max_frames", "seed")
+    rules = {n: read_option(n, v) for n in names if (v := getattr(args, n)) is not None}
+    require_at_least("episodes", rules.get("episodes", 2), 2)
+    require_positive("max_frames", rules.get("max_frames", 1))
     if mean is None and not agent.facts.get("score"):
-        return _judge(agent, agent.game)
+        return _judge(agent, agent.game, rules)
+    usual = {"episodes": STATED_EPISODES, "max_frames": max(CAPS.values()), "seed": CHECK_SEED}
+    settings = score_settings(
+        agent.game, sticky_actions=agent.preprocess.sticky_actions, **(usual | rules)
+    )
     stated = None if mean is not None else stated_score(agent.facts, settings.protocol.max_frames)
     run = EvaluationRun(agent, settings)
     bar = ProgressBar(run.arms, settings.episodes, console(stderr=True))
@@ -119,10 +117,10 @@ def run_check(args: argparse.Namespace) -> int:
     return listeners.told(0 if check.passed else FAILED_STATUS)
 
 
-def _judge(agent: Agent, game: str) -> int:
+def _judge(agent: Agent, game: str, rules: dict[str, int]) -> int:
     """Of what no score is known: how it plays under each choice; status 0 if best as given."""
     found: Verdict | None = None
-    for event in judge(agent, game):
+    for event in judge(agent, game, **rules):
         if isinstance(event, Verdict):
             found = event
         else:

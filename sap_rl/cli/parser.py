@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any, NoReturn
@@ -15,6 +16,10 @@ SLIP = 0.8
 """From where on an unknown flag can only be a slip: no attack's option is so like another flag."""
 
 
+MISSING = "the following arguments are required"
+"""How argparse begins to say so."""
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that says in one line what is wrong; for an unknown word it names the nearest."""
 
@@ -22,6 +27,12 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, **kwargs)
         self.allow_abbrev = False
         self.set_defaults(parser=self, more=None)  # the innermost command's win
+        self.words: list[str] = []
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's; what was said is kept for what `error` says of it."""
+        self.words = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
 
     def parse_all(self, argv: list[str] | None) -> argparse.Namespace:
         """The arguments; UsageError for what no command knows.
@@ -36,12 +47,15 @@ class Parser(argparse.ArgumentParser):
             args, rest = self.parse_known_args(argv)
         if rest:
             inner: Parser = args.parser
-            near = inner.nearest(rest, ALIKE)
-            inner.error(
-                f"unrecognized arguments: {' '.join(rest)}"
-                + (f"; the nearest known: {', '.join(near)}" if near else "")
-            )
+            inner.error(inner.unrecognized(rest))
         return args
+
+    def unrecognized(self, words: list[str]) -> str:
+        """What is said of words that no command knows."""
+        near = self.nearest(words, ALIKE)
+        return f"unrecognized arguments: {' '.join(words)}" + (
+            f"; the nearest known: {', '.join(near)}" if near else ""
+        )
 
     def nearest(self, words: list[str], alike: float) -> list[str]:
         """The known flags that words are at least so much alike, 0..1, each word's nearest."""
@@ -54,5 +68,17 @@ class Parser(argparse.ArgumentParser):
             raise unknown("command", str(value), action.choices)
 
     def error(self, message: str) -> NoReturn:
-        """UsageError with the message and where help is."""
+        """UsageError with the message and where help is; a flag that is a slip goes before one that
+        is missing, which it may be meant for."""
+        if message.startswith(MISSING) and self._unknown():
+            more: Callable[[Parser], None] | None = self.get_default("more")
+            if more is not None:
+                more(self)
+            slips = [word for word in self._unknown() if self.nearest([word], ALIKE)]
+            message = self.unrecognized(slips) if slips else message
         raise UsageError(f"{message}; see {self.prog} --help")
+
+    def _unknown(self) -> list[str]:
+        """The flags among what was said that are none."""
+        flags = (word.partition("=")[0] for word in self.words if word[:1] == "-")
+        return [flag for flag in flags if flag not in self._option_string_actions]

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from sap_rl.attacks.adversary import IDLE_SHARE
 from sap_rl.evaluation.comparison import (
     Damage,
     Finding,
@@ -28,8 +29,6 @@ from sap_rl.evaluation.results import Change, Row
 from sap_rl.evaluation.settings import Settings
 from sap_rl.play.arms import gradient_words
 
-IDLE_SHARE = 0.05
-"""Movable pixels without a gradient; on networks that do not hide it the share is 0."""
 LOST_SHARE = 0.05
 ENOUGH = 10
 """Episodes below which an agent that plays like chance may well be better."""

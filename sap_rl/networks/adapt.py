@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from sap_rl.atari.preprocess import Preprocess
-from sap_rl.errors import UsageError
+from sap_rl.errors import UsageError, told_of
+from sap_rl.networks.sizes import frames_cure
 from sap_rl.pixels import to_pixels
 from sap_rl.seeds import torch_stream
 from sap_rl.types import QValues, UnitFrames
@@ -71,6 +72,12 @@ def retaken(module: nn.Module, preprocess: Preprocess) -> nn.Module:
     return takes_unit(module.network if isinstance(module, AsTrained) else module, preprocess)
 
 
+def _inner(module: nn.Module) -> nn.Module:
+    """The network that somebody gave."""
+    given: nn.Module = module.network if isinstance(module, AsTrained | Transformed) else module
+    return given
+
+
 def actions_of(module: nn.Module, sees: Preprocess, device: torch.device) -> int:
     """How many values a module gives; UsageError where they are no finite [B, num_actions], for one
     frame as for many."""
@@ -78,18 +85,32 @@ def actions_of(module: nn.Module, sees: Preprocess, device: torch.device) -> int
         twin = copy.deepcopy(module)  # looking moves a random module's stream
     except Exception:  # a module may refuse
         twin = module
-    name = type(getattr(module, "network", module)).__name__
+    name = type(_inner(module)).__name__
     values = torch.zeros(0)
     for count in (2, 1):  # some squeeze a single frame away
         frames = torch.rand((count, *sees.shape), generator=torch_stream(0, "look")).to(device)
+        shown = frames.clone()
         try:
             with torch.no_grad():
-                values = twin(frames)
+                values = twin(shown)
         except Exception as error:
-            reason = " ".join(str(error).split())[:200]
-            raise UsageError(f"{name} cannot take {list(frames.shape)} frames: {reason}") from error
+            own = isinstance(twin, Transformed)  # which frames it takes is its function's business
+            cure = "" if own else frames_cure(_inner(twin), sees, device)
+            raise UsageError(
+                f"{name} cannot take {list(frames.shape)} frames: {told_of(error)[:200]}{cure}"
+            ) from error
         require_values(name, values, count)
+        require_untouched(name, shown, frames)
     return values.shape[1]
+
+
+def require_untouched(name: str, shown: Tensor, frames: Tensor) -> None:
+    """UsageError where a network changed the frames that it was shown."""
+    if not torch.equal(shown, frames):
+        raise UsageError(
+            f"{name} changes its frames in place, which the next one who looks at them would not "
+            "know: let its forward begin with obs = obs.clone()"
+        )
 
 
 def require_values(name: str, values: Any, count: int) -> None:

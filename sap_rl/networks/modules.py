@@ -4,8 +4,10 @@ Stable-Baselines3's, which take pixels."""
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from torch import Tensor, nn
@@ -17,6 +19,7 @@ from sap_rl.networks.unplayable import CONTINUOUS, RECURRENT
 from sap_rl.pixels import PIXEL_MAX
 from sap_rl.types import QValues
 
+Made = TypeVar("Made")
 SB3 = ("stable_baselines3", "sb3_contrib")
 WITH_VALUES = ("q_net", "quantile_net")
 """Networks of Stable-Baselines3's policies that give action values or their quantiles."""
@@ -27,13 +30,46 @@ class Understood:
     """A network that gives scores of actions, and what it says of its frames.
 
     said: entries of a `Preprocess`; facts: what was done to it, for people; scores: what it gives,
-    None where it does not say.
+    None where it does not say; otherwise: the same network in its own precision, None where that is
+    float32.
     """
 
     network: nn.Module
     said: dict[str, Any]
     facts: dict[str, str]
     scores: Scores | None = None
+    otherwise: Understood | None = None
+
+    @property
+    def name(self) -> str:
+        """What the network is called."""
+        own = isinstance(self.network, InOwnPrecision)
+        return type(self.network.network if own else self.network).__name__
+
+    def made(self, make: Callable[[Understood], Made]) -> Made:
+        """What is made of it; in its own precision where it fails in float32, as where it casts its
+        frames itself. UsageError of the first where both fail."""
+        try:
+            return make(self)
+        except UsageError:
+            if self.otherwise is None:
+                raise
+            with suppress(UsageError):
+                return make(self.otherwise)
+            raise
+
+
+class InOwnPrecision(nn.Module):
+    """A network that casts its frames itself: unit frames float32 -> scores float32."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, obs: Tensor) -> QValues:
+        """Scores of actions."""
+        values: QValues = self.network(obs).float()
+        return values
 
 
 class Actor(nn.Sequential):
@@ -84,7 +120,11 @@ def understood(given: Any) -> Understood:
     if any(weight.is_meta for weight in network.parameters()):
         raise UsageError(f"{type(network).__name__} has no weights (device meta): load them first")
     facts = said_of_precision(dict(network.named_parameters()))
-    return Understood(copy.deepcopy(network).float() if facts else network, said, facts, scores)
+    if not facts:
+        return Understood(network, said, facts, scores)
+    own = {"precision": facts["precision"].replace("float32", "its own precision")}
+    otherwise = Understood(InOwnPrecision(network), said, own, scores)
+    return Understood(copy.deepcopy(network).float(), said, facts, scores, otherwise)
 
 
 def _wrapped(network: nn.Module) -> object:
@@ -136,8 +176,9 @@ def _said_by_space(network: Any) -> dict[str, Any]:
     shape, high = getattr(space, "shape", None) or (), np.max(getattr(space, "high", 0))
     if len(shape) != 3 or high not in (1.0, PIXEL_MAX):
         raise UsageError(
-            f"the network of Stable-Baselines3 sees {' '.join(str(space).split())}, no stacked "
-            "frames 0..255 or 0..1"
+            f"the network of Stable-Baselines3 sees {' '.join(str(space).split())[:200]}, no "
+            "stacked frames 0..255 or 0..1: train one on those (CnnPolicy, VecFrameStack), or pass "
+            "a module that gives action values of them"
         )
     frames, height, width = map(int, shape)
     scale = "pixels" if high == PIXEL_MAX else "unit"

@@ -13,6 +13,10 @@ FRAME_SIZE = 84
 """Height and width of the frames that the network sees, in pixels."""
 SMALLEST = 36
 """The least height and width for which the convolutions make any features."""
+KERNELS = ((8, 4), (4, 2), (3, 1))
+"""Size and stride of its convolutions."""
+CHANNELS = 64
+"""Channels of the last one."""
 HIDDEN = 512
 """Width of the dense layer."""
 
@@ -53,5 +57,11 @@ def conv_features(height: int, width: int) -> int:
         raise UsageError(
             f"the network needs frames of at least {SMALLEST}x{SMALLEST}, got {height}x{width}"
         )
-    sides = [(((side - 8) // 4 + 1 - 4) // 2 + 1 - 3) + 1 for side in (height, width)]
-    return 64 * sides[0] * sides[1]
+    return CHANNELS * conv_side(height) * conv_side(width)
+
+
+def conv_side(side: int, padding: tuple[int, ...] = (0, 0, 0)) -> int:
+    """The side of what the convolutions make of a frame's, in pixels."""
+    for (size, stride), beside in zip(KERNELS, padding, strict=True):
+        side = (side + 2 * beside - size) // stride + 1
+    return side

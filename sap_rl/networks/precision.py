@@ -45,9 +45,9 @@ def said_of_precision(tensors: Mapping[str, Tensor]) -> dict[str, str]:
     """For people, as an entry of an agent's facts: in what weights are kept, where it is not
     float32, in which they are computed."""
     floats = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()}
-    names = sorted(str(dtype).removeprefix("torch.") for dtype in floats - {torch.float32})
-    if not names:
+    if not floats - {torch.float32}:
         return {}
+    names = sorted(str(dtype).removeprefix("torch.") for dtype in floats)
     return {"precision": f"weights in {' and '.join(names)}, computed in float32"}
 
 

@@ -10,6 +10,8 @@ from sap_rl.errors import unknown
 from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.loaders import LOADERS
 from sap_rl.networks.loaders.names import NATIVE
+from sap_rl.networks.loaders.native import CARD
+from sap_rl.networks.reading.contents import NO_NETWORK, part_of
 from sap_rl.networks.reading.files import Weights, read_weights, refusal
 from sap_rl.networks.reading.layers import Format, names_shown
 from sap_rl.networks.reading.names import BARE
@@ -29,6 +31,7 @@ def load_checkpoint(path: Path, format: str | None, request: Request) -> Checkpo
     """
     if format is not None and format not in LOADERS:
         raise unknown("format", format, LOADERS)
+    path = path.parent if path.name == CARD else path
     if format is not None or path.is_dir() or not path.exists():
         name = format or NATIVE
         return replace(LOADERS[name](path, request), format=name)
@@ -48,6 +51,9 @@ def _recognised(weights: Weights) -> tuple[Format, Weights]:
     given_up = {name for format in fitting for name in format.instead_of}
     fitting = [format for format in fitting if format.name not in given_up]
     if not fitting:
+        if (weights.path.parent / CARD).is_file():
+            raise refusal(weights.path, "it is a part of an agent: give its folder")
+        _ask_for_part(weights)
         raise refusal(
             weights.path,
             unplayable(weights.tensors)
@@ -68,3 +74,23 @@ def _recognised(weights: Weights) -> tuple[Format, Weights]:
             "load_agent(module, preprocess={...}) for another",
         )
     return fitting[0], weights
+
+
+def _ask_for_part(weights: Weights) -> None:
+    """The question which of several networks under one another's names plays, where there are."""
+    parts = dict.fromkeys(name.partition(".")[0] for name in weights.tensors)
+    fitting = [
+        part
+        for part in (name for name in parts if not NO_NETWORK.search(name))
+        if _known(replace(weights, tensors=part_of({"": dict(weights.tensors)}, part)))
+    ]
+    if fitting:
+        raise ask(
+            weights.path,
+            f"which of its parts is the network that plays: {', '.join(fitting[:12])}?",
+            f"entry='{fitting[0]}' (--entry {fitting[0]})",
+        )
+
+
+def _known(weights: Weights) -> bool:
+    return any(f.recognises(variant) for variant in weights.variants() for f in formats().values())

@@ -69,7 +69,8 @@ def takes_pixels(
     ramp = torch.linspace(0, 1, shape[-1]).expand(shape) * planes
     one, other = ramp.to(device)[None], ramp.flip(-1).to(device)[None]
     try:
-        seen = zip(_watched(network, one), _watched(network, other), strict=True)
+        shown = one.clone(), other.clone()  # which a network may divide in place
+        seen = zip(*(_watched(network, frames) for frames in shown), strict=True)
         changes = ((a.float() - b.float()).std() for a, b in seen if a.shape == b.shape)
         change = next((float(c) for c in changes if c > 0), None)
     except Exception:  # `actions_of` says what is wrong with it

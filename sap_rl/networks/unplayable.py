@@ -14,6 +14,11 @@ RECURRENT = (
     "a recurrent agent (LSTM), whose scores depend on what it saw before: only agents of stacked "
     "frames are played; train one with VecFrameStack, or distil it into one"
 )
+SB3_POLICY = (
+    "a policy of Stable-Baselines3 other than the plain CnnPolicy (MlpPolicy, net_arch or a "
+    "features extractor of its own): load it there and pass the model, load_agent(DQN.load(FILE)); "
+    "one that sees no stacked frames (RAM, a dict) is not played"
+)
 KINDS: tuple[tuple[str, str], ...] = (
     (r"(^|[._])(lstm|gru|rnn)|weight_(ih|hh)_l\d", RECURRENT),
     (
@@ -32,6 +37,16 @@ KINDS: tuple[tuple[str, str], ...] = (
         f"an IMPALA network (residual blocks): {PASS} action values or logits",
     ),
     (r"(^|[._])(log_?std|actor_log_?std|actor_mean|mu_net|log_std_net)($|[._])", CONTINUOUS),
+    (
+        r"weight_(g|v|orig|u)$|(^|[._])parametrizations\.",
+        "a network with weight_norm or spectral_norm: take it off before saving "
+        f"(torch.nn.utils.parametrize.remove_parametrizations), or {PASS} action values",
+    ),
+    (r"^actor(_target)?\.mu\.", CONTINUOUS),
+    (
+        r"^(q_net\.q_net|quantile_net\.quantile_net|mlp_extractor|([pv]._)?features_extractor)\.",
+        SB3_POLICY,
+    ),
 )
 """A pattern of the tensors' names, and what has such names."""
 

@@ -47,6 +47,11 @@ def export(store: Store, path: Path) -> int:
         raise unknown("suffix", path.suffix or path.name, WRITERS)
     check_writable(path)
     rows = episode_rows(store)
+    if not rows:
+        raise UsageError(
+            f"'{store.path}' holds no episode of an experiment, so '{path}' is not written: see "
+            "sap-rl store list, and play with sap-rl sweep"
+        )
     WRITERS[path.suffix](path, rows)
     return len(rows)
 

@@ -18,7 +18,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from sap_rl.errors import MALFORMED, UsageError, told_of
-from sap_rl.files import MAX_RESULT, MAX_WEIGHTS, read_file, require_file
+from sap_rl.files import MAX_RESULT, MAX_WEIGHTS, check_folder, read_file, require_file
 from sap_rl.plain import from_plain
 from sap_rl.texts import read_json
 
@@ -162,11 +162,8 @@ def last_saved(folder: Path | None, *, resume: bool) -> Saved | None:
             raise UsageError("nothing to resume without a folder")
         return None
     checkpoints = folder / CHECKPOINTS
-    try:
-        checkpoints.mkdir(parents=True, exist_ok=True)
-        clear_unfinished(checkpoints)
-    except OSError as error:
-        raise UsageError(f"cannot write to '{folder}': {error.strerror}") from error
+    check_folder(checkpoints)
+    clear_unfinished(checkpoints)
     last = latest_checkpoint(checkpoints)
     if resume and last is None:
         raise UsageError(f"nothing to resume: no complete checkpoint in '{checkpoints}'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -12,19 +13,28 @@ from torch import Tensor
 from sap_rl.agents import Agent, require_newest
 from sap_rl.atari.protocol import Frames, Norm, Observation, Preprocess
 from sap_rl.attacks import attack_options, make_attack, require_norm
-from sap_rl.attacks.adversary import Adversary, Attacked
+from sap_rl.attacks.adversary import IDLE_SHARE, Adversary, Attacked
 from sap_rl.attacks.gradients import default_grad_samples
 from sap_rl.attacks.schedule import parse_schedule
 from sap_rl.attacks.threat import Threat
 from sap_rl.corruptions.sighting import Sighting
 from sap_rl.errors import UsageError, told_of
-from sap_rl.networks.adapt import AsTrained, require_values, takes_unit
-from sap_rl.networks.modules import is_network, understood
+from sap_rl.networks.adapt import (
+    AsTrained,
+    actions_of,
+    require_untouched,
+    require_values,
+    takes_unit,
+)
+from sap_rl.networks.modules import Understood, is_network, understood
 from sap_rl.networks.reading.request import Request
 from sap_rl.networks.scale import in_own_scale
 from sap_rl.pixels import PIXEL_MAX
 from sap_rl.seeds import stream_seed, torch_stream
 from sap_rl.types import QFunction
+
+LOOK = 16
+"""Attacked frames after which it is known whether a gradient reaches them."""
 
 
 class Skin:
@@ -77,6 +87,7 @@ class Skin:
         self.adversary = Adversary(self._victim(seed), made, threat, seed, schedule)
         dtype = np.uint8 if observation == "uint8" else np.float32
         self.space = spaces.Box(0, int(PIXEL_MAX), box.shape, dtype)
+        self._idle: list[float] = []
 
     def reseed(self, seed: int) -> None:
         """Start the attacker's randomness and the victim's again, forget every history."""
@@ -86,7 +97,21 @@ class Skin:
     def perturb(self, pixels: np.ndarray, first: np.ndarray, rows: list[int]) -> Attacked:
         """Attack numpy frames [B, K, H, W]; `first` [B] and `rows` as in `Adversary.perturb`."""
         tensor = torch.from_numpy(np.array(pixels, order="C")).to(self.device)
-        return self.adversary.perturb(tensor, torch.as_tensor(first), rows)
+        attacked = self.adversary.perturb(tensor, torch.as_tensor(first), rows)
+        if len(self._idle) < LOOK and attacked.cost.backward:
+            self._look_for_gradients(attacked)
+        return attacked
+
+    def _look_for_gradients(self, attacked: Attacked) -> None:
+        """Warn, once, of an attack whose gradient reaches few pixels, as an evaluation does."""
+        self._idle += attacked.idle[attacked.struck].tolist()
+        share = float(np.mean(self._idle)) if len(self._idle) >= LOOK else 0.0
+        if share > IDLE_SHARE:
+            warnings.warn(
+                f"{share:.0%} of the movable pixels had no gradient at all, as where a victim "
+                "rounds inside: this attack is weak, use square or spsa",
+                stacklevel=4,
+            )
 
     def _victim(self, seed: int) -> QFunction:
         if isinstance(self._source, Agent):
@@ -104,26 +129,33 @@ def _understood(given: Any, box: spaces.Box) -> Agent | QFunction:
     if not is_network(given):
         sees = in_own_scale(given, Preprocess(**size), Request(), torch.device("cpu"))
         return given if sees.scale == "unit" else AsTrained(given, sees)
-    found = understood(given)
+    return understood(given).made(lambda found: _of(found, size))
+
+
+def _of(found: Understood, size: dict[str, Any]) -> Agent:
     parameter = next(found.network.parameters(), torch.empty(0))
     request = Request(preprocess=found.said)
     sees = Preprocess(**{**size, **found.said})
     sees = in_own_scale(found.network, sees, request, parameter.device)
     module = takes_unit(found.network, sees)
-    return Agent(module, sees, type(found.network).__name__, device=parameter.device)
+    if found.otherwise is not None:
+        actions_of(module, sees, parameter.device)
+    return Agent(module, sees, found.name, device=parameter.device)
 
 
 def _require_values(victim: QFunction, look: Tensor, actions: spaces.Space[Any]) -> None:
     """UsageError for a victim that gives no values of a frame, or chooses among others than the
     environment offers."""
+    shown = look.clone()
     try:
         with torch.no_grad():
-            values = victim(look)
+            values = victim(shown)
     except (TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise UsageError(
             f"the victim cannot take unit floats {list(look.shape)}: {told_of(error)}"
         ) from error
     require_values("the victim", values, len(look))
+    require_untouched("the victim", shown, look)
     if isinstance(actions, spaces.Discrete) and values.shape[1] != actions.n:
         raise UsageError(f"the victim has {values.shape[1]} actions, the environment {actions.n}")
 

@@ -236,6 +236,10 @@ def test_agents_are_listed_with_their_scores(capsys: pytest.CaptureFixture[str])
         ([*FAST, "--json", "x" * 250], "': File name too long"),
         ([*FAST, "--tensorboard", "/proc/no"], "cannot write to '/proc/no'"),
         ([*FAST, "--nonsense"], "unrecognized arguments: --nonsense"),
+        (["train", "--gmae", "Pong"], "unrecognized arguments: --gmae; the nearest known: --game"),
+        (["film", "--stepz", "3"], "unrecognized arguments: --stepz; the nearest known: --steps"),
+        (["agents", "import", "x", "-game", "Pong"], "-game; the nearest known: --game"),
+        (["train", "--xyz"], "the following arguments are required: --game"),
         (["evil"], "unknown command 'evil'; choose from eval, "),
         ([], "required"),
     ],
@@ -268,7 +272,7 @@ def test_unwritable_output_is_found_before_anything_is_played(
 ) -> None:
     monkeypatch.setattr("sap_rl.play.arm_games.rollout", lambda *_, **__: pytest.fail("played"))
     assert main([*FAST, "--json", str(tmp_path)]) == 2
-    assert "it is a folder or a device" in capsys.readouterr().err
+    assert "it is a folder, name a file" in capsys.readouterr().err
 
 
 PROGRAM = """

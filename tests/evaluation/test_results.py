@@ -47,9 +47,9 @@ def test_write_replaces(tmp_path: Path) -> None:
 
 def test_check_writable_names_what_is_wrong(tmp_path: Path) -> None:
     check_writable(tmp_path / "new.json")
-    with pytest.raises(UsageError, match="it is a folder or a device"):
+    with pytest.raises(UsageError, match="it is a folder, name a file"):
         check_writable(tmp_path)
-    with pytest.raises(UsageError, match="it is a folder or a device"):
+    with pytest.raises(UsageError, match="it is a device, name a file"):
         check_writable(Path("/dev/null"))
     with pytest.raises(UsageError, match="missing or read-only"):
         check_writable(tmp_path / "no" / "x.json")

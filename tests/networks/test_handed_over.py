@@ -19,6 +19,7 @@ import uuid
 import warnings
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,12 @@ from gymnasium import spaces
 from torch import nn
 
 from sap_rl import UsageError, load_agent
+from sap_rl.agents import shipped_agents
 from sap_rl.networks.reading.files import read_weights
 from tests.networks.foreign import FOREIGN, sb3_zip
 
 STATE = FOREIGN["pfrl"].state
+LEVELDB = bytes.fromhex("57fb808b247547db")
 CLEANRL = FOREIGN["cleanrl"].state
 SB3_STATE = FOREIGN["sb3"].state
 TIANSHOU = next(foreign for name, foreign in FOREIGN.items() if name.startswith("tianshou")).state
@@ -124,6 +127,36 @@ def test_the_entry_is_asked_for_and_taken(tmp_path: Path) -> None:
     assert torch.equal(load_agent(path, entry="old_target").module.q.bias, other["1.bias"])
     with pytest.raises(UsageError, match="unknown entry 'third'; choose from first, second"):
         load_agent(path, entry="third")
+
+
+def told_apart(one: str, other: str) -> dict[str, tuple[bytes, str]]:
+    """Two networks in one file, in entries or under names that begin so, and where they stand."""
+    both = {one: STATE, other: {name: value + 1 for name, value in STATE.items()}}
+    flat = {f"{which}.{name}": v for which, state in both.items() for name, v in state.items()}
+    return {
+        "entries": (saved(both), ""),
+        "names": (saved(flat), ""),
+        "names in an entry": (saved({"state": flat}), "state."),
+        "safetensors": (safetensors.torch.save(flat), ""),
+    }
+
+
+@pytest.mark.parametrize("kind", told_apart("a", "b"))
+@pytest.mark.parametrize("names", [("online_model", "ema_model"), ("state_dict", "state_dict_ema")])
+def test_a_running_mean_is_not_passed_over(
+    names: tuple[str, str], kind: str, tmp_path: Path
+) -> None:
+    data, place = told_apart(*names)[kind]
+    path = tmp_path / "two.pt"
+    path.write_bytes(data)
+    with pytest.raises(UsageError, match="the network that plays: ") as asked:
+        load_agent(path)
+    for more, name in enumerate(names):
+        assert name in str(asked.value)
+        q = load_agent(path, entry=f"{place}{name}").module.q
+        assert torch.equal(q.bias, STATE["1.bias"] + more)
+    with pytest.raises(UsageError, match="unknown entry 'ema'; choose from "):
+        load_agent(path, entry="ema")
 
 
 def undivided(high: str, beside: str = "") -> bytes:
@@ -248,6 +281,16 @@ NOT_UNDERSTOOD: dict[str, tuple[bytes, str, Any]] = {
     "scale_obs": (saved({"model": STATE, "args": {"scale_obs": "both"}}), "args.scale_obs", "unit"),
     "frame_skip": (saved({"model": STATE, "args": {"frame_skip": (2, 5)}}), r"\(2, 5\)", 2),
     "scale alone": (safetensors.torch.save(STATE, {"scale": "pixel"}), "'pixel'", "pixels"),
+    **{
+        f"a slip: {place}": (saved({"model": STATE} | beside), f"what its '{place}' says", right)
+        for place, beside, right in [
+            ("preprocess.scael", {"preprocess": {"scael": "pixels"}}, "pixels"),
+            ("preproces.scale", {"preproces": {"scale": "pixels"}}, "pixels"),
+            ("scael", {"scael": "pixels"}, "pixels"),
+            ("args.scale_ob", {"args": {"scale_ob": True}}, "unit"),
+            ("preprocess.heigth", {"preprocess": {"heigth": 84}}, 84),
+        ]
+    },
     "a text": (safetensors.torch.save(STATE, {"preprocess": "as usual"}), "'as usual'", "unit"),
 }  # fmt: skip
 
@@ -304,6 +347,10 @@ def repeated(operation: bytes, count: int) -> bytes:
     return b"\x80\x02)q\0" + operation * count + b"q\0}h\0Ns."
 
 
+def dense(shape: tuple[int, int]) -> bytes:
+    return saved(STATE | {"0.output.weight": torch.zeros(shape)})
+
+
 REFUSED: dict[str, tuple[bytes | Callable[[], bytes], str]] = {
     "nested tuples": (repeated(b"\x85", 200_000), "levels"),
     "doubled tuples": (repeated(b"2\x86", 60), "values or 64 levels"),
@@ -345,12 +392,46 @@ REFUSED: dict[str, tuple[bytes | Callable[[], bytes], str]] = {
     "ONNX": (b"\x08\x07\x12\x07pytorch\x1a\x052.1.0", "an ONNX file"),
     "TorchScript": (script, "torch.jit.load"),
     "NumPy": (arrays, "NumPy"),
+    "a SavedModel": (b"\x08\x01\x12\xd2\x04\n\x8a\x04\n\x17", "a SavedModel of TensorFlow"),
+    "a frozen graph": (b"\n\x15\n\x0bPlaceholder\x12\x0bPlaceholder", "a graph of TensorFlow"),
+    "TensorFlow Lite": (b"\x1c\0\0\0TFL3" + b"\0" * 40, "save the state_dict of the network"),
+    "TensorFlow's index": (b"\0\1" * 40 + LEVELDB, "copy its arrays into a module of torch"),
+    "GGUF": (b"GGUF\3\0\0\0", "copy its arrays into a module of torch"),
+    "msgpack": (b"\x81\xa6params\x82\xa6Conv_0\x82\xa4bias\xc7", "(Flax, JAX), which is not read"),
+    "CoreML": (b"\x08\x04\x12\x1c\n\x0a\n\x05input", "a CoreML model: save the state_dict"),
+    "ExecuTorch": (b"\x1c\0\0\0ET12", "save the state_dict of its module"),
+    "a store": (b"SQLite format 3\0", "give the agent's weights"),
+    "TensorBoard": (b"\x18" + b"\0" * 11 + b"\t12345678\x1a\rbrain.Event:2", "a log of Tensor"),
+    "integers": (
+        lambda: saved({n: v.to(torch.int8) for n, v in STATE.items()}), "that was not quantised",
+    ),
+    "sparse": (
+        lambda: saved(STATE | {"0.output.weight": STATE["0.output.weight"].to_sparse()}),
+        "save it dense",
+    ),
+    "weight_norm": (
+        lambda: saved({"l.weight_v": torch.zeros(2, 2), "l.weight_g": torch.zeros(2)}),
+        "take it off before saving",
+    ),
+    "an SB3 policy of its own": (
+        lambda: saved({"q_net.q_net.0.weight": torch.zeros(64, 8)}), "load_agent(DQN.load(FILE))",
+    ),
     "packed": (b"7z\xbc\xaf\x27\x1c", "unpack it"),
     "a script": (b"#!/bin/sh\necho", "a program"),
     "other frames": (
         lambda: saved({n: v[:, :1024] if n == "0.output.weight" else v for n, v in STATE.items()}),
         "height=64 width=64",
     ),
+    **{
+        f"{features} features": (partial(dense, (512, features)), words)
+        for features, words in {
+            3456: "such as 105x80: say height=105 width=80",
+            5184: "84x84 ones that its convolutions pad (pass the module), or of frames of 100",
+            7744: "116..123 by 116..123 pixels",
+            3000: "of other convolutions than Nature's: load it where it was trained",
+        }.items()
+    },
+    "fewer units": (partial(dense, (256, 3136)), "of 256 units, not 512: load it where it was"),
 }  # fmt: skip
 
 
@@ -377,7 +458,18 @@ PLACES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "itself": (lambda path: path.symlink_to(path), "there is no"),
     "a folder": (lambda path: path.mkdir(), "no file that looks like an agent"),
     "a model of the hub": (
-        lambda path: (path.mkdir(), (path / "pytorch_model.bin").touch()), "give that file",
+        lambda path: (path.mkdir(), (path / "pytorch_model.bin").touch()), "give that",
+    ),
+    "a SavedModel's folder": (
+        lambda path: (path.mkdir(), (path / "saved_model.pb").touch()), "a SavedModel of TensorFl",
+    ),
+    "Orbax": (lambda path: (path / "_METADATA").mkdir(parents=True), "Orbax or Flax"),
+    "a folder of folders": (
+        lambda path: ((path / "best").mkdir(parents=True), (path / "best/a.zip").touch()),
+        "best/a.zip in it may be an agent",
+    ),
+    "TensorFlow's arrays": (
+        lambda path: (path.mkdir(), (path / "c-1.data-00000-of-00001").touch()), "Dopamine",
     ),
     "a folder with weights": (
         lambda path: (path.mkdir(), (path / "dqn.zip").touch()), "dqn.zip in it may be an agent",
@@ -395,6 +487,13 @@ def test_places_that_are_no_file(kind: str, tmp_path: Path) -> None:
     make(tmp_path / "there.pt")
     with pytest.raises(UsageError, match=words):
         load_agent(str(tmp_path / "there.pt"))
+
+
+def test_an_agents_card_is_its_agent_and_its_weights_are_not() -> None:
+    folder = shipped_agents()["BankHeist"]
+    assert load_agent(folder / "agent.toml").sha256 == load_agent(folder).sha256
+    with pytest.raises(UsageError, match="it is a part of an agent: give its folder"):
+        load_agent(folder / "weights.safetensors")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,27 @@ def test_stable_baselines3_takes_pixels(kind: str, model: DQN, pixels: np.ndarra
     expected, _ = model.predict(pixels, deterministic=True)
     assert agent.preprocess.scale == "pixels"
     assert agent.predict(pixels)[0].tolist() == expected.tolist()
+
+
+OWN: dict[str, Any] = {
+    "fewer features": ("CnnPolicy", {"features_extractor_kwargs": {"features_dim": 64}}),
+    "layers behind": ("CnnPolicy", {"net_arch": [8]}),
+    "no convolutions": ("MlpPolicy", {"net_arch": [8]}),
+}
+"""Policies of Stable-Baselines3 whose zips are not read, and whose models are."""
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_a_policy_of_its_own_is_played_as_a_model(
+    kind: str, venv: VecFrameStack, pixels: np.ndarray, tmp_path: Path
+) -> None:
+    policy, options = OWN[kind]
+    model = DQN(policy, venv, buffer_size=4, seed=0, policy_kwargs=options)
+    model.save(tmp_path / "own.zip")
+    with pytest.raises(UsageError, match="pass the m"):
+        load_agent(tmp_path / "own.zip")
+    expected, _ = model.predict(pixels, deterministic=True)
+    assert load_agent(model).predict(pixels)[0].tolist() == expected.tolist()
 
 
 SAVED: dict[str, Any] = {
@@ -144,6 +166,7 @@ def fitted(mean: float, variance: float) -> nn.Module:
 SCALES: dict[str, tuple[Any, str]] = {
     "a division": (lambda x: x / 255, "pixels"),
     "of floats": (lambda x: x.float() / 255.0, "pixels"),
+    "in place": (lambda x: x.float().div_(255), "pixels"),
     "a product": (lambda x: x * (1 / 256), "pixels"),
     "-1..1": (lambda x: x.sub(127.5).div(127.5), "pixels"),
     "by the deviation": (lambda x: (x - 33) / 78, "pixels"),
@@ -247,6 +270,32 @@ def test_a_model_without_scores_is_refused() -> None:
         load_agent(3)
 
 
+class Casting(nn.Module):
+    """A network of which a part computes in half precision and casts its frames itself."""
+
+    def __init__(self, halved: int) -> None:
+        super().__init__()
+        self.network = nature_network(6)
+        self.halved = self.network[:halved].half()
+
+    def forward(self, obs: Tensor) -> Tensor:
+        found: Tensor = self.network[len(self.halved) :](self.halved(obs.half()).float())
+        return found
+
+
+def test_who_casts_itself_is_played_in_its_own_precision(pixels: np.ndarray) -> None:
+    network = Casting(4)
+    agent = load_agent(network)
+    assert agent.name == "Casting"
+    assert agent.facts == {
+        "precision": "weights in float16 and float32, computed in its own precision"
+    }
+    expected = network(torch.from_numpy(pixels).float() / 255)
+    assert torch.equal(agent.q_values(pixels), expected.detach())
+    # One that its author divides its frames in is seen as such too.
+    assert load_agent(Prepared(lambda x: x / 255, Casting(4))).preprocess.scale == "pixels"
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_precisions_are_converted_and_said(dtype: torch.dtype, pixels: np.ndarray) -> None:
     network = nature_network(6).to(dtype)
@@ -300,6 +349,13 @@ def test_an_answer_is_checked_for_one_frame_as_for_many(change: Any, words: str)
         load_agent(Answers(change))
 
 
+def test_frames_are_not_changed_in_place(venv: VecFrameStack) -> None:
+    victim = Prepared(lambda x: x.sub_(0.5))
+    for tried in (lambda: load_agent(victim), lambda: AdversarialVecEnv(venv, victim)):
+        with pytest.raises(UsageError, match=r"changes its frames in place.*obs = obs\.clone"):
+            tried()
+
+
 @pytest.mark.parametrize("change", [lambda values: values.detach(), lambda v: v.round().detach()])
 def test_without_a_gradient_the_cure_is_named(change: Any) -> None:
     agent = load_agent(Answers(change))
@@ -309,6 +365,23 @@ def test_without_a_gradient_the_cure_is_named(change: Any) -> None:
     with pytest.raises(UsageError, match="no gradient reaches the frames: use square or spsa"):
         AdversarialObservation(env, agent, grad_samples=1).reset()
     AdversarialObservation(env, agent, attack="square", steps=2).reset()
+
+
+def test_a_gradient_of_zero_is_warned_of_once() -> None:
+    rounds = load_agent(Answers(lambda values: (values * 100).round()))
+    space = spaces.Box(0, 255, (4, 84, 84), np.uint8)
+    pixels = np.random.default_rng(0).integers(256, size=(8, 4, 84, 84), dtype=np.uint8)
+    for agent, expected in ((rounds, 1), (load_agent(nature_network(6)), 0)):
+        skin = Skin(
+            agent, space, spaces.Discrete(6), attack="fgsm", lam=1.0, observation="uint8",
+            frames="all", seed=0, options={},
+        )  # fmt: skip
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            for _ in range(4):
+                skin.perturb(pixels, np.ones(8, np.bool_), [*range(8)])
+        assert len(told) == expected
+        assert all("100% of the movable pixels had no gradient" in str(w.message) for w in told)
 
 
 def test_a_victim_of_another_game_is_refused(venv: VecFrameStack) -> None:
@@ -361,6 +434,31 @@ def test_scaled_frames_are_no_pixels(pixels: np.ndarray) -> None:
 def test_what_is_nearly_a_module_is_told_how(given: Any, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         load_agent(given())
+
+
+TAKES: dict[str, tuple[Any, str]] = {
+    "12 planes": (lambda: nature_network(6, frames=12), "frames=12 or, in colour, frames=4 grey=n"),
+    "2 frames": (lambda: nature_network(6, frames=2), "say frames=2 in preprocess"),
+    "64": (lambda: nature_network(6, size=(64, 64)), "say height=64 width=64 in preprocess"),
+    "both": (
+        lambda: nature_network(6, frames=1, size=(80, 80)),
+        "say frames=1 and height=80 width=80",
+    ),
+    "channels last": (
+        lambda: Prepared(lambda x: x.permute(0, 3, 1, 2)),
+        "lambda pixels: pixels.permute(0, 2, 3,",
+    ),
+    "flat": (lambda: nn.Linear(28224, 6), "pixels.flatten(1) / 255"),
+    "RAM": (lambda: nn.Linear(128, 6), "say what it sees in preprocess"),
+}
+
+
+@pytest.mark.parametrize("kind", TAKES)
+def test_a_module_of_other_frames_is_told_which(kind: str) -> None:
+    make, words = TAKES[kind]
+    with pytest.raises(UsageError) as refused:
+        load_agent(make())
+    assert words in str(refused.value)
 
 
 def test_preprocess_is_a_mapping() -> None:

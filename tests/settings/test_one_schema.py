@@ -37,7 +37,8 @@ from sap_rl.vision.settings import ClassifierSettings, ClassifierTraining
 from sap_rl.zoo.recipes import read_recipes
 
 RULES = (
-    "max_frames", "epsilon", "observation", "frames", "norm", "grad_samples", "policy_samples", "policy",
+    "max_frames", "epsilon", "observation", "frames", "norm", "grad_samples", "policy_samples",
+    "policy",
 )  # fmt: skip
 """What `evaluate` takes of a Protocol by name."""
 MAIN_JOB = {"game": "BankHeist", "lambda": 4}

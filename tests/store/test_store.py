@@ -686,6 +686,11 @@ def test_exports_that_cannot_be(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UsageError, match=r"Parquet needs: pip install 'sap-rl\[parquet\]'"):
         export(filled, tmp_path / "x.parquet")
+    filled.file.connection.execute("DELETE FROM cell")
+    with pytest.raises(
+        UsageError, match=r"s.sqlite' holds no episode of an experiment, so .*x\.csv"
+    ):
+        export(filled, tmp_path / "x.csv")
     assert sorted(p.suffix for p in tmp_path.iterdir() if p.suffix in (".csv", ".parquet")) == []
 
 

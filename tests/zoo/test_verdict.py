@@ -9,16 +9,22 @@ import torch
 
 from sap_rl import Agent, UsageError, load_agent
 from sap_rl.networks.adapt import retaken
-from sap_rl.zoo import verdict
 from sap_rl.zoo.verdict import Choice, Verdict, judge, variants
 
 
 def test_the_choices_are_those_that_fit(agent: Agent) -> None:
     words = [said for said, _ in variants(agent, "BankHeist")]
-    assert words[0] == "as given"
-    assert words[1:4] == ["scale=pixels", "order=newest_first", "scale=pixels order=newest_first"]
-    assert words[4:] == ["full_action_space=true"], "the game has all 18 actions"
+    assert words[:4] == ["as given", "scale=pixels", "order=newest_first", "layout=columns_first"]
+    assert words[4:7] == [
+        "scale=pixels order=newest_first", "scale=pixels layout=columns_first",
+        "order=newest_first layout=columns_first",
+    ]  # fmt: skip
+    assert words[7:] == ["full_action_space=true"], "the game has all 18 actions"
     assert [said for said, _ in variants(agent, "Pong")] == ["full_action_space=true"]
+    one = replace(agent, preprocess=replace(agent.preprocess, frames=1, width=80))
+    assert [said for said, _ in variants(one, "BankHeist")][1:] == [
+        "scale=pixels", "full_action_space=true"
+    ], "one frame has no order, and one that is not square one layout"  # fmt: skip
     with pytest.raises(UsageError, match="has 5 actions, Pong has 6 or 18"):
         next(judge(replace(agent, num_actions=5), "Pong"))
 
@@ -31,16 +37,21 @@ def test_a_module_is_shown_what_each_choice_says(agent: Agent) -> None:
     assert retaken(turned, agent.preprocess) is agent.module
 
 
-def test_the_true_choice_wins(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A true agent that is shown its frames in the wrong order and scale."""
-    monkeypatch.setattr(verdict, "EPISODES", 2)
-    monkeypatch.setattr(verdict, "MAX_FRAMES", 1200)
-    wrong = {"order": "newest_first", "scale": "pixels"}
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ({"order": "newest_first", "scale": "pixels"}, "scale=unit order=oldest_first"),
+        ({"layout": "columns_first"}, "layout=rows_first"),
+    ],
+)
+def test_the_true_choice_wins(agent: Agent, wrong: dict[str, str], right: str) -> None:
+    """A true agent that is shown its frames in another way."""
     given = load_agent(agent.module, preprocess=wrong, game="BankHeist")
-    *choices, found = judge(given, "BankHeist")
+    *choices, found = judge(given, "BankHeist", episodes=3, max_frames=1200, seed=1)
     assert isinstance(found, Verdict)
     assert all(isinstance(choice, Choice) for choice in choices)
-    assert found.best.said == "scale=unit order=oldest_first"
+    assert found.best.said == right
     assert found.plays
-    assert found.sticky.row.episodes == 2
+    assert found.max_frames == 1200
+    assert {choice.row.episodes for choice in (*found.choices, found.sticky)} == {3}
     assert "sticky_actions=0.25" in found.sticky.said

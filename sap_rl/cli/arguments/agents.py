@@ -58,9 +58,11 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="sap_rl.cli.agents:run_check")
     _add_one_agent(parser)
     parser.add_argument("--stated", help="the mean return to compare with [its card's score]")
-    parser.add_argument("--episodes", default="100", help="episodes to play [100]")
+    parser.add_argument(
+        "--episodes", help="episodes to play [100; 8 of each choice where no score is stated]"
+    )
     parser.add_argument("--seed", help="of these [one on which nothing was chosen]")
-    parser.add_argument("--max-frames", help="cap in emulator frames [30 minutes]")
+    parser.add_argument("--max-frames", help="cap in emulator frames [30 minutes; 4000]")
     threads_flag(parser)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,11 +22,16 @@ from sap_rl.files import MAX_CARD, exists, read_file
 from sap_rl.networks import NETWORKS, Scores
 from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.hub import SUSPECTED
+from sap_rl.networks.reading.contents import nearest
 from sap_rl.networks.reading.files import refusal
 from sap_rl.networks.reading.layers import LONGEST_NAME, empty_network
 from sap_rl.networks.reading.request import Request
+from sap_rl.networks.reading.strangers import kind_of_folder
 from sap_rl.texts import read_toml
 
+CARD = "agent.toml"
+MAX_FILES = 1_000
+"""How many files of a folder that is no agent's are looked at."""
 MAX_BYTES = 64 * 2**20
 """A larger file is refused unread; no Q-network of this format comes near it."""
 
@@ -36,7 +43,7 @@ def load_native(folder: Path, request: Request | None = None) -> Checkpoint:
     Raises UsageError in one line for a missing, corrupt, truncated, wrong-hash, wrong-shape or
     NaN-holding file. Draws no random numbers.
     """
-    path = folder / "agent.toml"
+    path = folder / CARD
     if folder.is_dir() and not exists(path):
         raise _without_card(folder)
     card = _read_card(path)
@@ -118,7 +125,7 @@ def write_native(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "weights.safetensors").write_bytes(data)
-        (folder / "agent.toml").write_text(tomli_w.dumps(card), encoding="utf-8")
+        (folder / CARD).write_text(tomli_w.dumps(card), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write agent '{folder}': {error.strerror or error}") from error
 
@@ -130,14 +137,33 @@ def _said_of(scores: Scores) -> dict[str, str]:
 
 def _without_card(folder: Path) -> UsageError:
     """The refusal of a folder that is no agent's, with the file in it that may be one."""
-    names = sorted(path.name for path in folder.iterdir() if path.name.endswith(SUSPECTED))
-    if names:
-        there = f"; {', '.join(names[:4])} in it may be an agent: give that file"
-    elif exists(folder / "checkpoints"):
+    names = _files_in(folder, "*")
+    inside = _files_in(folder, "*/*")
+    likely = [name for name in (*names, *inside) if name.endswith((*SUSPECTED, CARD))]
+    if what := kind_of_folder(names):
+        return refusal(folder, what)
+    if "checkpoints" in names and not any(name in names for name in likely):
         there = f"; it is a run: sap-rl agents export '{folder}' makes an agent of it"
+    elif likely:
+        found = (name.removesuffix(f"/{CARD}") for name in likely[:4])
+        there = f"; {', '.join(found)} in it may be an agent: give that"
+    elif what := kind_of_folder(Path(name).name for name in inside):
+        return refusal(folder, what)
     else:
-        there = " and no file that looks like an agent"
+        there = (
+            " and no file that looks like an agent: give a file of weights (a state_dict saved "
+            "with torch.save, safetensors, or a Stable-Baselines3 zip)"
+        )
     return refusal(folder, f"there is no agent.toml in it{there}")
+
+
+def _files_in(folder: Path, pattern: str) -> list[str]:
+    """Some names in a folder; none where it may not be looked into."""
+    try:
+        found = list(islice(folder.glob(pattern), MAX_FILES))
+    except OSError:
+        return []
+    return sorted(str(path.relative_to(folder)) for path in found)
 
 
 def _read_card(path: Path) -> dict[str, Any]:
@@ -145,6 +171,7 @@ def _read_card(path: Path) -> dict[str, Any]:
         card = read_toml(read_file(path, MAX_CARD))
     except UsageError as error:
         raise refusal(path, f"cannot be read as an agent's card: {error}") from error
+    _require_known(path, card)
     network = card.get("network")
     kind = network.get("kind") if isinstance(network, dict) else None
     if card.get("format") != "native" or str(kind) not in NETWORKS:
@@ -154,6 +181,24 @@ def _read_card(path: Path) -> dict[str, Any]:
             f"known: native with {', '.join(NETWORKS)}",
         )
     return card
+
+
+KNOWN = {
+    "": ("format", "game", "network", "preprocess", "weights"),
+    "network": ("kind", "num_actions", "scores"),
+    "weights": ("file", "dtype", "sha256"),
+}
+"""What is read of a card, by its tables; other tables are facts for people."""
+
+
+def _require_known(path: Path, card: Mapping[str, Any]) -> None:
+    """Refuse a name that can only be a slip of one that is read."""
+    for table, known in KNOWN.items():
+        entries = card.get(table) if table else card
+        for name in entries if isinstance(entries, Mapping) else ():
+            near = nearest(name.lower(), known) or name.lower()
+            if near in known and name not in known:
+                raise refusal(path, f"its '{name[:40]}' is not known: is it {near}?")
 
 
 def _read_preprocess(entries: Any) -> Preprocess:

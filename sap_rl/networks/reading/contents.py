@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,12 @@ from sap_rl.texts import read_json
 FIRST = ("model_state_dict", "estimator_state", "state_dict")
 """Entries that hold the network whatever else is there, the first that is there."""
 NO_NETWORK = re.compile(
-    r"target|optim|sched|replay|buffer|(^|[._])(old|tgt|ema|grad|momentum|rms|scaler)($|[._])",
+    r"target|optim|sched|replay|buffer|(^|[._])(old|tgt|grad|momentum|rms|scaler)($|[._])",
     re.IGNORECASE,
 )
 """Names of entries that are not the network that plays."""
+AVERAGED = re.compile(r"(^|[._])(ema|swa|averaged?|polyak)($|[._])", re.IGNORECASE)
+"""Names of a network's running mean, which may be the one that plays."""
 DEEPEST = 5
 MOST = 200_000
 """How far into a checkpoint is looked: entries inside of entries, and how many there may be."""
@@ -45,10 +48,22 @@ def playing(found: dict[str, dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]
     for looked_at in (weighty, found):
         for place in ("", *FIRST):
             if place in looked_at:
-                return {place: looked_at[place]}
+                means = {p: t for p, t in looked_at.items() if AVERAGED.search(p)}
+                return {place: looked_at[place], **means}
         if left := {p: t for p, t in looked_at.items() if not NO_NETWORK.search(p)}:
             return left
     return {}
+
+
+def part_of(found: dict[str, dict[str, Tensor]], entry: str) -> dict[str, Tensor]:
+    """The tensors whose names, with those of the entries that lead there, begin with an entry's."""
+    start = f"{entry}."
+    whole = (
+        (f"{place}.{name}".lstrip("."), value)
+        for place, tensors in found.items()
+        for name, value in tensors.items()
+    )
+    return {name.removeprefix(start): v for name, v in whole if name.startswith(start)}
 
 
 def said_in(loaded: Any) -> Said:
@@ -57,7 +72,7 @@ def said_in(loaded: Any) -> Said:
     said: Said = {}
     divides = True
     highest: str | Unclear = OPEN
-    for place, value in _entries(loaded, objects=True):
+    for number, (place, value) in enumerate(_entries(loaded, objects=True)):
         name = place.rpartition(".")[2].lower()
         if name == "preprocess" and isinstance(value, Mapping | str):
             said |= _understood(place, _mapping(value))
@@ -69,9 +84,16 @@ def said_in(loaded: Any) -> Said:
             said |= _understood(place, SPELLINGS[name](value))
         elif place in CHOICES and isinstance(value, PLAIN):
             said |= _understood(place, {place: value})
+        elif number < LOOKED_AT:
+            said |= _slips(place, name, value)
     return said if divides else {"scale": highest, **said}
 
 
+ENTRIES = tuple(entry.name for entry in fields(Preprocess))
+LOOKED_AT = 2_000
+"""Entries that are looked at for slips."""
+SLIP = 0.8
+"""From where on a name is taken for a slip of a known one, by difflib's ratio."""
 PLAIN = (bool, int, float, str, list, tuple)
 """What a statement may be."""
 SCALES = {1.0: "unit", PIXEL_MAX: "pixels"}
@@ -127,13 +149,42 @@ def _mapping(entries: Mapping[Any, Any] | str) -> Mapping[Any, Any]:
 
 def _understood(place: str, entries: Mapping[Any, Any]) -> Said:
     """Those of a `Preprocess` that say something, as it reads them."""
-    named = {str(name).replace("-", "_"): value for name, value in entries.items()}
-    known = {entry.name for entry in fields(Preprocess)}
-    return {
-        key: _read(place, key, value)
-        for key, value in named.items()
-        if key in known and value is not None
-    }
+    named = {str(name).replace("-", "_").lower(): v for name, v in entries.items() if v is not None}
+    slips = (
+        (name, near)
+        for name in named
+        if name not in SPELLINGS and (near := nearest(name, ENTRIES)) and near not in named
+    )
+    found: Said = {near: _slip(f"{place}.{name}", near) for name, near in slips}
+    return found | {key: _read(place, key, named[key]) for key in named if key in ENTRIES}
+
+
+def _slips(place: str, name: str, value: Any) -> Said:
+    """What an entry may mean whose name is nearly one that is read; unclear, all of it."""
+    if isinstance(value, Mapping | str) and nearest(name, ["preprocess"]):
+        keys = _mapping(value) if isinstance(value, Mapping) else {}
+        return {key: _slip(f"{place}.{key}", key) for key in keys if key in ENTRIES}
+    if not isinstance(value, PLAIN):
+        return {}
+    if (near := nearest(name, SPELLINGS)) is not None:
+        return {key: _slip(place, key) for key in SPELLINGS[near](value)}
+    near = nearest(place, CHOICES)
+    if near is not None and isinstance(value, str) and get_close_matches(value, CHOICES[near], 1):
+        return {near: _slip(place, near)}
+    return {}
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name of which another can only be a slip; None for one of them."""
+    names = list(known)
+    return None if name in names else next(iter(get_close_matches(name, names, 1, SLIP)), None)
+
+
+def _slip(place: str, key: str) -> Unclear:
+    return Unclear(
+        f"what its '{place[:60]}' says is not known; is it {key} of the frames? "
+        f"say --preprocess {key}=VALUE or preprocess={{'{key}': VALUE}}"
+    )
 
 
 def _read(place: str, key: str, value: Any) -> Any:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from sap_rl.errors import UsageError, printable, unknown
 from sap_rl.files import MAX_RESULT, read_file
-from sap_rl.networks.reading.contents import Said, networks_in, playing, said_in
+from sap_rl.networks.reading.contents import Said, networks_in, part_of, playing, said_in
 from sap_rl.networks.reading.names import other_names
 from sap_rl.networks.reading.pickles import (
     MAX_PICKLE_BYTES,
@@ -31,7 +31,7 @@ from sap_rl.networks.reading.pickles import (
     load_pickle,
 )
 from sap_rl.networks.reading.request import OPEN, ask
-from sap_rl.networks.reading.strangers import beginning_of_text, kind_of
+from sap_rl.networks.reading.strangers import beginning_of_text, kind_by_name, kind_of
 from sap_rl.texts import read_json
 
 MAX_BYTES = 128 * 2**20
@@ -81,11 +81,19 @@ class Weights:
         value = self.tensors[name]
         where = f"tensor '{name[:60]}' ({value.dtype})"
         if value.layout != torch.strided or value.is_quantized or value.is_meta:
-            raise refusal(self.path, f"{where} is not a plain array")
+            raise refusal(
+                self.path,
+                f"{where} is not a plain array (sparse, quantised or without data): save it dense, "
+                "in floats",
+            )
         if value.numel() * value.element_size() > value.untyped_storage().nbytes():
             raise refusal(self.path, f"{where} claims more values than the file holds")
         if not value.is_floating_point() or not bool(torch.isfinite(value.float()).all()):
-            raise refusal(self.path, f"{where} is not all finite floats")
+            raise refusal(
+                self.path,
+                f"{where} is not all finite floats: save a network that was not quantised, before "
+                "its training diverged",
+            )
         return value.detach().float().contiguous()
 
 
@@ -112,7 +120,7 @@ def read_weights(path: Path, entry: str | None = None) -> Weights:
     if data[:2] == b"\x1f\x8b":
         data = _gunzip(data, path)
     if _is_safetensors(data):
-        tensors = _safetensors(data, path)
+        _, tensors = _network(_safetensors(data, path), [], entry, path)
         return Weights(path, sha256, tensors, "safetensors", said=_said_by_header(data))
     container: Container = "torch"
     said: Said = {}
@@ -151,10 +159,13 @@ def _network(
 ) -> tuple[str, dict[str, Tensor]]:
     """The network's tensors and the entry that held them; the question where several could be."""
     found = networks_in(loaded)
-    if entry is not None:
-        if entry not in found:
-            raise refusal(path, unknown("entry", entry, found))
-        return entry, found[entry]
+    if entry is not None and found:
+        tensors = found.get(entry) or part_of(found, entry)
+        if not tensors:
+            parts = [name.partition(".")[0] for name in found.get("", {})]
+            choices = dict.fromkeys([*filter(None, found), *parts])
+            raise refusal(path, unknown("entry", entry, choices))
+        return entry, tensors
     may_play = playing(found)
     if len(may_play) == 1:
         return next(iter(may_play.items()))
@@ -252,6 +263,8 @@ def _torch_load(data: bytes, path: Path) -> tuple[Any, list[str]]:
     except ForeignCall as call:
         raise called(path, call) from None
     except BrokenPickle as error:
+        if (what := kind_by_name(path.name)) is not None:
+            raise refusal(path, what) from None
         if (text := beginning_of_text(data)) is not None:
             raise refusal(
                 path, f"a text that begins {text!r}: give the network's weights"
@@ -259,5 +272,5 @@ def _torch_load(data: bytes, path: Path) -> tuple[Any, list[str]]:
         raise refusal(
             path,
             f"not a readable torch, safetensors or zip file ({error}): fetch it again, or save the "
-            "network's state_dict with torch.save",
+            "network's state_dict with torch.save; of another framework, pass a module of torch",
         ) from None

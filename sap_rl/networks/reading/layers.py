@@ -14,10 +14,11 @@ from sap_rl.atari.preprocess import LARGEST, Preprocess
 from sap_rl.errors import UsageError, printable
 from sap_rl.networks import NETWORKS, Scores
 from sap_rl.networks.checkpoint import Checkpoint
-from sap_rl.networks.nature import conv_features
+from sap_rl.networks.nature import HIDDEN
 from sap_rl.networks.precision import said_of_precision
 from sap_rl.networks.reading.files import Weights, read_weights, refusal
 from sap_rl.networks.reading.request import Request
+from sap_rl.networks.sizes import size_cure
 
 PLAIN = ("conv1", "conv2", "conv3", "dense", "q")
 """Layers of the Nature network."""
@@ -148,7 +149,7 @@ def make_checkpoint(
     try:
         module.load_state_dict(state, assign=True)
     except RuntimeError as error:
-        reason = f"not a {kind} network's weights: {error}{_cure(state, preprocess)}"
+        reason = f"not a {kind} network's weights{_cure(state, preprocess)}: {error}"
         raise refusal(weights.path, reason) from None
     facts = {"format": format, "source": weights.path.name, **said_of_precision(weights.tensors)}
     return Checkpoint(
@@ -159,24 +160,20 @@ def make_checkpoint(
 
 LONGEST_NAME = 80
 """Characters of an agent's name, where a file's own is longer."""
-SIZES = (84, 64, 80, 96, 72, 128, 160, 48, 40, 36)
-"""Heights and widths of square frames that people train on."""
 
 
 def _cure(state: dict[str, Tensor], preprocess: Preprocess) -> str:
-    """The size of frames of which the convolutions make what the dense layer takes, if another."""
+    """What to say where another network, or another size of frames, is behind the weights."""
     dense = next((state[name] for name in state if name.endswith("dense.weight")), torch.zeros(0))
-    features = dense.shape[1] if dense.ndim == 2 else 0
-    if features == conv_features(*preprocess.seen_size):
-        return ""
-    for size in SIZES:
-        if features == conv_features(size, size):
-            said = f"height={size} width={size}"
-            return (
-                f"; its {features} features are of {size}x{size} frames: say {said} in "
-                f"preprocess (--preprocess {said})"
-            )
-    return ""
+    made = size_cure(dense.shape[1], preprocess) if dense.ndim == 2 else ""
+    if made:
+        return f" ({made})"
+    units = (
+        f"a dense layer of {len(dense)} units, not {HIDDEN}: "
+        if dense.ndim == 2 and len(dense) != HIDDEN
+        else ""
+    )
+    return f" ({units}load it where it was trained and pass the module or model)"
 
 
 def empty_network(kind: str, num_actions: int, preprocess: Preprocess) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -170,4 +171,12 @@ def summary_writer(folder: Path) -> SummaryWriter:
         from torch.utils.tensorboard.writer import SummaryWriter
     except ImportError as error:
         raise UsageError("--tensorboard needs: pip install 'sap-rl[tensorboard]'") from error
+    before = threading.excepthook
+
+    def told_by_the_writer(failed: threading.ExceptHookArgs) -> None:
+        """Where its thread cannot write, the next event says so: no traceback beside that."""
+        if not type(failed.thread).__module__.startswith("tensorboard"):
+            before(failed)
+
+    threading.excepthook = told_by_the_writer
     return SummaryWriter(str(folder))

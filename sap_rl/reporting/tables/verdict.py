@@ -10,7 +10,7 @@ from rich.text import Text
 from sap_rl.agents import Agent
 from sap_rl.reporting.tables.evaluation import plain_table
 from sap_rl.reporting.tables.text import number_text
-from sap_rl.zoo.verdict import MAX_FRAMES, Verdict
+from sap_rl.zoo.verdict import Verdict
 
 
 def verdict_report(agent: Agent, game: str, verdict: Verdict) -> RenderableType:
@@ -21,11 +21,11 @@ def verdict_report(agent: Agent, game: str, verdict: Verdict) -> RenderableType:
         table.add_row(
             choice.said, number_text(choice.mean), number_text(stdev(returns)), str(len(returns))
         )
-    minutes = MAX_FRAMES / 3600
+    minutes = verdict.max_frames / 3600
     return Group(
         Text(
             f"{agent.name} in {game}: at most {minutes:.2g} minutes per episode; random play "
-            f"returns {number_text(verdict.random)} (published, of longer episodes)"
+            f"returns {number_text(verdict.random.mean)} in the same"
         ),
         table,
         Text(_advice(agent, verdict)),
@@ -37,7 +37,8 @@ def _advice(agent: Agent, verdict: Verdict) -> str:
     if not verdict.plays:
         return (
             "It plays no better than random under any of these: it may be of another game, or see "
-            "another crop, grey or stack (sap-rl agents show)."
+            "another crop, grey or stack (sap-rl agents show), or need longer games to show it "
+            "(--max-frames, --episodes)."
         )
     if best.sees == agent.preprocess:
         return "It plays best as given."
