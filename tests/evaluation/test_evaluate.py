@@ -20,7 +20,7 @@ from sap_rl.networks.nature import nature_network
 from sap_rl.play.noise_control import add_noise_control, matched_sigma
 from sap_rl.reporting.tables.evaluation import console, evaluation_report
 
-SHORT = Protocol(max_frames=80, grad_samples=2)
+SHORT = Protocol(max_frames=120, grad_samples=2)
 
 
 def run(agent: Agent | str = "BankHeist", **options: Any) -> Evaluation:
