@@ -40,6 +40,7 @@ class Parser(argparse.ArgumentParser):
         A command may know `more` flags than its help lists, those of attacks and defences, whose
         modules are loaded only for a flag that is no slip of one of its own.
         """
+        args: argparse.Namespace
         args, rest = self.parse_known_args(argv)
         more: Callable[[Parser], None] | None = args.more
         if more and rest and not args.parser.nearest(rest, SLIP):

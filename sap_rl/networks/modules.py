@@ -122,7 +122,7 @@ def understood(given: Any) -> Understood:
     facts = said_of_precision(dict(network.named_parameters()))
     if not facts:
         return Understood(network, said, facts, scores)
-    own = {"precision": facts["precision"].replace("float32", "its own precision")}
+    own = {"precision": facts["precision"].replace(" in float32", " in its own precision")}
     otherwise = Understood(InOwnPrecision(network), said, own, scores)
     return Understood(copy.deepcopy(network).float(), said, facts, scores, otherwise)
 

@@ -166,7 +166,6 @@ def fitted(mean: float, variance: float) -> nn.Module:
 SCALES: dict[str, tuple[Any, str]] = {
     "a division": (lambda x: x / 255, "pixels"),
     "of floats": (lambda x: x.float() / 255.0, "pixels"),
-    "in place": (lambda x: x.float().div_(255), "pixels"),
     "a product": (lambda x: x * (1 / 256), "pixels"),
     "-1..1": (lambda x: x.sub(127.5).div(127.5), "pixels"),
     "by the deviation": (lambda x: (x - 33) / 78, "pixels"),
@@ -350,6 +349,8 @@ def test_an_answer_is_checked_for_one_frame_as_for_many(change: Any, words: str)
 
 
 def test_frames_are_not_changed_in_place(venv: VecFrameStack) -> None:
+    divides = load_agent(Prepared(lambda x: x.div_(255)))  # what it divides is no one else's
+    assert divides.preprocess.scale == "pixels"
     victim = Prepared(lambda x: x.sub_(0.5))
     for tried in (lambda: load_agent(victim), lambda: AdversarialVecEnv(venv, victim)):
         with pytest.raises(UsageError, match=r"changes its frames in place.*obs = obs\.clone"):

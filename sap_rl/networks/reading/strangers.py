@@ -22,7 +22,7 @@ FRAMEWORK = f"another framework's file, which is not read: {CURE}"
 BEGINNINGS: tuple[tuple[str, str], ...] = (
     (r"version https://git-lfs", "a Git LFS pointer, not the file itself: fetch it with "
                                  "`git lfs pull`"),
-    (r"\s*<(!doctype|!--|html|\?xml|head|body|title)", "an HTML or XML page, as a link to a "
+    (r"\s*<(!doctype|!--|html|\?xml|head|body|title)", "an HTML page or XML, as a link to a "
                                                       "download gives it: fetch the file itself"),
     (r"\s*({|\[[^a-z])", "a JSON file: give the file of the weights, which may lie beside it"),
     (r"\x89HDF\r\n", "an HDF5 file (Keras, h5py): save the network's tensors with torch.save or "
