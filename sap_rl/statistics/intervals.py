@@ -204,7 +204,7 @@ def _ends(parts: Array, weights: Array, level: float) -> tuple[float, float] | N
     far = _far(parts, level)
 
     def left_out(theta: Array) -> npt.NDArray[np.bool_]:
-        return _distance(parts - theta[:, np.newaxis] * weights) > far
+        return _distance(parts - theta[:, np.newaxis] * weights) >= far
 
     outside = np.array([-1.0, 1.0]) * parts.std() / weights.mean() / parts.size**0.5
     for _ in range(DOUBLINGS):

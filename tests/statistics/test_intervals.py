@@ -259,7 +259,7 @@ def test_a_mean_of_zero_is_no_denominator(original: list[float]) -> None:
 
 def test_the_bounds_of_a_mean_lie_among_the_returns() -> None:
     for returns in ([0.0, 10.0], [0.0, 0.0, 3.0], [0.0] * 29 + [1.0], [1.0, 1.0, 1.0, 1.0 + 1e-10]):
-        for level in (0.5, 0.95, 1 - 1e-12):
+        for level in (0.5, 0.95, math.nextafter(1.0, 0.0)):
             found = mean_interval(returns, level=level)
             assert min(returns) <= found.low < found.mean < found.high <= max(returns)
 
@@ -289,7 +289,7 @@ def test_every_small_case_has_finite_ordered_bounds_or_a_flag() -> None:
     """Warnings are errors here, so that no division by zero passes either."""
     rng = seeded(0)
     seen = set()
-    for _ in range(300):
+    for _ in range(100):
         arms = rng.integers(-1, 4, size=(2, rng.integers(1, 7))).astype(float)
         change = relative_change(*arms, clean_gap=None)
         difference = difference_interval(*arms)
@@ -397,12 +397,6 @@ def test_coverage_at_30_episodes(case: str, above: float, below: float) -> None:
     """4,000 evaluations: a share of 0.06 has a standard error of 0.004."""
     measured = misses(*COVERED[case], trials=4000)
     assert measured == pytest.approx((above, below), abs=0.012)
-
-
-@pytest.mark.parametrize("case", COVERED)
-def test_few_evaluations_in_a_hundred_miss_the_truth(case: str) -> None:
-    """Of 100 evaluations 4 to 8 miss on average; 15 or more would be one case in a hundred."""
-    assert 100 * sum(misses(*COVERED[case], trials=100)) < 15
 
 
 @pytest.mark.slow
