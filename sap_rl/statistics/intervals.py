@@ -115,7 +115,8 @@ def relative_change(
     ends = _ends(parts, own, level)
     if ends is None:
         return RelativeChange(None, None, None, ("unstable_denominator",))
-    return RelativeChange(100 * ratio, *(100 * (ratio + end) for end in ends))
+    low, high = (100 * (ratio + end) for end in ends)
+    return RelativeChange(100 * ratio, low, high)
 
 
 @dataclass(frozen=True)
