@@ -10,7 +10,6 @@ import numpy as np
 
 from sap_rl.audit.suite import PAPER, Kind
 from sap_rl.evaluation.results import Row
-from sap_rl.seeds import numpy_stream
 from sap_rl.statistics.intervals import Interval, difference_interval
 
 TAIL_SHARE = 0.2
@@ -56,9 +55,7 @@ class WorstDifference:
     interval: Interval
 
 
-def worst_cases(
-    games: Sequence[GameResult], kinds: dict[str, Kind], seed: int
-) -> tuple[Worst, ...]:  # fmt: skip
+def worst_cases(games: Sequence[GameResult], kinds: dict[str, Kind]) -> tuple[Worst, ...]:
     """Per attacked player and lambda the attack that leaves least."""
     attacked = [cell for cell in games if cell.lam > 0]
     found = []
@@ -69,8 +66,7 @@ def worst_cases(
         under_paper = next((cell.row for cell in cells if cell.title == paper), None)
         stronger = None
         if under_paper is not None:
-            rng = numpy_stream(seed, "bootstrap", "audit", f"{lam:g}", player, "paper")
-            stronger = difference_interval(under_paper.returns, lowest.row.returns, rng=rng)
+            stronger = difference_interval(under_paper.returns, lowest.row.returns)
         found.append(
             Worst(
                 player,
@@ -104,7 +100,7 @@ def curve_area(curve: Sequence[tuple[float, float]]) -> float | None:
 
 
 def worst_differences(
-    games: Sequence[GameResult], worst: Sequence[Worst], seed: int
+    games: Sequence[GameResult], worst: Sequence[Worst]
 ) -> tuple[WorstDifference, ...]:  # fmt: skip
     """Compare the defended player's worst case with the others' at each lambda."""
     rows = {(cell.player, cell.title, cell.lam): cell.row for cell in games}
@@ -115,8 +111,7 @@ def worst_differences(
             if "defended" in here and other in here:
                 first, second = ("defended", here["defended"].title), (other, here[other].title)
                 a, b = rows[(*first, lam)].returns, rows[(*second, lam)].returns
-                rng = numpy_stream(seed, "bootstrap", "audit", f"{lam:g}", *first, *second)
-                interval = difference_interval(a, b, rng=rng)
+                interval = difference_interval(a, b)
                 found.append(WorstDifference(lam, first[0], second[0], interval))
     return tuple(found)
 
