@@ -66,4 +66,4 @@ def _with_learned(audit: Audit, folder: Path, lines: CellLines) -> AuditSettings
     for number, lesson in enumerate(train(audit.facts.run, lam, path, audit.settings.minutes), 1):
         ended = f", the victim returns {np.mean(lesson.returns):.1f}" if lesson.returns else ""
         lines(CellEnded("learning", number, f"{lesson.steps} steps{ended}", lesson.seconds))
-    return replace(audit.settings, attack=admit_learned(f"learned:{path}"))
+    return replace(audit.settings, learned=False, attack=admit_learned(f"learned:{path}"))
