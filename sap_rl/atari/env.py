@@ -118,7 +118,7 @@ def _restacked(
 def action_names(game: str, preprocess: Preprocess | None = None) -> tuple[str, ...]:
     """What the actions 0, 1, ... of `make_atari` do, as the emulator calls them: NOOP, UPFIRE."""
     preprocess = preprocess or Preprocess()
-    ale = _emulator(rom_ids()[canonical_game(game)])
+    ale = emulator(rom_ids()[canonical_game(game)])
     found = ale.getLegalActionSet() if preprocess.full_action_space else ale.getMinimalActionSet()
     return tuple(action.name for action in found[: preprocess.first_actions or None])
 
@@ -126,13 +126,18 @@ def action_names(game: str, preprocess: Preprocess | None = None) -> tuple[str, 
 @cache
 def screen_size(rom: str) -> tuple[int, int]:
     """Height and width of a game's screen before any resizing, 210x160 for most."""
-    height, width = _emulator(rom).getScreenDims()
+    height, width = emulator(rom).getScreenDims()
     return int(height), int(width)
 
 
-def _emulator(rom: str) -> ALEInterface:
+def emulator(
+    rom: str, *, random_seed: int = 0, repeat_action_probability: float = 0.0
+) -> ALEInterface:  # fmt: skip
+    """One emulator with a game in it."""
     ALEInterface.setLoggerMode(LoggerMode.Error)  # it greets on stderr otherwise
     ale = ALEInterface()
+    ale.setInt("random_seed", random_seed)
+    ale.setFloat("repeat_action_probability", repeat_action_probability)
     path = roms.get_rom_path(rom)
     assert path is not None, rom
     ale.loadROM(path)

@@ -48,15 +48,17 @@ class AttackFactory:
 
     needs: what the attack asks of its victim: `nothing`, action `values`, or their `gradient` too;
     then it takes `grad_samples`. one_step: it looks once and does not search. needs_frames: what is
-    made is a `Fittable` and meets games only once it was fitted on recorded frames. norms: of the
-    threats that it knows how to use up. trials: where
-    the attack stands in the audit's suite. version: raised when the attack's results change.
+    made is a `Fittable` and meets games only once it was fitted on recorded frames. needs_emulator:
+    what is made is a `LooksAhead` and meets games one at a time. norms: of the threats that it
+    knows how to use up. trials: where the attack stands in the audit's suite. version: raised when
+    the attack's results change.
     """
 
     make: Callable[..., Attack]
     needs: Needs
     one_step: bool = False
     needs_frames: bool = False
+    needs_emulator: bool = False
     norms: tuple[Norm, ...] = ("linf",)
     trials: tuple[Trial, ...] = ()
     version: int = 1
@@ -80,4 +82,12 @@ class Fittable(Attack, Protocol):
 
     def fit(self, q: Any, frames: Any, threat: Any, generator: Any, /) -> Attack:
         """The same attack fitted on unit frames [N, K, H, W]."""
+        ...
+
+
+class LooksAhead(Attack, Protocol):
+    """An attack that plays on in the emulator of its game before it decides."""
+
+    def beside(self, emulator: Any, /) -> Attack:
+        """The same attack in a game of this `RewoundAtari`."""
         ...

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+LOOKAHEAD = "lookahead"
+
 ATTACK_NAMES: dict[str, str] = {
-    "none": "sap_rl.attacks.none:NONE",
+    "none": "sap_rl.attacks.noise:NONE",
     "noise": "sap_rl.attacks.noise:NOISE",
     "uniform": "sap_rl.attacks.noise:UNIFORM",
     "fgsm": "sap_rl.attacks.pgd:FGSM",
@@ -14,16 +16,18 @@ ATTACK_NAMES: dict[str, str] = {
     "square": "sap_rl.attacks.square:SQUARE",
     "spsa": "sap_rl.attacks.spsa:SPSA",
     "universal": "sap_rl.attacks.universal:UNIVERSAL",
+    LOOKAHEAD: "sap_rl.attacks.lookahead:LOOKAHEAD",
 }
 """Name -> "module:entry", an `AttackFactory`; in the order of tables and of an audit's suite."""
 
 HASH_LENGTH = 12
-OUTSIDE = re.compile(rf"[\w.-]+\.py:\w+@[0-9a-f]{{{HASH_LENGTH}}}")
+OUTSIDE = re.compile(rf"([\w.-]+\.py:\w+|learned:[\w.-]+)@[0-9a-f]{{{HASH_LENGTH}}}")
 
 DEFAULT_ATTACK = "fgsm"
 """The paper's attack, which is used where nobody names another."""
 
 
 def is_outside(name: str) -> bool:
-    """Whether this is how an outsider's attack is called, `FILE.py:NAME@HASH`: loaded or not."""
+    """Whether this is how the attack of a file is called, `FILE.py:NAME@HASH` of an outsider,
+    `learned:FILE@HASH` of one that was trained: loaded or not."""
     return OUTSIDE.fullmatch(name) is not None

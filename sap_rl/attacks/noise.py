@@ -1,4 +1,4 @@
-"""Random signs and uniform noise: the controls that any attack with a gradient must beat."""
+"""Nothing, random signs and uniform noise: what any attack with a gradient must beat."""
 
 from __future__ import annotations
 
@@ -8,6 +8,18 @@ from torch import Tensor
 from sap_rl.attacks.factory import NORMS, AttackFactory, Trial
 from sap_rl.attacks.threat import Threat
 from sap_rl.types import Actions, Attack, QFunction, UnitFrames
+
+
+def untouched(
+    q: QFunction,
+    obs: UnitFrames,
+    threat: Threat,
+    *,
+    generator: torch.Generator,
+    label: Actions | None = None,
+) -> UnitFrames:
+    """The frames as they are."""
+    return obs
 
 
 def noise(
@@ -40,6 +52,11 @@ def random_signs(obs: Tensor, generator: torch.Generator) -> Tensor:
     return (2 * bits - 1).to(obs.dtype)
 
 
+def make_none() -> Attack:
+    """No attack: what passes through an adversary unharmed."""
+    return untouched
+
+
 def make_noise() -> Attack:
     """Random sign noise of the full budget."""
     return noise
@@ -50,6 +67,7 @@ def make_uniform() -> Attack:
     return uniform
 
 
+NONE = AttackFactory(make_none, needs="nothing", norms=NORMS)
 NOISE = AttackFactory(
     make_noise,
     needs="nothing",

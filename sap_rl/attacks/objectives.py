@@ -54,6 +54,11 @@ def margin(q: QValues, label: Actions) -> PerExample:
     return (others.amax(1, keepdim=True) - chosen).squeeze(1)
 
 
+def lead(q: QValues, target: Actions) -> PerExample:
+    """The target's value above the best other's: above 0 where it is chosen."""
+    return -margin(q, target)
+
+
 def lower_q(q: QValues, label: Actions) -> PerExample:
     """The label's value, downwards, whatever the others do."""
     return -q.gather(1, label[:, None]).squeeze(1)

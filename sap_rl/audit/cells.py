@@ -207,9 +207,11 @@ class GameCells:
 
     @contextmanager
     def _fleet(self, cell: AuditCell, place: int) -> Iterator[Fleet]:
-        """Emulators with the cell's cameras; those without any stay for the next cell."""
-        if cell.corruption is not None:
-            with closing(self.run.fleet(self.run.settings.parallel, cell.arm)) as seen:
+        """Emulators with the cell's cameras, or the one that its attack wants; others stay for the
+        next cell."""
+        run = cell.attacked(self.run)
+        if cell.corruption is not None or run.settings.in_one_emulator:
+            with closing(run.fleet(run.settings.parallel, cell.arm)) as seen:
                 yield seen
             return
         if place not in self._fleets:

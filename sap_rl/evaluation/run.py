@@ -16,6 +16,7 @@ import torch
 from sap_rl.agents import Agent
 from sap_rl.atari.env import num_actions
 from sap_rl.atari.fleet import Fleet, make_fleet
+from sap_rl.atari.rewound import RewoundAtari
 from sap_rl.corruptions.camera import Camera
 from sap_rl.defenses.names import NOISE_CONTROL
 from sap_rl.errors import UsageError
@@ -194,12 +195,14 @@ class EvaluationRun:
 
     def fleet(self, num_envs: int, arm: Arm | None = None) -> Fleet:
         """Emulators for `games` of an arm, with its cameras; to be closed afterwards."""
-        s = self.settings
+        s, sees = self.settings, self.agent.preprocess
+        if s.in_one_emulator:
+            return Fleet([RewoundAtari(s.game, protocol=s.protocol, preprocess=sees)])
         return make_fleet(
             s.game,
             num_envs,
             protocol=s.protocol,
-            preprocess=self.agent.preprocess,
+            preprocess=sees,
             camera=None if arm is None else camera_of(arm),
         )
 

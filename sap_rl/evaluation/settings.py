@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args
 from sap_rl import networks
 from sap_rl.atari.games import canonical_game
 from sap_rl.atari.protocol import Protocol
-from sap_rl.attacks import make_attack, require_norm
+from sap_rl.attacks import ATTACKS, make_attack, require_norm
 from sap_rl.attacks.names import ATTACK_NAMES, DEFAULT_ATTACK, is_outside
 from sap_rl.attacks.schedule import EVERY, Schedule, parse_schedule
 from sap_rl.corruptions import find_corruption
@@ -234,4 +234,10 @@ class Settings:
     @property
     def parallel(self) -> int:
         """How many environments are played at once."""
-        return min(self.episodes, self.num_envs or MAX_ENVS)
+        return 1 if self.in_one_emulator else min(self.episodes, self.num_envs or MAX_ENVS)
+
+    @property
+    def in_one_emulator(self) -> bool:
+        """Whether games are played one at a time, since the attack looks ahead in them."""
+        known = self.corruption is None and self.attack in ATTACKS
+        return known and ATTACKS[self.attack].needs_emulator

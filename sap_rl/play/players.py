@@ -13,7 +13,7 @@ from sap_rl.atari.fleet import Fleet
 from sap_rl.atari.protocol import Policy, Protocol
 from sap_rl.attacks import ATTACKS, attack_options, make_attack
 from sap_rl.attacks.adversary import Adversary
-from sap_rl.attacks.factory import Fittable
+from sap_rl.attacks.factory import Fittable, LooksAhead
 from sap_rl.attacks.gradients import default_grad_samples, is_random
 from sap_rl.attacks.names import DEFAULT_ATTACK
 from sap_rl.attacks.schedule import EVERY, Schedule
@@ -161,12 +161,15 @@ class Players:
     ) -> AttackedPlayer:
         """Who plays this arm, with fresh streams that depend on the arm's name alone.
 
-        attack: one that is ready, None to make it; fleet: whose cameras a corruption needs.
+        attack: one that is ready, None to make it; fleet: whose cameras a corruption needs, or
+        whose one emulator an attack that looks ahead.
         """
         player = self.agent(arm.name).reseeded(stream_seed(self.seed, "policy", arm.name))
         adversary: Adversary | Sight | None = None
         if arm.victim is not None:
             adversary = self.adversary(arm, attack)
+            if fleet is not None and ATTACKS[self.attack].needs_emulator:
+                adversary.attack = cast(LooksAhead, adversary.attack).beside(fleet.groups[0])
         elif arm.corruption is not None:
             adversary = Sight(fleet)
         return AttackedPlayer(player, self.flip_probe(arm), adversary, self.policy)

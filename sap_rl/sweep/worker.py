@@ -83,7 +83,8 @@ class CellPlayer:
     def _emulators(self, task: CellTask, run: EvaluationRun) -> Fleet:
         s = task.experiment.settings
         parallel = min(s.parallel, task.end - task.first)
-        wanted = (s.game, parallel, s.protocol, run.agent.preprocess, _seen_through(task))
+        wanted = (s.game, parallel, s.protocol, run.agent.preprocess, s.in_one_emulator,
+                  _seen_through(task))  # fmt: skip
         if self._fleet is None or self._fleet[0] != wanted:
             self.close()
             self._fleet = (wanted, run.fleet(parallel, task.arm))

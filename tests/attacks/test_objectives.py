@@ -144,5 +144,6 @@ def test_refused_in_one_line(name: str, options: dict[str, Any], message: str) -
 
 def test_the_registry() -> None:
     assert list(ATTACKS) == [
-        "none", "noise", "uniform", "fgsm", "pgd", "apgd", "square", "spsa", "universal"
+        "none", "noise", "uniform", "fgsm", "pgd", "apgd", "square", "spsa", "universal",
+        "lookahead",
     ]  # fmt: skip

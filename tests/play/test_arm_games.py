@@ -147,3 +147,23 @@ def test_a_pattern_is_fitted_once_whichever_block_is_played(
     later = run.games(arm, fleet, range(4))
     later.arm_stats.episodes = [Episode(0, 0.0, 1, False), Episode(1, 0.0, 1, False)]
     assert heard(later) == everything[1:]
+
+
+def test_who_looks_ahead_does_so_in_the_emulator_of_the_game(fleet: Fleet) -> None:
+    """Game by game, and without its tampering they are the games of every fleet."""
+    quick = {"targets": 2, "steps": 1, "horizon": 2}
+    run = new_run(attack="lookahead", attack_options=quick)
+    assert (run.settings.parallel, new_run().settings.parallel) == (1, 2)
+    one = run.fleet(1)
+    games = run.games(Arm("original", 4.0, "own"), one, range(2))
+    looks: list[int] = []
+    emulator: Any = one.groups[0]
+    restore = emulator.restore
+    emulator.restore = lambda moment: (looks.append(moment.played), restore(moment))
+    blocks = heard(games)
+    assert [len([e for e in block if isinstance(e, Episode)]) for block in blocks] == [1, 1]
+    assert looks
+    assert games.arm_stats.linf_max == pytest.approx(4.0, abs=1e-3)
+    clean = [e for e in run.games(Arm("original"), one, range(2)).play() if isinstance(e, Episode)]
+    plain = new_run().games(Arm("original"), fleet, range(2))
+    assert clean == [event for event in plain.play() if isinstance(event, Episode)]

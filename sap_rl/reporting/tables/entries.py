@@ -21,8 +21,9 @@ def attacks_table(attacks: Mapping[str, AttackFactory]) -> RenderableType:
     left = ("attack", "asks for", "what it is")
     table = plain_table(*left, left=left)
     for name, entry in attacks.items():
-        asks = f"{entry.needs}, frames" if entry.needs_frames else entry.needs
-        table.add_row(name, asks, _what(entry.make))
+        more = {"frames": entry.needs_frames, "emulator": entry.needs_emulator}
+        asks = [entry.needs, *(what for what, needed in more.items() if needed)]
+        table.add_row(name, ", ".join(asks), _what(entry.make))
     return table
 
 
