@@ -9,6 +9,7 @@ from sap_rl.errors import UsageError
 DATAFRAMES = ("pandas",)
 FIGURES = ("matplotlib.figure",)
 FILMS = ("av", "matplotlib", "PIL.Image")
+LEARNERS = ("stable_baselines3",)
 PAGES = ("jinja2", *FIGURES)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from sap_rl.atari.protocol import Protocol
-from sap_rl.attacks.names import is_outside
+from sap_rl.attacks.names import LOOKAHEAD, is_outside
 from sap_rl.defenses.names import DEFAULT_DEFENSE
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.settings import MAX_ENVS, Defence, Game, Precision, Seed, Settings
@@ -69,8 +69,17 @@ class AuditSettings:
     ] = None  # fmt: skip
     attack: Annotated[
         str | None,
-        Option("a callable of yours that joins the suite and always plays, FILE.py:NAME"),
+        Option(
+            "what joins the suite and always plays: a callable of yours, FILE.py:NAME, an attacker "
+            f"that learned, learned:FILE, or {LOOKAHEAD}"
+        ),
     ] = None
+    learned: Annotated[
+        bool, Option("train an attacker on the audited player first, which then joins; needs sb3")
+    ] = False
+    minutes: Annotated[
+        float, Option("that an attacker learns, on this machine, in all runs", within="from zero")
+    ] = 60.0
     strongest: Annotated[
         int,
         Option("attacks of stage 1 that go on to play, per lambda and player", within="count"),
@@ -102,8 +111,13 @@ class AuditSettings:
             raise UsageError(f"effort quick has one lambda, got {given}; choose standard")
         if self.protocol.grad_samples is not None:
             raise UsageError("an audit sets the gradient samples of each attack itself")
-        if self.attack is not None and not is_outside(self.attack):
-            raise UsageError(f"attack must be a callable's, FILE.py:NAME, got '{self.attack}'")
+        if self.attack not in (None, LOOKAHEAD) and not is_outside(str(self.attack)):
+            raise UsageError(
+                f"attack must be FILE.py:NAME, learned:FILE or {LOOKAHEAD}, got '{self.attack}'"
+            )
+        if self.learned and (self.attack or len(self.budgets) > 1):
+            given = self.attack or ", ".join(f"lambda {lam:g}" for lam in self.budgets)
+            raise UsageError(f"an attacker learns alone and at one lambda, got {given}")
         self.games()  # refuses what an evaluation would refuse
 
     @property

@@ -109,7 +109,7 @@ def entries(*places: Place) -> tuple[Entry, ...]:
 
 
 def outsiders(name: str | None) -> tuple[Entry, ...]:
-    """The lines of an outsider's attack, by the player's own gradient and by the original's."""
+    """The lines of the attack that joins, by the player's own gradient and by the original's."""
     if name is None:
         return ()
     trials = (Trial(), Trial(victim="original"))

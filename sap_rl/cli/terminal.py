@@ -12,6 +12,7 @@ import torch
 from rich.console import RenderableType
 
 from sap_rl.agents import Agent, load_agent
+from sap_rl.attacks.learned import admit_learned
 from sap_rl.attacks.outside import admit
 from sap_rl.cli.status import FAILED_STATUS
 from sap_rl.errors import UsageError, printable, require_positive
@@ -78,8 +79,10 @@ def given_options(args: argparse.Namespace, known: Iterable[str]) -> dict[str, A
 
 
 def admitted(options: dict[str, Any]) -> dict[str, Any]:
-    """The options of a command line; a file that its `--attack` names is executed."""
+    """The options of a command line; the file of its `--attack` is read, one in Python executed."""
     spelled = options.get("attack", "")
+    if spelled.startswith("learned:"):
+        return options | {"attack": admit_learned(spelled)}
     return options | {"attack": admit(spelled)} if ".py:" in spelled else options
 
 

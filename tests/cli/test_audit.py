@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from sap_rl.audit import learned
+from sap_rl.audit.ended import CellEnded
+from sap_rl.audit.run import Audit
 from sap_rl.cli import main
 from sap_rl.errors import UsageError
 from sap_rl.store.store import Store
@@ -88,3 +92,24 @@ def test_what_a_file_does_not_say_is_passed_on(
         "ref": "x.pth", "device": "cpu", "format": "crop", "preprocess": {"grey": "first"},
         "game": "BankHeist",
     }  # fmt: skip
+
+
+def test_an_attacker_learns_first_and_then_joins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = {"n_steps": 4, "batch_size": 16}
+    monkeypatch.setattr(learned, "ROLLOUT", 4)
+    monkeypatch.setattr(learned, "PPO_OPTIONS", learned.PPO_OPTIONS | short)
+    joined: list[str] = []
+
+    def run(self: Audit) -> Iterator[CellEnded]:
+        joined.extend(entry.title for entry in self.outside)
+        yield from ()
+
+    monkeypatch.setattr(Audit, "run", run)
+    assert main([*TINY, "--out-dir", str(tmp_path), "--learned", "--minutes", "0.0001"]) == 0
+    (file,) = tmp_path.glob("learned-*-1.safetensors")
+    assert "[1] learning: 32 steps, " in capsys.readouterr().err
+    own, transferred = joined
+    assert own.startswith(f"learned:{file.name}@")
+    assert transferred == own.removesuffix(" x2") + " original"
