@@ -41,7 +41,10 @@ def _algorithm(settings: TrainSettings) -> str:
     double = "Double " if settings.target == "double" else ""
     kind = {"quantile": "QR-DQN folded into its mean", "dueling": "dueling DQN"}
     attacked = f"FGSM at lambda {settings.adversarial_lambda:g} on {settings.adversarial_share:.0%}"
-    adversarial = f", {attacked} of the observations" if settings.adversarial_lambda else ""
+    tampers = settings.adversarial_lambda and settings.adversarial_share
+    adversarial = f", {attacked} of the observations" if tampers else ""
+    if settings.robust_weight:
+        adversarial += f", SA-DQN's hinge at lambda {settings.adversarial_lambda:g}"
     return (
         f"{double}{kind.get(settings.network, 'DQN')}, {settings.n_step}-step returns{adversarial}"
     )

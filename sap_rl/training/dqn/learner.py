@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sap_rl.attacks.objectives import margin
 from sap_rl.attacks.pgd import Steps, pgd
 from sap_rl.attacks.threat import Threat
 from sap_rl.networks.device import usable_device
@@ -65,7 +66,7 @@ class Learner(Trainee):
         quantiles = settings.network == "quantile"
         self.loss: Loss = quantile_huber_loss if quantiles else huber_loss
         self.lr_origin: int | None = None
-        self._unused = torch.Generator(self.device)  # FGSM draws nothing
+        self._unused = torch.Generator(self.device)  # neither FGSM nor the hinge draws
 
     def values(self, pixels: Tensor) -> Tensor:
         """The online network's action values [B, A], float32, of uint8 frames [B, K, H, W]."""
@@ -106,21 +107,34 @@ class Learner(Trainee):
         share = len(part.reward_t) / count
         action = part.action_tm1.to(self.device)
         target = self._targets(part)
-        q_tm1 = self.online.module(self._tampered(self._input(part.obs_tm1), attacked)).float()
+        obs_tm1 = self._input(part.obs_tm1)
+        q_tm1 = self.online.module(self._tampered(obs_tm1, attacked)).float()
         loss = self.loss(q_tm1, action, target) * share
+        if self.settings.robust_weight:
+            loss = loss + self.settings.robust_weight * share * self._hinge(obs_tm1)
         q_mean = take(q_tm1.detach(), action).mean() * share
         return self.online.gradient(loss), torch.stack([loss.detach(), q_mean])
+
+    def _hinge(self, obs: Tensor) -> Tensor:
+        """SA-DQN's regulariser (Zhang et al. 2020, arXiv 2003.08938, section 3.4): by how much at
+        worst another action's value exceeds the greedy one's within the budget, but at least minus
+        robust_hinge; the mean over frames. PGD on the margin seeks the worst."""
+        with torch.no_grad():
+            greedy = self._q(obs).argmax(1)
+        worst = pgd(
+            self._q, obs, self.threat, generator=self._unused, label=greedy,
+            steps=Steps(self.settings.robust_steps), objective=margin,
+        ).detach()  # fmt: skip
+        return margin(self._q(worst), greedy).clamp(min=-self.settings.robust_hinge).mean()
+
+    def _q(self, frames: Tensor) -> Tensor:
+        return action_values(self.online.module(frames).float())
 
     def _tampered(self, obs: Tensor, count: int) -> Tensor:
         """The first `count` of them under FGSM on the online network."""
         if not count:
             return obs
-        step = Steps(1)
-
-        def q(frames: Tensor) -> Tensor:
-            return action_values(self.online.module(frames).float())
-
-        adv = pgd(q, obs[:count], self.threat, generator=self._unused, steps=step)
+        adv = pgd(self._q, obs[:count], self.threat, generator=self._unused, steps=Steps(1))
         return torch.cat([adv.detach(), obs[count:]])
 
     def _targets(self, batch: Batch) -> Tensor:

@@ -91,6 +91,17 @@ class TrainSettings:
         float,
         Option("attacked observations of an update; their targets stay clean", within="share"),
     ] = 0.2
+    robust_weight: Annotated[
+        float,
+        Option(
+            "of SA-DQN's hinge in the loss, at the budget of adversarial_lambda; 0 for none",
+            within="from zero",
+        ),
+    ] = 0.0
+    robust_hinge: Annotated[
+        float, Option("lead of the greedy action from which the hinge is flat", within="from zero")
+    ] = 1.0
+    robust_steps: Annotated[int, Option("of PGD towards the worst lead", within="count")] = 5
     restart_warmup_steps: Annotated[
         int,
         Option(
@@ -134,6 +145,10 @@ class TrainSettings:
             except UsageError as error:
                 raise UsageError(f"{name}: {error}") from None
         check(self)
+        if self.robust_weight and not self.adversarial_lambda:
+            raise UsageError(
+                f"robust_weight {self.robust_weight:g} needs a budget: adversarial_lambda above 0"
+            )
         if self.replay_frames < self.warmup_steps:
             raise UsageError(
                 f"replay_frames {self.replay_frames} cannot hold warmup_steps {self.warmup_steps}"

@@ -219,6 +219,46 @@ def test_adversarial_training_learns_from_fgsm_on_its_share_of_the_batch(
     assert any(frames.equal(to_unit(batch.obs_t)) for frames in seen), "targets stay clean"
 
 
+class Linear(nn.Module):
+    """Values that two pixels raise: action 0 by the first, action 1 by the second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([1.0, 2.0]))
+
+    def forward(self, obs: torch.Tensor) -> torch.Tensor:
+        return obs[:, 0, 0, :2] * self.weight
+
+
+def test_sa_dqns_hinge_is_that_of_a_small_network_by_hand() -> None:
+    """Two frames at lambda 25.5, a tenth: of the first the lead 0.6 - 0.2 falls by 0.1 + 0.2, of
+    the second the lead 1.6 - 0.1 stays above the hinge at 1, where nothing pulls."""
+    rules = {"adversarial_lambda": 25.5, "adversarial_share": 0.0, "robust_weight": 0.5}
+    learner = Learner(Linear(), replace(SETTINGS, **rules), threads=1)
+    obs = torch.zeros(2, 4, 84, 84)
+    obs[0, 0, 0, :2] = torch.tensor([0.6, 0.1])
+    obs[1, 0, 0, :2] = torch.tensor([0.1, 0.8])
+    hinge = learner._hinge(obs).detach()
+    assert float(hinge) == pytest.approx((-(0.5 - 0.4) + -1.0) / 2)
+    (slope,) = torch.autograd.grad(learner._hinge(obs), learner.online.parameters)
+    torch.testing.assert_close(slope, torch.tensor([-0.5, 0.2]) / 2)
+
+
+def test_sa_dqns_hinge_joins_the_loss_by_its_weight() -> None:
+    """In slices as in one, to the last of the batch; the loss without it is what it was."""
+    rules = {"adversarial_lambda": 2.0, "adversarial_share": 0.0, "robust_steps": 2}
+    losses = []
+    for weight, threads in ((0.0, 1), (0.5, 1), (0.5, 3)):
+        settings = replace(SETTINGS, **rules, robust_weight=weight)
+        learner = Learner(network(), settings, threads=threads)
+        hinge = float(learner._hinge(to_unit(batch_of(8).obs_tm1)).detach())
+        learner.update(batch_of(8))
+        losses.append(learner.metrics()[0])
+        learner.batch_threads.close()
+    assert losses[1] == pytest.approx(losses[0] + 0.5 * hinge, rel=1e-4)
+    assert losses[2] == pytest.approx(losses[1], rel=1e-4)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3, 16])
 def test_the_attacked_share_does_not_depend_on_threads(
     monkeypatch: pytest.MonkeyPatch, threads: int

@@ -33,7 +33,7 @@ def test_lambda_1_is_hardenings_default() -> None:
     assert {field.name for field in fields(HardenSettings)} >= HARDEN_CHANGEABLE
 
 
-@pytest.mark.parametrize("name", ["ddqn", "paper", "quick"])
+@pytest.mark.parametrize("name", ["ddqn", "paper", "quick", "sa_dqn"])
 def test_a_config_has_exactly_the_fields(name: str) -> None:
     options = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
     assert list(options) == KEYS
@@ -69,6 +69,7 @@ def test_numbers_may_be_spelled_as_people_do() -> None:
         ({"eval_lambda": -1}, "eval_lambda: lambda must be a number of at least 0"),
         ({"eval_lambda": "nan"}, "eval_lambda: lambda must be a number of at least 0"),
         ({"adversarial_lambda": 256}, "adversarial_lambda: lambda is in pixel units"),
+        ({"robust_weight": 0.1}, "robust_weight 0.1 needs a budget: adversarial_lambda above 0"),
         ({"max_grad_norm": -1}, "max_grad_norm must be at least 0"),
         ({"replay_frames": 10}, "replay_frames 10 cannot hold warmup_steps 20000"),
     ],
