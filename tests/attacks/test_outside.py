@@ -195,7 +195,7 @@ def test_in_an_audit_it_always_plays(mine: Path) -> None:
     assert [e.title for e in applied(behind, lines)] == [f"{name} x2", f"{name} original"]
     assert [e.title for e in opponents(alone, lines)][-1:] == [f"{name} original"]
     assert outsiders(None) == ()
-    with pytest.raises(UsageError, match=r"attack must be a callable's, FILE.py:NAME, got 'pgd'"):
+    with pytest.raises(UsageError, match=r"attack must be FILE.py:NAME, learned:FILE or .*'pgd'"):
         AuditSettings("BankHeist", attack="pgd")
 
 
