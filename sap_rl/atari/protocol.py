@@ -56,13 +56,6 @@ class Protocol:
         Observation, Option("dtype in which tampered frames reach the agent")
     ] = "float"
     frames: Annotated[Frames, Option("frames of the stack that are tampered with")] = "all"
-    norm: Annotated[
-        Norm,
-        Option(
-            "what lambda bounds: linf the change of every pixel, l2 the root mean square of all "
-            "changes"
-        ),
-    ] = "linf"
     grad_samples: Annotated[
         int | None,
         Option(
@@ -80,6 +73,13 @@ class Protocol:
             shown="sample",
         ),
     ] = None
+    norm: Annotated[
+        Norm,
+        Option(
+            "what lambda bounds: linf the change of every pixel, l2 the root mean square of all "
+            "changes"
+        ),
+    ] = "linf"
 
     def __post_init__(self) -> None:
         check(self)

@@ -76,10 +76,6 @@ class Attacked:
         return now.ne(self.label)
 
 
-IDLE_SHARE = 0.05
-"""Movable pixels without a gradient; on networks that do not hide it the share is 0."""
-
-
 class Adversary:
     """Tampers with batches of frames, one call per step of the game.
 

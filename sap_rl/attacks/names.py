@@ -27,6 +27,11 @@ DEFAULT_ATTACK = "fgsm"
 """The paper's attack, which is used where nobody names another."""
 
 
+def may_abstain(name: str) -> bool:
+    """Whether the attack leaves some frames as they are on purpose."""
+    return name == LOOKAHEAD or name.startswith("learned:")
+
+
 def is_outside(name: str) -> bool:
     """Whether this is how the attack of a file is called, `FILE.py:NAME@HASH` of an outsider,
     `learned:FILE@HASH` of one that was trained: loaded or not."""

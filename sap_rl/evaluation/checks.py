@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from sap_rl.attacks.adversary import IDLE_SHARE
+from sap_rl.attacks.names import may_abstain
 from sap_rl.evaluation.comparison import (
     Damage,
     Finding,
@@ -29,6 +29,8 @@ from sap_rl.evaluation.results import Change, Row
 from sap_rl.evaluation.settings import Settings
 from sap_rl.play.arms import gradient_words
 
+IDLE_SHARE = 0.05
+"""Movable pixels without a gradient; on networks that do not hide it the share is 0."""
 LOST_SHARE = 0.05
 ENOUGH = 10
 """Episodes below which an agent that plays like chance may well be better."""
@@ -57,7 +59,7 @@ def row_findings(row: Row, observation: str) -> Iterator[Finding | None]:
     """The checks that need one row alone."""
     where = _where(row)
     yield no_variance(row.returns, where=where)
-    if row.idle is not None and row.backward_passes:
+    if row.idle is not None and row.backward_passes and not may_abstain(row.attack or ""):
         yield zero_gradients(row.idle, where=where)
     if row.linf_mean is not None and observation == "uint8" and row.struck:
         # Averages over all steps; where the schedule did not strike nothing was to be lost.

@@ -13,8 +13,9 @@ from torch import Tensor
 from sap_rl.agents import Agent, require_newest
 from sap_rl.atari.protocol import Frames, Norm, Observation, Preprocess
 from sap_rl.attacks import attack_options, make_attack, require_norm
-from sap_rl.attacks.adversary import IDLE_SHARE, Adversary, Attacked
+from sap_rl.attacks.adversary import Adversary, Attacked
 from sap_rl.attacks.gradients import default_grad_samples
+from sap_rl.attacks.names import may_abstain
 from sap_rl.attacks.schedule import parse_schedule
 from sap_rl.attacks.threat import Threat
 from sap_rl.corruptions.sighting import Sighting
@@ -33,6 +34,8 @@ from sap_rl.pixels import PIXEL_MAX
 from sap_rl.seeds import stream_seed, torch_stream
 from sap_rl.types import QFunction
 
+IDLE_SHARE = 0.5
+"""Share of pixels without a gradient above which an attack is weak beyond doubt."""
 LOOK = 16
 """Attacked frames after which it is known whether a gradient reaches them."""
 
@@ -64,7 +67,6 @@ class Skin:
         options: dict[str, Any],
     ) -> None:
         threat = Threat(lam, frames, observation, norm)
-        require_norm(attack, norm)
         schedule = parse_schedule(options.get("schedule", "every"))
         options = {name: value for name, value in options.items() if name != "schedule"}
         box = pixel_box(space, observation)
@@ -84,10 +86,11 @@ class Skin:
             samples = default_grad_samples(self._victim(seed), look)
             options = options | {"grad_samples": samples}
         made = make_attack(attack, **options)
+        require_norm(attack, norm)
         self.adversary = Adversary(self._victim(seed), made, threat, seed, schedule)
         dtype = np.uint8 if observation == "uint8" else np.float32
         self.space = spaces.Box(0, int(PIXEL_MAX), box.shape, dtype)
-        self._idle: list[float] = []
+        self._idle: list[float] | None = None if may_abstain(attack) else []
 
     def reseed(self, seed: int) -> None:
         """Start the attacker's randomness and the victim's again, forget every history."""
@@ -98,14 +101,16 @@ class Skin:
         """Attack numpy frames [B, K, H, W]; `first` [B] and `rows` as in `Adversary.perturb`."""
         tensor = torch.from_numpy(np.array(pixels, order="C")).to(self.device)
         attacked = self.adversary.perturb(tensor, torch.as_tensor(first), rows)
-        if len(self._idle) < LOOK and attacked.cost.backward:
-            self._look_for_gradients(attacked)
+        if self._idle is not None and attacked.cost.backward:
+            self._look_for_gradients(attacked, self._idle)
         return attacked
 
-    def _look_for_gradients(self, attacked: Attacked) -> None:
-        """Warn, once, of an attack whose gradient reaches few pixels, as an evaluation does."""
-        self._idle += attacked.idle[attacked.struck].tolist()
-        share = float(np.mean(self._idle)) if len(self._idle) >= LOOK else 0.0
+    def _look_for_gradients(self, attacked: Attacked, idle: list[float]) -> None:
+        """Warn, once, of an attack whose gradient reaches less than half of the pixels."""
+        idle += attacked.idle[attacked.struck].tolist()
+        if len(idle) < LOOK:
+            return
+        self._idle, share = None, float(np.mean(idle))
         if share > IDLE_SHARE:
             warnings.warn(
                 f"{share:.0%} of the movable pixels had no gradient at all, as where a victim "

@@ -223,8 +223,11 @@ def test_agents_are_listed_with_their_scores(capsys: pytest.CaptureFixture[str])
         ([*SHORT, "--lambda", "nan"], "got nan"),
         ([*SHORT, "--lambda", "inf"], "got inf"),
         ([*SHORT, "--lambda", "0.5", "--observation", "uint8"], "--observation float"),
-        ([*SHORT, "--lambda", "4", "--norm", "l3"], "unknown norm 'l3'; choose from linf, l2"),
-        ([*FAST, "--attack", "apgd", "--norm", "l2"], "'apgd' knows no norm l2; these do: fgsm"),
+        ([*SHORT, "--lambda", "4", "--norm", "l3"], "unknown norm 'l3'; choose from l2, linf"),
+        (
+            [*FAST, "--attack", "apgd", "--norm", "l2"],
+            "these do: none, noise, uniform, fgsm",
+        ),
         ([*FAST, "--episodes", "0"], "episodes must be at least 1, got 0"),
         ([*FAST, "--seed", "x"], "seed: cannot use 'x'"),
         ([*FAST, "--steps", "5"], "attack 'fgsm' has no option 'steps'"),

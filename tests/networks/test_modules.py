@@ -211,7 +211,7 @@ def flips(model: DQN, victim: Any, pixels: np.ndarray) -> list[bool]:
     space = spaces.Box(0, 255, (4, 84, 84), np.uint8)
     skin = Skin(
         victim, space, spaces.Discrete(6), attack="fgsm", lam=8.0, observation="uint8",
-        frames="all", seed=0, options={},
+        frames="all", norm="linf", seed=0, options={},
     )  # fmt: skip
     moved = skin.perturb(pixels, np.ones(len(pixels), np.bool_), [*range(len(pixels))]).pixels
     calm, shaken = (model.predict(obs)[0] for obs in (pixels, moved.numpy()))
@@ -375,7 +375,7 @@ def test_a_gradient_of_zero_is_warned_of_once() -> None:
     for agent, expected in ((rounds, 1), (load_agent(nature_network(6)), 0)):
         skin = Skin(
             agent, space, spaces.Discrete(6), attack="fgsm", lam=1.0, observation="uint8",
-            frames="all", seed=0, options={},
+            frames="all", norm="linf", seed=0, options={},
         )  # fmt: skip
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")

@@ -137,7 +137,7 @@ def test_seen_size_is_the_networks() -> None:
         (nn.Flatten(0), "Flatten must give action values [B, num_actions], got [56448]"),
         (nn.LSTM(84, 3), "LSTM cannot take [2, 4, 84, 84] frames: "),
         (nn.MaxPool2d(2, return_indices=True), "got a tuple"),
-        (nn.Linear(5, 2), "Linear cannot take [2, 4, 84, 84] frames: mat1 and mat2"),
+        (nn.Linear(5, 2), "Linear cannot take [2, 4, 84, 84] frames: RuntimeError mat1 and mat2"),
     ],
 )
 def test_modules_refused(module: nn.Module, message: str) -> None:
