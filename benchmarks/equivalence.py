@@ -4,13 +4,14 @@
 
 Samplers: SAP-100 in clean play. Precisions: the undefended agent, clean and under FGSM at lambda
 0.25, where returns still have somewhere to go. Prints the means of both sides and the 99% interval
-of the paired difference (over episodes).
+of the paired difference (BCa over episodes).
 """
 
 from __future__ import annotations
 
 import argparse
 
+import numpy as np
 import torch
 
 from benchmarks.sap_forward import without_numba
@@ -33,7 +34,8 @@ def play(player: Agent, *, lam: float, episodes: int, precision: str = "float32"
 def compare(label: str, old: list[Row], new: list[Row]) -> None:
     """One line per lambda."""
     for before, after in zip(old, new, strict=True):
-        change = difference_interval(after.returns, before.returns, level=0.99)
+        rng = np.random.default_rng(0)
+        change = difference_interval(after.returns, before.returns, rng=rng, level=0.99)
         means = f"{before.mean:.1f} and {after.mean:.1f}, difference {change.mean:+.1f}"
         interval = f"[{change.low:+.1f}, {change.high:+.1f}]"
         print(f"{label}, lambda {after.lam:g}, {after.episodes} episodes: {means} {interval}")

@@ -4,9 +4,9 @@
 
 Four kinds of returns whose true mean, or true change, is known (docs/statistics.md): simulated
 evaluations, an interval of each by every method, the share that holds the truth and the median
-width. Methods: empirical likelihood, which sap_rl prints; BCa; the percentile interval; both
-widened as Student's t asks (Hesterberg 2015, arXiv 1411.5279, section 4); the studentised
-bootstrap, where needed on influence values; Student's t after Hall's transformation (1992).
+width. Methods: BCa, which sap_rl prints; the percentile interval; both widened as Student's t asks
+(Hesterberg 2015, arXiv 1411.5279, section 4); the studentised bootstrap, where needed on influence
+values; Student's t after Hall's transformation (1992).
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri, stdtrit
-
-from sap_rl.statistics.intervals import mean_interval, relative_change
 
 Array = npt.NDArray[np.float64]
 EPISODES = 30
@@ -90,19 +88,6 @@ def intervals(returns: Array, rng: np.random.Generator) -> Iterator[tuple[str, f
     high, low = np.quantile(studentised, [0.975, 0.025])
     yield "studentised", float(value - high * error), float(value - low * error)
     yield "Hall", *_hall(float(value), float(error), influence)
-    yield "empirical likelihood", *_printed(returns)
-
-
-def _printed(returns: Array) -> tuple[float, float]:
-    """As sap_rl has it; without bounds, everything."""
-    if len(returns) == 1:
-        mean = mean_interval(returns[0])
-        ends = (mean.low, mean.high)
-    else:
-        change = relative_change(*returns, clean_gap=None)
-        ends = tuple(None if end is None else 1 + end / 100 for end in (change.low, change.high))
-    low, high = ends
-    return (-math.inf, math.inf) if low is None or high is None else (low, high)
 
 
 def _hall(value: float, error: float, influence: Array) -> tuple[float, float]:

@@ -91,7 +91,7 @@ class AuditCard:
     @cached_property
     def worst(self) -> tuple[Worst, ...]:
         """Per attacked player and lambda the attack that leaves least."""
-        return worst_cases(self.games, self.kinds)
+        return worst_cases(self.games, self.kinds, self.facts.settings.seed)
 
     @property
     def area(self) -> dict[str, float | None]:
@@ -105,7 +105,7 @@ class AuditCard:
     @cached_property
     def comparisons(self) -> tuple[WorstDifference, ...]:
         """The defended player's worst cases against the others'."""
-        return worst_differences(self.games, self.worst)
+        return worst_differences(self.games, self.worst, self.facts.settings.seed)
 
     @property
     def checks(self) -> tuple[Finding, ...]:

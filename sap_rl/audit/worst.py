@@ -10,6 +10,7 @@ import numpy as np
 
 from sap_rl.audit.suite import PAPER, Kind
 from sap_rl.evaluation.results import Row
+from sap_rl.seeds import numpy_stream
 from sap_rl.statistics.intervals import Interval, difference_interval
 
 TAIL_SHARE = 0.2
@@ -55,7 +56,9 @@ class WorstDifference:
     interval: Interval
 
 
-def worst_cases(games: Sequence[GameResult], kinds: dict[str, Kind]) -> tuple[Worst, ...]:
+def worst_cases(
+    games: Sequence[GameResult], kinds: dict[str, Kind], seed: int
+) -> tuple[Worst, ...]:  # fmt: skip
     """Per attacked player and lambda the attack that leaves least."""
     attacked = [cell for cell in games if cell.lam > 0]
     found = []
@@ -66,7 +69,8 @@ def worst_cases(games: Sequence[GameResult], kinds: dict[str, Kind]) -> tuple[Wo
         under_paper = next((cell.row for cell in cells if cell.title == paper), None)
         stronger = None
         if under_paper is not None:
-            stronger = difference_interval(under_paper.returns, lowest.row.returns)
+            rng = numpy_stream(seed, "bootstrap", "audit", f"{lam:g}", player, "paper")
+            stronger = difference_interval(under_paper.returns, lowest.row.returns, rng=rng)
         found.append(
             Worst(
                 player,
@@ -100,7 +104,7 @@ def curve_area(curve: Sequence[tuple[float, float]]) -> float | None:
 
 
 def worst_differences(
-    games: Sequence[GameResult], worst: Sequence[Worst]
+    games: Sequence[GameResult], worst: Sequence[Worst], seed: int
 ) -> tuple[WorstDifference, ...]:  # fmt: skip
     """Compare the defended player's worst case with the others' at each lambda."""
     rows = {(cell.player, cell.title, cell.lam): cell.row for cell in games}
@@ -111,7 +115,8 @@ def worst_differences(
             if "defended" in here and other in here:
                 first, second = ("defended", here["defended"].title), (other, here[other].title)
                 a, b = rows[(*first, lam)].returns, rows[(*second, lam)].returns
-                interval = difference_interval(a, b)
+                rng = numpy_stream(seed, "bootstrap", "audit", f"{lam:g}", *first, *second)
+                interval = difference_interval(a, b, rng=rng)
                 found.append(WorstDifference(lam, first[0], second[0], interval))
     return tuple(found)
 

@@ -25,7 +25,7 @@ from sap_rl.pixels import to_unit
 from sap_rl.play.arms import Arm
 from sap_rl.play.frames import GAMES, record, recording_games
 from sap_rl.play.players import Players
-from sap_rl.seeds import torch_stream
+from sap_rl.seeds import numpy_stream, torch_stream
 from sap_rl.statistics.intervals import mean_interval
 from sap_rl.types import UnitFrames
 
@@ -127,8 +127,11 @@ class Certification:
     def _row(self, frames: UnitFrames, kept: Tensor, lam: float, play: Play) -> CertifyRow:
         """The row of these frames, of which `kept` [N] are certified; the others are attacked."""
         games = kept.view(-1, GAMES).double().mean(0).cpu().numpy()
+        rng = numpy_stream(self.settings.seed, "certify", play, f"{lam:g}")
         broken = self._broken(frames[~kept], lam) if not kept.all() else 0
-        return CertifyRow(lam, play, len(kept), mean_interval(games), broken=broken / len(kept))
+        return CertifyRow(
+            lam, play, len(kept), mean_interval(games, rng=rng), broken=broken / len(kept)
+        )
 
     def _broken(self, frames: UnitFrames, lam: float) -> int:
         """On how many frames the attack changes the greedy action."""

@@ -13,6 +13,7 @@ from sap_rl.errors import UsageError
 from sap_rl.files import check_writable, write_atomically
 from sap_rl.reporting.tables.comparisons import comparison_report, paper_report
 from sap_rl.reporting.tables.matrix_game import matrix_games_report
+from sap_rl.settings.options import read_option
 from sap_rl.store.store import load_evaluations
 
 
@@ -40,7 +41,7 @@ def run_game(args: argparse.Namespace) -> int:
     """Print the payoffs and both sides' mixtures of every game and lambda."""
     if args.json:
         check_writable(args.json)
-    found = matrix_games(load_evaluations(args.results))
+    found = matrix_games(load_evaluations(args.results), seed=read_option("seed", args.seed))
     with printed_anyway(lambda: matrix_games_report(found)):
         if args.json:
             write_atomically(args.json, matrix_games_json(found))

@@ -12,6 +12,7 @@ from sap_rl.compare.payoffs import Payoffs, payoffs
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import Evaluation
 from sap_rl.plain import json_object
+from sap_rl.seeds import numpy_stream
 from sap_rl.statistics.intervals import Array, mean_interval
 from sap_rl.statistics.matrix_game import Solution, solve
 
@@ -77,20 +78,23 @@ class MatrixGame:
         }
 
 
-def matrix_games(evaluations: Sequence[Evaluation]) -> tuple[MatrixGame, ...]:
+def matrix_games(evaluations: Sequence[Evaluation], *, seed: int = 0) -> tuple[MatrixGame, ...]:
     """The matrix game of every game and lambda above 0, in that order.
 
     UsageError where none is complete.
+
+    seed: of the bootstrap.
     """
     found = payoffs(evaluations)
     if not found:
         raise UsageError("no attacked cell was played: a game needs attacks and defences")
-    return tuple(matrix_game(each) for each in found)
+    return tuple(matrix_game(each, seed=seed) for each in found)
 
 
-def matrix_game(played: Payoffs) -> MatrixGame:
+def matrix_game(played: Payoffs, *, seed: int = 0) -> MatrixGame:
     """Solve one game of mean returns, with an interval of its value."""
-    low, high = value_interval(played.returns)
+    rng = numpy_stream(seed, "bootstrap", "game", played.game, str(played.lam))
+    low, high = value_interval(played.returns, rng=rng)
     return MatrixGame(played, solve(played.means), low, high, held_out(played.returns))
 
 
@@ -99,28 +103,32 @@ def matrix_games_json(found: Sequence[MatrixGame]) -> str:
     return json_object({"contests": [each.plain() for each in found]})
 
 
-def value_interval(returns: Array, *, level: float = 0.95) -> tuple[float | None, float | None]:
+def value_interval(
+    returns: Array, *, rng: np.random.Generator, resamples: int = 10_000, level: float = 0.95
+) -> tuple[float | None, float | None]:
     """Interval of a game's value from returns [D, A, E], entries paired by episode.
 
     From below the value is what the mixture of defences found here keeps from its worst attack,
-    from above what the mixture of attacks leaves to its best defence: the least and the largest
+    from above what the mixture of attacks leaves to its best defence: the least and the largest BCa
     bound among those replies. So the interval grows where a best reply to noise flatters a side,
     which resampled values would hide. None where a reply has no interval (see `mean_interval`).
     """
     game = solve(returns.mean(axis=2))
-    low = _bounds(np.einsum("d,dae->ae", game.rows, returns), level)
-    high = _bounds(np.einsum("a,dae->de", game.columns, returns), level)
+    low = _bounds(np.einsum("d,dae->ae", game.rows, returns), rng, resamples, level)
+    high = _bounds(np.einsum("a,dae->de", game.columns, returns), rng, resamples, level)
     if low is None or high is None:
         return None, None
     return low[0], high[1]
 
 
-def _bounds(replies: Array, level: float) -> tuple[float, float] | None:
+def _bounds(
+    replies: Array, rng: np.random.Generator, resamples: int, level: float
+) -> tuple[float, float] | None:
     """The least lower and the largest upper bound of the mean of replies [N, E].
 
     A reply whose returns are all equal counts with its mean, unless all are such.
     """
-    found = [mean_interval(r, level=level) for r in replies]
+    found = [mean_interval(r, rng=rng, resamples=resamples, level=level) for r in replies]
     if any(i.low is None and i.flags != ("no_variance",) for i in found):
         return None
     if all(i.low is None for i in found):

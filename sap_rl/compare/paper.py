@@ -22,7 +22,7 @@ ATTACKS_RULES = ("frames", "observation", "norm", "grad_samples")
 class PaperCell:
     """One game and lambda.
 
-    percent, low, high: ours with its interval, None where the change is flagged; difference:
+    percent, low, high: ours with its BCa interval, None where the change is flagged; difference:
     defended - original in points of return; paper: the printed percentage; sign: of our change
     against the paper's, `unclear` where our interval of the difference contains 0; inside: whether
     the paper's number lies in our interval, None where there is none.

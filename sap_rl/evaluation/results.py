@@ -28,7 +28,7 @@ class Row:
     """One arm of one game at one lambda.
 
     returns, lengths: per finished episode, by index (lengths in agent steps); complete: all
-    episodes were finished; mean, ci_low, ci_high: 95% over episodes; normalised: (mean -
+    episodes were finished; mean, ci_low, ci_high: BCa 95% over episodes; normalised: (mean -
     random) / (human - random), as published; flip_rate, self_flip_rate: shares of the steps on
     which they were measured (every 8th for a random agent); linf_max, linf_mean,
     change_mean: distance to the clean frame in pixels as the referee measured it, the largest, the

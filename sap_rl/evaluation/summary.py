@@ -16,6 +16,7 @@ from sap_rl.evaluation.settings import Settings
 from sap_rl.play.arm_stats import ArmFacts, ArmStats
 from sap_rl.play.arms import Arm
 from sap_rl.play.defended_name import parse_defended_player
+from sap_rl.seeds import numpy_stream
 from sap_rl.statistics import LEVEL
 from sap_rl.statistics.intervals import (
     Interval,
@@ -35,7 +36,7 @@ def make_row(settings: Settings, arm: Arm, facts: ArmFacts, arm_stats: ArmStats)
     complete = len(returns) == settings.episodes
     interval = Interval(float(np.mean(returns)), None, None) if returns else None
     if complete:
-        interval = _mean_interval(settings, returns)
+        interval = _mean_interval(settings, arm, returns)
     return Row(
         game=settings.game,
         lam=arm.lam,
@@ -106,8 +107,14 @@ def _change(
         defended.returns,
         clean_gap=_clean_gap(settings, done),
         level=settings.look_level,
+        rng=_bootstrap(settings, "change", lam, victim or "clean"),
     )
-    gain = difference_interval(defended.returns, original.returns, level=settings.look_level)
+    gain = difference_interval(
+        defended.returns,
+        original.returns,
+        rng=_bootstrap(settings, "difference", lam, victim or "clean"),
+        level=settings.look_level,
+    )
     facts = game_facts(settings.game)
     return Change(
         settings.game,
@@ -156,7 +163,9 @@ def _claim_flags(
     ):
         flags.append("at_floor")
     if noise is not None:
-        gain = difference_interval(defended.returns, noise.returns, level=settings.look_level)
+        rng = _bootstrap(settings, "noise-control", defended.lam, defended.victim or "clean")
+        level = settings.look_level
+        gain = difference_interval(defended.returns, noise.returns, rng=rng, level=level)
         if (gain.mean if gain.low is None else gain.low) <= 0:
             flags.append("no_better_than_noise")
     # Noise that never flips is no noise: a deterministic player's control is the original itself.
@@ -176,12 +185,18 @@ def _clean_gap(settings: Settings, done: Done) -> float | None:
     return clean.mean - random
 
 
-def _mean_interval(settings: Settings, returns: tuple[float, ...]) -> Interval:
-    """Where results are looked at repeatedly, the interval whose coverage was measured so."""
-    looked = settings.look_level > LEVEL
-    return (skewed_interval if looked else mean_interval)(returns, level=settings.look_level)
+def _mean_interval(settings: Settings, arm: Arm, returns: tuple[float, ...]) -> Interval:
+    """BCa; where results are looked at repeatedly, the interval whose coverage was measured so."""
+    if settings.look_level > LEVEL:
+        return skewed_interval(returns, level=settings.look_level)
+    rng = _bootstrap(settings, arm.stream, arm.lam)
+    return mean_interval(returns, rng=rng, level=settings.look_level)
 
 
 def _interval(row: Row) -> Interval:
     assert row.mean is not None
     return Interval(row.mean, row.ci_low, row.ci_high)
+
+
+def _bootstrap(settings: Settings, *path: str | float) -> np.random.Generator:
+    return numpy_stream(settings.seed, "bootstrap", *(str(part) for part in path))

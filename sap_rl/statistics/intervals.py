@@ -1,18 +1,13 @@
-"""Intervals over the episodes of an evaluation, and the claims they allow.
+"""Bootstrap intervals over the episodes of an evaluation, and the claims they allow.
 
-They are of empirical likelihood (Owen, Empirical Likelihood, 2001, chapters 2 and 3): a mean is
-left out where episodes weighted so that they have it are too much less likely than episodes that
-count alike. How much is too much takes the quantile of Student's t and Bartlett's correction for
-skewness (DiCiccio, Hall & Romano, Annals of Statistics 19, 1991), with the less biased moments of
-Liu & Chen (Annals of Statistics 38, 2010). The bounds of a mean lie among the returns.
-
-Every interval is over episodes of one trained network: it says nothing about other training
+Every interval resamples episodes of one trained network: it says nothing about other training
 seeds. Where the data carry no interval the bounds are None and a flag says why; no function
 returns NaN or infinity.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -20,18 +15,16 @@ from scipy.special import stdtrit
 
 Array = npt.NDArray[np.float64]
 Returns = Sequence[float | int] | npt.NDArray[np.floating] | npt.NDArray[np.integer]
+Bounds = tuple[float | None, float | None, tuple[str, ...]]
 
+# A 95% interval leaves 2.5% in each tail: once more than that share of the resampled denominators
+# is unusable, a bound of the percentage is read off a division by nearly nothing.
+MAX_UNSTABLE_SHARE = 0.025
 # An original arm that keeps under 5% of its clean lead over the random policy has no score left to
 # compare with: a point or two more would be reported as hundreds of percent.
 MIN_SHARE_OF_CLEAN_GAP = 0.05
-# A bound is looked for up to 2**10 standard errors away: beyond, there is none.
-DOUBLINGS = 10
-# Parts into which the place of a bound is divided, again and again, down to 2**-32 of where it may
-# be.
-PARTS, DIVISIONS = 16, 8
-NEWTON_STEPS, CONVERGED = 100, 1e-9
-# Below this share of the largest part, what is left of every episode's part is rounding.
-ROUNDING = 1e-12
+# Indices drawn at a time: 8 MB of int64, whatever the number of episodes.
+CHUNK_INDICES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -54,69 +47,63 @@ class RelativeChange:
     flags: tuple[str, ...] = ()
 
 
-def mean_interval(returns: Returns, *, level: float = 0.95) -> Interval:
-    """Interval of the mean return.
+def mean_interval(
+    returns: Returns, *, rng: np.random.Generator, resamples: int = 10_000, level: float = 0.95
+) -> Interval:
+    """BCa bootstrap interval of the mean return.
 
-    returns: [E], one per episode. Flags: `too_few_episodes` (E = 1), `no_variance` (all equal).
-    Raises ValueError for no episodes, NaN or infinity, `level` outside (0, 1).
+    returns: [E], one per episode. Flags: `too_few_episodes` (E = 1), `no_variance` (all equal),
+    `degenerate_bootstrap` (the resamples leave the correction undefined).
+    Raises ValueError for no episodes, NaN or infinity, `resamples` < 1, `level` outside (0, 1).
+    Source: Efron & Tibshirani, An Introduction to the Bootstrap (1993), section 14.3.
     """
-    values = _episodes("returns", returns)
-    _check_level(level)
-    mean = float(values.mean())
-    if values.size < 2:
-        return Interval(mean, None, None, ("too_few_episodes",))
-    if np.all(values == values[0]):
-        return Interval(mean, None, None, ("no_variance",))
-    unit = float(np.abs(values - mean).max())
-    ends = _ends((values - mean) / unit, np.ones(values.size), level)
-    assert ends is not None  # beyond the returns there is nothing
-    low, high = (mean + end * unit for end in ends)
-    return Interval(mean, max(low, float(values.min())), min(high, float(values.max())))
+    columns = _episodes("returns", returns)[np.newaxis]
+    means = _resampled_means(columns, rng=rng, resamples=resamples)
+    low, high, flags = _bounds(columns, means, statistic=lambda means: means[0], level=level)
+    return Interval(float(columns.mean()), low, high, flags)
 
 
-def difference_interval(a: Returns, b: Returns, *, level: float = 0.95) -> Interval:
-    """Interval of mean(a - b), episode i of `a` paired with episode i of `b`.
+def difference_interval(
+    a: Returns,
+    b: Returns,
+    *,
+    rng: np.random.Generator,
+    resamples: int = 10_000,
+    level: float = 0.95,
+) -> Interval:
+    """BCa bootstrap interval of mean(a - b), episode i of `a` paired with episode i of `b`.
 
     a, b: [E]. Flags as in `mean_interval`, of the differences: a constant shift is `no_variance`.
     Raises ValueError as `mean_interval` does, and for unequal numbers of episodes.
     """
     first, second = _paired(("a", a), ("b", b))
-    return mean_interval(first - second, level=level)
+    return mean_interval(first - second, rng=rng, resamples=resamples, level=level)
 
 
 def relative_change(
-    original: Returns, defended: Returns, *, clean_gap: float | None, level: float = 0.95
+    original: Returns,
+    defended: Returns,
+    *,
+    clean_gap: float | None,
+    rng: np.random.Generator,
+    resamples: int = 10_000,
+    level: float = 0.95,
 ) -> RelativeChange:
-    """Change of the mean return in percent of the original's, with an interval, paired.
+    """Change of the mean return in percent of the original's, with a paired BCa interval.
 
     original, defended: [E], episode i of both arms played from the same seed. clean_gap: the
     original's mean clean return minus the random policy's, in points; None leaves the sign as the
     only test of the denominator. Flags: those of `mean_interval` (the percentage stays, the
-    bounds are None), and `unstable_denominator` (all three are None): the original's interval
-    reaches 0 or a twentieth of the gap, or the change has no end.
+    bounds are None), and `unstable_denominator` (all three are None).
     Raises ValueError as `difference_interval` does, and for a `clean_gap` that is not finite.
     """
-    first, second = _paired(("original", original), ("defended", defended))
+    columns = np.stack(_paired(("original", original), ("defended", defended)))
     smallest = _smallest_denominator(clean_gap)
-    base = mean_interval(first, level=level)
-    sign = float(np.sign(base.mean))
-    nearest = [end for end in (base.mean, base.low, base.high) if end is not None]
-    least = min(sign * end for end in nearest)
-    if least <= 0 or least < smallest:
+    means = _resampled_means(columns, rng=rng, resamples=resamples)
+    if _unstable_share(means[0], columns[0].mean(), smallest=smallest) > MAX_UNSTABLE_SHARE:
         return RelativeChange(None, None, None, ("unstable_denominator",))
-    ratio = float((second.mean() - first.mean()) / abs(base.mean))
-    if first.size < 2:
-        return RelativeChange(100 * ratio, None, None, ("too_few_episodes",))
-    scale = max(float(np.abs(first).max()), float(np.abs(second).max()))
-    own = sign * first / scale
-    parts = (second - first) / scale - ratio * own
-    if np.abs(parts).max() <= ROUNDING * (1 + abs(ratio)):
-        return RelativeChange(100 * ratio, None, None, ("no_variance",))
-    ends = _ends(parts, own, level)
-    if ends is None:
-        return RelativeChange(None, None, None, ("unstable_denominator",))
-    low, high = (100 * (ratio + end) for end in ends)
-    return RelativeChange(100 * ratio, low, high)
+    percent = float(_percent_change(columns.mean(axis=1, keepdims=True))[0])
+    return RelativeChange(percent, *_bounds(columns, means, statistic=_percent_change, level=level))
 
 
 @dataclass(frozen=True)
@@ -182,6 +169,36 @@ def _paired(first: tuple[str, Returns], second: tuple[str, Returns]) -> tuple[Ar
     return a, b
 
 
+def _resampled_means(columns: Array, *, rng: np.random.Generator, resamples: int) -> Array:
+    """Means [K, resamples] of K arms [K, E] that share every resample's episodes."""
+    if resamples < 1:
+        raise ValueError(f"resamples is {resamples}; expected at least 1")
+    episodes = columns.shape[1]
+    rows = max(1, CHUNK_INDICES // episodes)
+    means = []
+    for start in range(0, resamples, rows):
+        indices = rng.integers(0, episodes, size=(min(rows, resamples - start), episodes))
+        means.append(np.take(columns, indices, axis=1).mean(axis=2))
+    return np.concatenate(means, axis=1)
+
+
+def _leave_one_out_means(columns: Array) -> Array:
+    """Jackknife means [K, E]: column i leaves episode i out of arms [K, E]."""
+    means: Array = (columns.sum(axis=1, keepdims=True) - columns) / (columns.shape[1] - 1)
+    return means
+
+
+def _percent_change(means: Array) -> Array:
+    """100 * (defended - original) / |original| of means [2, N] -> [N]; infinite where it is x / 0.
+
+    0 / 0 counts as no change. Infinity only orders the resamples: `_bounds` never returns it.
+    """
+    original, defended = means
+    with np.errstate(divide="ignore", invalid="ignore"):
+        percent = 100 * ((defended - original) / np.abs(original))
+    return np.where(np.isnan(percent), 0.0, percent)
+
+
 def _smallest_denominator(clean_gap: float | None) -> float:
     """The least |mean original return| that carries a percentage, in points."""
     if clean_gap is None:
@@ -191,79 +208,73 @@ def _smallest_denominator(clean_gap: float | None) -> float:
     return MIN_SHARE_OF_CLEAN_GAP * abs(clean_gap)
 
 
-def _check_level(level: float) -> None:
+def _unstable_share(denominators: Array, mean: float, *, smallest: float) -> float:
+    """Share of resampled denominators [R] of another sign than `mean`, 0, or below `smallest`."""
+    wrong_sign = np.sign(denominators) != np.sign(mean)
+    too_small = (denominators == 0) | (np.abs(denominators) < smallest)
+    return float(np.mean(wrong_sign | too_small))
+
+
+def _bounds(
+    columns: Array, means: Array, *, statistic: Callable[[Array], Array], level: float
+) -> Bounds:
+    """BCa bounds and flags of a statistic of the means of K arms.
+
+    columns: [K, E] returns; means: [K, R] resampled means; statistic: [K, N] -> [N].
+    """
     if not 0 < level < 1:
         raise ValueError(f"level is {level}; expected a number between 0 and 1, such as 0.95")
+    if columns.shape[1] < 2:
+        return None, None, ("too_few_episodes",)
+    jackknife = statistic(_leave_one_out_means(columns))
+    if np.all(jackknife == jackknife[0]):
+        return None, None, ("no_variance",)
+    estimate = float(statistic(columns.mean(axis=1, keepdims=True))[0])
+    bounds = _bca(statistic(means), estimate, jackknife=jackknife, level=level)
+    return (None, None, ("degenerate_bootstrap",)) if bounds is None else (*bounds, ())
 
 
-def _ends(parts: Array, weights: Array, level: float) -> tuple[float, float] | None:
-    """The least and the largest theta that mean(parts - theta * weights) = 0 may have, or None
-    where one of them is not there.
+def _bca(
+    resampled: Array, estimate: float, *, jackknife: Array, level: float
+) -> tuple[float, float] | None:
+    """Bias-corrected and accelerated bounds, or None where they are not defined.
 
-    parts [E]: mean 0, so that the estimate is theta = 0; weights [E], of positive mean.
+    resampled: [R] bootstrap statistics; jackknife: [E] leave-one-out statistics.
+    Source: Efron & Tibshirani (1993), eqs. 14.9, 14.10, 14.14 and 14.15.
     """
-    far = _far(parts, level)
-
-    def left_out(theta: Array) -> npt.NDArray[np.bool_]:
-        return _distance(parts - theta[:, np.newaxis] * weights) >= far
-
-    outside = np.array([-1.0, 1.0]) * parts.std() / weights.mean() / parts.size**0.5
-    for _ in range(DOUBLINGS):
-        out = left_out(outside)
-        if out.all():
-            break
-        outside = np.where(out, outside, 2 * outside)
-    else:
+    bias_share = _share_below(resampled, estimate)
+    acceleration = _acceleration(jackknife)
+    if acceleration is None or not 0 < bias_share < 1:
         return None
-    inside, cuts = np.zeros(2), np.linspace(0, 1, PARTS + 1)
-    for _ in range(DIVISIONS):
-        places = np.outer(inside, 1 - cuts) + np.outer(outside, cuts)
-        first = left_out(places[:, 1:].ravel()).reshape(2, PARTS).argmax(axis=1)
-        inside, outside = places[[0, 1], first], places[[0, 1], first + 1]
-    return float(inside[0]), float(inside[1])
+    normal = NormalDist()
+    bias = normal.inv_cdf(bias_share)
+    ordered = np.sort(resampled)
+    bounds = []
+    for tail in ((1 - level) / 2, (1 + level) / 2):
+        shifted = bias + normal.inv_cdf(tail)
+        stretch = 1 - acceleration * shifted
+        if stretch <= 0:
+            return None
+        bounds.append(_quantile(ordered, normal.cdf(bias + shifted / stretch)))
+    return (bounds[0], bounds[1]) if np.isfinite(bounds).all() else None
 
 
-def _far(parts: Array, level: float) -> float:
-    """The largest distance that an interval of this level holds, from parts [E] of mean 0.
-
-    Student's t squared, for a variance that divides by E, over one minus Bartlett's correction
-    (Liu & Chen 2010, section 3), which is at most a half.
-    """
-    count = parts.size
-    scaled = parts / np.abs(parts).max()  # keeps the powers in range; the ratios have no unit
-    second, third, fourth, sixth = ((scaled**power).mean() for power in (2, 3, 4, 6))
-    square = second**2 - fourth / count
-    cube = max(0.0, third**2 - (sixth - third**2) / count)
-    variance = second * count / (count - 1)
-    correction = count / 2
-    if square > 0:
-        correction = min(correction, fourth / (2 * square) - cube / (3 * variance**3))
-    student = float(stdtrit(count - 1, 0.5 + level / 2)) ** 2 * count / (count - 1)
-    return student / (1 - max(0.0, correction) / count)
+def _share_below(resampled: Array, estimate: float) -> float:
+    """Share of [R] statistics below the estimate; ties, common with whole scores, count half."""
+    return float(np.mean(resampled < estimate) + np.mean(resampled <= estimate)) / 2
 
 
-def _distance(parts: Array) -> Array:
-    """-2 log of the empirical likelihood ratio of mean 0 for parts [N, E] -> [N], infinite where 0
-    lies beyond them.
+def _acceleration(jackknife: Array) -> float | None:
+    """Skewness of the jackknife [E] over 6 (eq. 14.15), or None where it has no finite spread."""
+    if not np.isfinite(jackknife).all():
+        return None
+    deviations = jackknife.mean() - jackknife
+    deviations /= np.abs(deviations).max()  # keeps the powers in range; the ratio has no unit
+    return float((deviations**3).sum() / (6 * (deviations**2).sum() ** 1.5))
 
-    Owen (2001), section 2.9: the multiplier is the root of sum(part / (1 + multiplier * part)),
-    here by Newton's method between bounds.
-    """
-    low, high = parts.min(axis=1), parts.max(axis=1)
-    found = np.full(len(parts), np.inf)
-    among = (low < 0) & (high > 0)
-    parts, low, high = parts[among], low[among], high[among]
-    share = 1 - 1 / parts.shape[1]
-    least, most, multiplier = -share / high, -share / low, np.zeros(len(parts))
-    for _ in range(NEWTON_STEPS if len(parts) else 0):
-        terms = parts / (1 + multiplier[:, np.newaxis] * parts)
-        slope = terms.sum(axis=1)
-        least = np.where(slope > 0, multiplier, least)
-        most = np.where(slope < 0, multiplier, most)
-        step = multiplier + slope / (terms**2).sum(axis=1)
-        within = (step > least) & (step < most)
-        before, multiplier = multiplier, np.where(within, step, (least + most) / 2)
-        if np.all(np.abs(multiplier - before) <= CONVERGED * np.abs(multiplier)):
-            break
-    found[among] = 2 * np.log1p(multiplier[:, np.newaxis] * parts).sum(axis=1)
-    return found
+
+def _quantile(ordered: Array, share: float) -> float:
+    """Linear quantile of sorted [R]; np.quantile warns where two neighbours are infinite."""
+    below, weight = divmod(share * (ordered.size - 1), 1)
+    low, high = (float(ordered[min(int(below) + step, ordered.size - 1)]) for step in (0, 1))
+    return low if weight == 0 else low * (1 - weight) + high * weight

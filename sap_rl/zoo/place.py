@@ -8,6 +8,7 @@ from pathlib import Path
 from sap_rl.atari.games import game_facts
 from sap_rl.evaluation.results import Row
 from sap_rl.files import replace_folder
+from sap_rl.seeds import numpy_stream
 from sap_rl.statistics.intervals import difference_interval
 
 
@@ -21,7 +22,8 @@ def verdict(game: str, new: Row, old: Row | None = None) -> tuple[bool, str]:
         floor = game_facts(game).random or 0.0
         better, against = new.mean > floor, f"random play's {floor:.1f}"
     else:
-        found = difference_interval(new.returns, old.returns)
+        rng = numpy_stream(0, "bootstrap")
+        found = difference_interval(new.returns, old.returns, rng=rng)
         better, against = found.mean > 0, f"{old.mean:.1f} on the same games: {found.mean:+.1f}"
         if found.low is not None:
             against += f" [{found.low:+.1f}, {found.high:+.1f}]"

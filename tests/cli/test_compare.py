@@ -100,6 +100,7 @@ def test_bad_input_is_one_line(files: dict[str, str], capsys: pytest.CaptureFixt
         (["compare", files["a"], files["same"], "--paper"], "say either A and B"),
         (["compare", files["a"], files["assault"]], "no cell in common: game BankHeist against"),
         (["compare", files["a"], "/no/such"], "'/no/such'"),
+        (["game", files["a"], "--seed", "x"], "seed: cannot use 'x'"),
         (["compare", files["assault"], "--paper"], ""),
     ):
         status = main(argv)

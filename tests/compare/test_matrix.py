@@ -65,7 +65,7 @@ def test_the_contest_by_hand() -> None:
     assert list(found.solution.rows) == pytest.approx([0, 1 / 3, 2 / 3], abs=1e-6)
     assert list(found.solution.columns) == pytest.approx([0, 0, 1 / 5, 4 / 5], abs=1e-6)
     assert found.informed == pytest.approx(40 / 3 + 60 / 3 + shift)  # the worst for each: 40, 30
-    expected = mean_interval(50 + LUCK)
+    expected = mean_interval(50 + LUCK, rng=np.random.default_rng(0))
     assert found.low == pytest.approx(expected.low, abs=0.05)  # luck is common to all entries
     assert found.high == pytest.approx(expected.high, abs=0.05)
     plain = json.loads(matrix_games_json([found]))["contests"][0]
@@ -123,11 +123,12 @@ def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_constant_returns_have_no_interval_but_do_not_hide_the_others() -> None:
+    rng = np.random.default_rng(0)
     constant = np.full((2, 2, 10), 3.0)
-    assert value_interval(constant) == (None, None)
+    assert value_interval(constant, rng=rng, resamples=50) == (None, None)
     constant[0] += np.arange(10)
-    assert value_interval(constant) != (None, None)
-    assert value_interval(np.ones((1, 1, 1))) == (None, None)
+    assert value_interval(constant, rng=rng, resamples=50) != (None, None)
+    assert value_interval(np.ones((1, 1, 1)), rng=rng, resamples=50) == (None, None)
 
 
 def test_held_out_halves_by_hand() -> None:
@@ -147,7 +148,7 @@ def test_coverage_and_the_bias_of_best_replies() -> None:
     inside, secured, conceded = 0, [], []
     for _ in range(60):
         returns = rng.lognormal(-0.5, 1, (3, 4, 20))
-        low, high = value_interval(returns)
+        low, high = value_interval(returns, rng=rng, resamples=200)
         assert low is not None
         assert high is not None
         inside += low <= 1.0 <= high
@@ -169,7 +170,7 @@ def test_the_coverage_that_the_documentation_states() -> None:
             inside, plug_in = 0, []
             for _ in range(400):
                 returns = payoff[:, :, None] * rng.lognormal(-0.5, 1, (*payoff.shape, episodes))
-                low, high = value_interval(returns)
+                low, high = value_interval(returns, rng=rng, resamples=500)
                 inside += low is not None and high is not None and low <= 2.0 <= high
                 plug_in.append(solve(returns.mean(axis=2)).value)
             print(f"| {name} | {episodes} | {inside / 4:.1f}% | {np.mean(plug_in) - 2:+.2f} |")  # noqa: T201

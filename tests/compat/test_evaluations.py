@@ -29,9 +29,6 @@ WORDS = {
     "noise: the original with Gaussian noise on Q that flips as often in clean play.": "noise "
     "control: the original with Gaussian noise on its action values that flips as many actions in "
     "clean play, attacked alike (standard deviation 0.0312).",
-    "(BCa 95% over episodes)": "(95% over episodes)",
-    "truth in 88 to 95% of cases, not 95% (docs": "truth in 92 to 96% of cases, not 95%; one that an "
-    "earlier version saved in 88 to 95% (docs",
     "per step. norm: (return - random) / (human - random), both as published.": "per step.",
 }
 """Words of the kept table, and those that stand there today."""

@@ -169,6 +169,7 @@ def add_game(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `sap-rl game`."""
     parser.set_defaults(run="sap_rl.cli.compare:run_game")
     results_argument(parser)
+    seed_flag(parser, "of the bootstrap")
     json_flag(parser)
 
 

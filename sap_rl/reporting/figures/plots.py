@@ -38,7 +38,7 @@ def return_lambda_figure(evaluation: Evaluation) -> Figure:
 
 
 def return_figure(shown: Sequence[Panel]) -> Figure:
-    """Mean returns with their 95% intervals as bands, a panel per game."""
+    """Mean returns with their BCa 95% intervals as bands, a panel per game."""
     return panel_figure(shown, _draw_returns)
 
 

@@ -106,7 +106,7 @@ def _comparison_notes(found: Comparison) -> Iterator[str]:
     for note in found.notes:
         yield f"also differs: {note}"
     if cells:
-        yield ONE_NETWORK
+        yield ONE_NETWORK.replace("BCa 95%", "95%")
 
 
 def _pairing(cells: Sequence[ComparedCell]) -> str:

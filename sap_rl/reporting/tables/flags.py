@@ -22,19 +22,19 @@ FLAGS = {
 """Flag -> its meaning; a verdict `helps` needs a change without any but `unstable_denominator`."""
 
 ONE_NETWORK = (
-    "One trained network per game: the intervals (95% over episodes) say nothing about other "
+    "One trained network per game: the intervals (BCa 95% over episodes) say nothing about other "
     "training seeds."
 )
 SEVERAL_LOOKS = (
     "One trained network per game: the intervals (over episodes; of means Student's t after Hall's "
-    "transformation, of differences as elsewhere, all at the level that makes those of all looks "
-    "of the stopping rule hold at 95% together) say nothing about other training seeds."
+    "transformation, of differences BCa, all at the level that makes those of all looks of the "
+    "stopping rule hold at 95% together) say nothing about other training seeds."
 )
 """Instead of ONE_NETWORK where a stopping rule played on; its coverage: docs/statistics.md."""
 LOOKED = "A stopping rule decided about the episodes; these intervals do not pay for its looks."
 COVERAGE = (
-    "On skewed returns an interval of 30 episodes covers the truth in 92 to 96% of cases, not 95%; "
-    "one that an earlier version saved in 88 to 95% (docs/statistics.md)."
+    "On skewed returns an interval of 30 episodes covers the truth in 88 to 95% of cases, not 95% "
+    "(docs/statistics.md)."
 )
 """What the intervals cover, as tests/statistics/test_intervals.py measures it."""
 

@@ -213,7 +213,7 @@ def test_provenance_says_who_played_and_from_where() -> None:
     assert "--agent /x/BankHeist.pt --format sb3" in found.text
 
 
-def test_intervals_of_several_looks_are_not_called_95_percent() -> None:
+def test_intervals_of_several_looks_are_not_called_bca() -> None:
     looked = evaluation(episodes=6, look_level=0.99)
     alone = page(looked)
     assert ONE_NETWORK not in alone.text
