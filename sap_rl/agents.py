@@ -20,7 +20,7 @@ from sap_rl.defenses.activations import has_streams, reseed_parts, shared_copy
 from sap_rl.errors import UsageError, unknown
 from sap_rl.networks import Scores
 from sap_rl.networks.actors import sampled
-from sap_rl.networks.adapt import Transformed, actions_of, takes_unit
+from sap_rl.networks.adapt import Transformed, actions_of, require_values, takes_unit
 from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.device import usable_device
 from sap_rl.networks.hub import stated_by_hub
@@ -81,7 +81,7 @@ class Agent:
     def q_values(self, pixels: np.ndarray | Tensor) -> QValues:
         """Scores [B, A] of frames [B, K, H, W] in 0..255, uint8 or float32.
 
-        The mean over `policy_samples` passes; without a graph, on the agent's device.
+        The mean over `policy_samples` passes, without a graph. UsageError where it is not finite.
         """
         if isinstance(pixels, np.ndarray):
             require_pixels(pixels)
@@ -93,7 +93,9 @@ class Agent:
                 f"agent '{self.name}' sees [B, {', '.join(map(str, self.preprocess.shape))}] "
                 f"frames, got {list(obs.shape)}"
             )
-        return mean_values(self.q_function, to_unit(obs), samples=self.policy_samples)
+        found = mean_values(self.q_function, to_unit(obs), samples=self.policy_samples)
+        require_values(f"agent '{self.name}'", found, len(obs))
+        return found
 
     def act(self, pixels: np.ndarray | Tensor) -> ActionArray:
         """The greedy action per environment."""

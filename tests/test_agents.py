@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sap_rl import Agent, Preprocess, UsageError, load_agent
+from sap_rl import Adversary, Agent, Preprocess, Threat, UsageError, load_agent
+from sap_rl.attacks import make_attack
 from sap_rl.seeds import numpy_stream
 
 
@@ -191,3 +192,25 @@ def test_a_module_is_an_agent(network: nn.Module, pixels: np.ndarray) -> None:
 def test_an_agents_repr_is_one_line(agent: Agent) -> None:
     assert repr(agent) == "Agent(BankHeist, plays BankHeist, nature, 18 actions)"
     assert repr(agent.defend("sap-100")).endswith(", behind sap-100)")
+
+
+def test_values_that_are_not_finite_are_no_choice(agent: Agent) -> None:
+    """A network that divides by the spread of each plane, which is 0 where a frame is black."""
+
+    class Standardised(nn.Module):
+        def forward(self, obs: Tensor) -> Tensor:
+            values: Tensor = agent.module(obs / obs.std((2, 3), keepdim=True))
+            return values
+
+    own = load_agent(Standardised(), game="BankHeist")
+    frames = np.random.default_rng(0).integers(256, size=(2, 4, 84, 84), dtype=np.uint8)
+    assert own.act(frames).shape == (2,)
+    frames[1, 0] = 0
+    for use in (own.act, lambda pixels: own.predict(pixels)[0]):
+        with pytest.raises(UsageError, match="gives action values that are not finite"):
+            use(frames)
+    attack = make_attack("fgsm")
+    with pytest.raises(UsageError, match="the victim gives action values that are not finite"):
+        Adversary(own.q_function, attack, Threat(1), 0).perturb(
+            torch.from_numpy(frames), torch.zeros(2, dtype=torch.bool)
+        )

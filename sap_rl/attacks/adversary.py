@@ -13,6 +13,7 @@ from sap_rl.attacks.gradients import greedy
 from sap_rl.attacks.schedule import EVERY, Schedule
 from sap_rl.attacks.threat import Threat, require_like
 from sap_rl.attacks.timer import Timer
+from sap_rl.errors import UsageError
 from sap_rl.pixels import to_unit
 from sap_rl.seeds import torch_stream
 from sap_rl.types import Actions, Attack, Flags, PerExample, Pixels, QFunction
@@ -194,4 +195,6 @@ class _Noting:
         if self.first is None:
             with torch.no_grad():
                 self.first = self.q(obs)
+        if not bool(torch.isfinite(self.first).all()):
+            raise UsageError("the victim gives action values that are not finite on these frames")
         return greedy(self.first, len(self.first) // len(obs))

@@ -6,17 +6,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+from torch import Tensor
+
 from sap_rl.errors import unknown
 from sap_rl.networks.checkpoint import Checkpoint
 from sap_rl.networks.loaders import LOADERS
 from sap_rl.networks.loaders.names import NATIVE
 from sap_rl.networks.loaders.native import CARD
-from sap_rl.networks.reading.contents import NO_NETWORK, part_of
+from sap_rl.networks.reading.contents import NO_NETWORK
 from sap_rl.networks.reading.files import Weights, read_weights, refusal
 from sap_rl.networks.reading.layers import Format, names_shown
 from sap_rl.networks.reading.names import BARE
 from sap_rl.networks.reading.request import Request, ask
 from sap_rl.networks.unplayable import unplayable
+
+MOST_PARTS = 64
+"""Networks under one another's names, of which it is asked which plays; a file has a few."""
 
 
 def formats() -> dict[str, Format]:
@@ -78,12 +83,14 @@ def _recognised(weights: Weights) -> tuple[Format, Weights]:
 
 def _ask_for_part(weights: Weights) -> None:
     """The question which of several networks under one another's names plays, where there are."""
-    parts = dict.fromkeys(name.partition(".")[0] for name in weights.tensors)
-    fitting = [
-        part
-        for part in (name for name in parts if not NO_NETWORK.search(name))
-        if _known(replace(weights, tensors=part_of({"": dict(weights.tensors)}, part)))
-    ]
+    parts: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in weights.tensors.items():
+        part, _, rest = name.partition(".")
+        if rest and not NO_NETWORK.search(part):
+            parts.setdefault(part, {})[rest] = tensor
+    if len(parts) > MOST_PARTS:
+        return
+    fitting = [part for part, own in parts.items() if _known(replace(weights, tensors=own))]
     if fitting:
         raise ask(
             weights.path,

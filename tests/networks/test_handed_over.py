@@ -416,6 +416,14 @@ REFUSED: dict[str, tuple[bytes | Callable[[], bytes], str]] = {
     "an SB3 policy of its own": (
         lambda: saved({"q_net.q_net.0.weight": torch.zeros(64, 8)}), "load_agent(DQN.load(FILE))",
     ),
+    "tensors without end": (
+        lambda: safetensors.torch.save({f"w{i}": torch.zeros(()) for i in range(10_001)}),
+        "it holds 10001 tensors, at most 10000",
+    ),
+    "parts without end": (
+        lambda: safetensors.torch.save({f"w{i}.weight": torch.zeros(2) for i in range(9_999)}),
+        "no known format",
+    ),
     "packed": (b"7z\xbc\xaf\x27\x1c", "unpack it"),
     "a script": (b"#!/bin/sh\necho", "a program"),
     "other frames": (

@@ -37,7 +37,7 @@ from sap_rl.texts import read_json
 MAX_BYTES = 128 * 2**20
 """The most that a file may hold or unpack to: ten times any Q-network of these formats."""
 MAX_ENTRIES = 10_000
-"""The most files that an archive may hold."""
+"""The most files that an archive may hold, and tensors that a file may."""
 SB3_MEMBER = "policy.pth"
 SB3_DATA = "data"
 """What is read of a Stable-Baselines3 zip: the tensors, and of the settings what is plain JSON."""
@@ -253,6 +253,8 @@ def _safetensors(data: bytes, path: Path) -> dict[str, Tensor]:
         found: dict[str, Tensor] = load_safetensors(data)
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise refusal(path, f"not a safetensors file: {error}") from None
+    if len(found) > MAX_ENTRIES:
+        raise refusal(path, f"it holds {len(found)} tensors, at most {MAX_ENTRIES}")
     return found
 
 
