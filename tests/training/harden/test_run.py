@@ -161,7 +161,7 @@ def test_a_run_of_minutes_can_be_repeated_by_its_updates(
 ) -> None:
     monkeypatch.setattr(harden, "FLAT_UPDATES", 12)
     monkeypatch.setattr("sap_rl.training.harden.student.FLAT_UPDATES", 12)
-    asked = replace(SETTINGS, updates=0, minutes=0.02, lam_ramp=0.5)
+    asked = replace(SETTINGS, updates=0, minutes=0.04, lam_ramp=0.5)
     events = list(make_hardening(tmp_path / "minutes", asked).run())
     (planned,) = of(HardenPlanned, events)
     list(make_hardening(tmp_path / "updates", replace(asked, updates=planned.total_updates)).run())
