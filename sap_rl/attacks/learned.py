@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -16,9 +15,9 @@ from torch import Tensor
 
 from sap_rl.attacks.factory import AttackFactory
 from sap_rl.attacks.gradients import mean_values
-from sap_rl.attacks.names import ATTACK_NAMES, HASH_LENGTH
 from sap_rl.attacks.objectives import lead
 from sap_rl.attacks.options import GradSamples, StepCount, require_counts
+from sap_rl.attacks.outside import join, read_spelled
 from sap_rl.attacks.pgd import Steps, pgd
 from sap_rl.attacks.threat import Threat
 from sap_rl.errors import MALFORMED, UsageError, told_of
@@ -26,7 +25,6 @@ from sap_rl.files import MAX_WEIGHTS, read_file
 from sap_rl.types import Actions, Features, QFunction, QValues, UnitFrames
 
 SPELLED = re.compile(r"learned:(?P<path>.*?)(@(?P<hash>[0-9a-f]+))?", re.DOTALL)
-FILE_NAME = re.compile(r"[\w.-]+")
 LAYERS = ("mlp_extractor.policy_net.0", "mlp_extractor.policy_net.2", "action_net")
 """The director's layers by the names of Stable-Baselines3's `MlpPolicy`, tanh between them."""
 POOLED = 14
@@ -88,7 +86,10 @@ def count_sights(actions: int) -> int:
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """An attacker's file; UsageError in one line for one that is none. Nothing is executed."""
-    data = read_file(path, MAX_WEIGHTS)
+    return _tensors(read_file(path, MAX_WEIGHTS), path)
+
+
+def _tensors(data: bytes, path: Path) -> dict[str, Tensor]:
     try:
         return dict(load(data))
     except (SafetensorError, *MALFORMED) as error:
@@ -134,15 +135,11 @@ def admit_learned(spelled: str) -> str:
     Returns the name under which it stands there, `learned:FILE@HASH`, of the file's contents. That
     is read too, where the file has that hash. UsageError in one line for a file that is none.
     """
-    said = SPELLED.fullmatch(spelled)
-    if said is None or not FILE_NAME.fullmatch(Path(said["path"]).name):
-        raise UsageError(f"a learned attack is spelled learned:FILE, got '{spelled}'")
+    form = "a learned attack is spelled learned:FILE"
+    said, data, found = read_spelled(SPELLED, spelled, MAX_WEIGHTS, form)
     path = Path(said["path"])
-    found = sha256(read_file(path, MAX_WEIGHTS)).hexdigest()[:HASH_LENGTH]
-    if said["hash"] not in (None, found):
-        raise UsageError(f"'{path}' is not what it was: its hash is {found}, not {said['hash']}")
     try:
-        director = directed(read_tensors(path))
+        director = directed(_tensors(data, path))
     except (RuntimeError, *MALFORMED) as error:
         raise UsageError(f"'{path}' is no learned attacker: {told_of(error)}") from error
     called = f"learned:{path.name}@{found}"
@@ -151,6 +148,4 @@ def admit_learned(spelled: str) -> str:
         require_counts(steps=steps, grad_samples=grad_samples)
         return Learned(director, steps, grad_samples)
 
-    globals()[called] = AttackFactory(make, needs="gradient")
-    ATTACK_NAMES[called] = f"{__name__}:{called}"
-    return called
+    return join(called, AttackFactory(make, needs="gradient"))

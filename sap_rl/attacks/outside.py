@@ -76,14 +76,9 @@ def admit(spelled: str) -> str:
     that an edited attack is another. That is read too, where the file has that hash. UsageError in
     one line for a file that is none, cannot be executed, or has no such callable.
     """
-    said = SPELLED.fullmatch(spelled)
-    if said is None or not FILE_NAME.fullmatch(Path(said["path"]).name):
-        raise UsageError(f"an attack of a file is spelled FILE.py:NAME, got '{spelled}'")
+    form = "an attack of a file is spelled FILE.py:NAME"
+    said, source, found = read_spelled(SPELLED, spelled, MAX_CONFIG, form)
     path, name = Path(said["path"]), said["name"]
-    source = read_file(path, MAX_CONFIG)
-    found = sha256(source).hexdigest()[:HASH_LENGTH]
-    if said["hash"] not in (None, found):
-        raise UsageError(f"'{path}' is not what it was: its hash is {found}, not {said['hash']}")
     called = f"{path.name}:{name}@{found}"
     change = _callable(_executed(path, source, found), name, path)
 
@@ -91,7 +86,31 @@ def admit(spelled: str) -> str:
         require_counts(grad_samples=grad_samples)
         return Outside(change, called, grad_samples)
 
-    globals()[called] = AttackFactory(make, needs="gradient")
+    return join(called, AttackFactory(make, needs="gradient"))
+
+
+def read_spelled(
+    pattern: re.Pattern[str], spelled: str, most: int, form: str
+) -> tuple[re.Match[str], bytes, str]:
+    """The file that is spelled by a pattern with a `path` and perhaps a `hash`.
+
+    Returns what the pattern found, the file's contents of at most so many bytes, and their hash.
+    UsageError for another spelling than `form` says, and for another hash.
+    """
+    said = pattern.fullmatch(spelled)
+    if said is None or not FILE_NAME.fullmatch(Path(said["path"]).name):
+        raise UsageError(f"{form}, got '{spelled}'")
+    path = Path(said["path"])
+    data = read_file(path, most)
+    found = sha256(data).hexdigest()[:HASH_LENGTH]
+    if said["hash"] not in (None, found):
+        raise UsageError(f"'{path}' is not what it was: its hash is {found}, not {said['hash']}")
+    return said, data, found
+
+
+def join(called: str, entry: AttackFactory) -> str:
+    """Put an attack of a file into `ATTACKS`; returns its name there."""
+    globals()[called] = entry
     ATTACK_NAMES[called] = f"{__name__}:{called}"
     return called
 
