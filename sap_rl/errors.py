@@ -9,6 +9,10 @@ LONGEST = 800
 """The most characters of a message; the middle of a longer one is left out."""
 
 
+MOST_OF_A_NAME = 100
+"""The most characters of a name that a message says back."""
+
+
 class UsageError(ValueError):
     """A request that cannot be served; its message is one line meant for the user.
 
@@ -57,7 +61,7 @@ def unknown(kind: str, value: str, choices: Iterable[str]) -> UsageError:
     ]
     ordered = near + [name for name in names if name not in near]
     shown = ", ".join(ordered[:12]) + (", ..." if len(ordered) > 12 else "")
-    return UsageError(f"unknown {kind} '{value}'; choose from {shown}")
+    return UsageError(f"unknown {kind} '{_shortened(value, MOST_OF_A_NAME)}'; choose from {shown}")
 
 
 def require_positive(name: str, value: int) -> None:

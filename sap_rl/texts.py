@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
+from codecs import BOM_UTF8
 from typing import Any
 
 import msgspec
@@ -37,6 +39,7 @@ _NOT_STRUCTURE = bytes(set(range(256)) - set(b".,=[]{}\n"))
 def read_json(text: str | bytes) -> Any:
     """The values of a JSON text; UsageError in one line for anything else, NaN among it."""
     data = text.encode(errors="surrogatepass") if isinstance(text, str) else text
+    data = data.removeprefix(BOM_UTF8)
     _require_shallow(data, "JSON")
     try:
         return msgspec.json.decode(data)
@@ -48,7 +51,7 @@ def read_toml(data: bytes) -> dict[str, Any]:
     """The tables of a TOML file; UsageError in one line for anything else."""
     _require_shallow(data, "TOML")
     try:
-        return tomllib.loads(data.decode())
+        return tomllib.loads(_decoded(data), parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise UsageError(error) from error
 
@@ -59,18 +62,37 @@ def read_yaml(data: bytes) -> Any:
     Aliases may be used, but not to make a small file large.
     """
     try:
-        text = data.decode()
+        text = _decoded(data)
         _require_small(text)
         return yaml.load(text, _Once)
     except Exception as error:  # PyYAML lets AttributeError, KeyError and more through
         raise UsageError(" ".join(str(error).split()) or type(error).__name__) from error
 
 
+def _finite(text: str) -> float:
+    if not math.isfinite(found := float(text)):
+        raise ValueError(f"{text} is no finite number")
+    return found
+
+
+def _decoded(data: bytes) -> str:
+    """UTF-8 text, with or without the mark that some editors of Windows begin it with."""
+    try:
+        return data.removeprefix(BOM_UTF8).decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"it is no UTF-8 text (byte {error.start}): save it as UTF-8") from error
+
+
 _YAML: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+_NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
+_OTHER_BASE = re.compile(r"[-+]?(?:0[0-9_bx]|[0-9_]+:)")
+
+
 class _Once(_YAML):  # type: ignore[misc]
-    """A loader that refuses a mapping in which a key stands twice; PyYAML takes the last."""
+    """A loader that refuses what PyYAML reads as something else: the first of two equal keys, and
+    numbers to other bases than ten (1:30 is 90 to it, 010 is 8)."""
 
     def construct_document(self, node: yaml.Node) -> Any:
         _require_once(node)
@@ -79,6 +101,11 @@ class _Once(_YAML):  # type: ignore[misc]
 
 def _require_once(node: yaml.Node) -> None:
     parts = [node.value] if isinstance(node, yaml.ScalarNode) else list(node.value)
+    if node.tag in _NUMBERS and _OTHER_BASE.match(str(node.value)):
+        raise UsageError(
+            f"{node.value} in line {node.start_mark.line + 1} is a number to another base in YAML: "
+            "write it in tens, or in quotes"
+        )
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, _ in node.value:

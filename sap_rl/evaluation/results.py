@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -227,9 +229,26 @@ class Evaluation:
 def evaluation_from_json(text: str | bytes) -> Evaluation:
     """What `Evaluation.to_json` wrote, now or in an earlier version; UsageError for all else."""
     try:
-        return from_plain(Evaluation, value_layout(read_json(text)))
+        found = from_plain(Evaluation, value_layout(read_json(text)))
     except MALFORMED as error:
         raise UsageError(told_of(error)) from error
+    _require_consistent(found.rows)
+    return found
+
+
+def _require_consistent(rows: Sequence[Row]) -> None:
+    """UsageError for an arm that stands there twice, and for a mean that is not that of the
+    returns: somebody changed the file."""
+    seen = set()
+    for row in rows:
+        if (arm := (row.arm, row.lam, row.victim)) in seen:
+            raise UsageError(f"row {row.arm} at {row.level} stands there twice")
+        seen.add(arm)
+        mean = math.fsum(row.returns) / row.episodes if row.episodes else math.nan
+        if row.mean is not None and not math.isclose(row.mean, mean, abs_tol=1e-9):
+            raise UsageError(
+                f"row {row.arm} at {row.level} has mean {row.mean:g}, its returns have {mean:g}"
+            )
 
 
 def read_evaluation(path: Path) -> Evaluation:

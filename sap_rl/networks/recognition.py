@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -37,19 +38,20 @@ def load_checkpoint(path: Path, format: str | None, request: Request) -> Checkpo
     if format is not None and format not in LOADERS:
         raise unknown("format", format, LOADERS)
     path = path.parent if path.name == CARD else path
-    if format is not None or path.is_dir() or not path.exists():
-        name = format or NATIVE
-        return replace(LOADERS[name](path, request), format=name)
-    weights = read_weights(path, request.entry)
-    found, weights = _recognised(weights)
+    if format is None and (path.is_dir() or not path.exists()):
+        format = NATIVE
+    if format == NATIVE:
+        return replace(LOADERS[NATIVE](path, request), format=NATIVE)
+    known = formats() if format is None else {format: formats()[format]}
+    found, weights = _recognised(read_weights(path, request.entry), known)
     return replace(found.made(weights, request), format=found.name)
 
 
-def _recognised(weights: Weights) -> tuple[Format, Weights]:
-    """The one format whose names these are, and the names under which they are."""
+def _recognised(weights: Weights, known: Mapping[str, Format]) -> tuple[Format, Weights]:
+    """The one of the formats whose names these are, and the names under which they are."""
     fitting: list[Format] = []
     for variant in weights.variants():
-        fitting = [format for format in formats().values() if format.recognises(variant)]
+        fitting = [format for format in known.values() if format.recognises(variant)]
         if fitting:
             weights = variant
             break
@@ -58,13 +60,18 @@ def _recognised(weights: Weights) -> tuple[Format, Weights]:
     if not fitting:
         if (weights.path.parent / CARD).is_file():
             raise refusal(weights.path, "it is a part of an agent: give its folder")
-        _ask_for_part(weights)
+        _ask_for_part(weights, known)
+        if len(known) == 1:
+            (format,) = known.values()
+            raise format.refusal(weights)
         raise refusal(
             weights.path,
             unplayable(weights.tensors)
             or f"no known format: {names_shown(weights)}; known are {', '.join(LOADERS)}; "
             "any other network can be passed as an nn.Module",
         )
+    if len(known) == 1:
+        return fitting[0], weights
     if len(fitting) > 1:
         titles = " and ".join(format.title for format in fitting)
         answers = [f"format='{format.name}'" for format in fitting]
@@ -81,16 +88,21 @@ def _recognised(weights: Weights) -> tuple[Format, Weights]:
     return fitting[0], weights
 
 
-def _ask_for_part(weights: Weights) -> None:
+def _ask_for_part(weights: Weights, known: Mapping[str, Format]) -> None:
     """The question which of several networks under one another's names plays, where there are."""
     parts: dict[str, dict[str, Tensor]] = {}
     for name, tensor in weights.tensors.items():
-        part, _, rest = name.partition(".")
-        if rest and not NO_NETWORK.search(part):
-            parts.setdefault(part, {})[rest] = tensor
-    if len(parts) > MOST_PARTS:
-        return
-    fitting = [part for part, own in parts.items() if _known(replace(weights, tensors=own))]
+        for dot in (at for at, letter in enumerate(name) if letter == "."):
+            if NO_NETWORK.search(name[:dot]):
+                break
+            parts.setdefault(name[:dot], {})[name[dot + 1 :]] = tensor
+            if len(parts) > MOST_PARTS:
+                return
+    fitting: list[str] = []
+    for part, own in parts.items():  # an outer part comes before what is in it
+        inside = any(part.startswith(f"{outer}.") for outer in fitting)
+        if not inside and _fits(known, replace(weights, tensors=own)):
+            fitting.append(part)
     if fitting:
         raise ask(
             weights.path,
@@ -99,5 +111,5 @@ def _ask_for_part(weights: Weights) -> None:
         )
 
 
-def _known(weights: Weights) -> bool:
-    return any(f.recognises(variant) for variant in weights.variants() for f in formats().values())
+def _fits(known: Mapping[str, Format], weights: Weights) -> bool:
+    return any(f.recognises(variant) for variant in weights.variants() for f in known.values())

@@ -32,7 +32,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        if func.overloadpacket.__name__ in WEIGHTED:
+        if func.overloadpacket.__name__ in WEIGHTED and not _pixel_by_pixel(args):
             self.seen += [arg.detach() for arg in args if isinstance(arg, Tensor)]
         return func(*args, **kwargs or {})
 
@@ -76,6 +76,11 @@ def takes_pixels(
     except Exception:  # `actions_of` says what is wrong with it
         return False
     return change is not None and change < SHRINKS * float((one - other).std())
+
+
+def _pixel_by_pixel(args: tuple[Any, ...]) -> bool:
+    """Whether an operation is a 1x1 convolution, which may be the division written as a layer."""
+    return len(args) > 1 and isinstance(args[1], Tensor) and args[1].shape[2:] == (1, 1)
 
 
 def _watched(network: Callable[[Tensor], Any], frames: Tensor) -> list[Tensor]:

@@ -200,7 +200,8 @@ def load_evaluations(path: Path | str | Sequence[Path | str]) -> list[Evaluation
     that is neither, or holds none.
     """
     paths = [Path(path)] if isinstance(path, str | Path) else [Path(part) for part in path]
-    found = [evaluation for part in paths for evaluation in _load(part)]
+    loaded = (evaluation for part in paths for evaluation in _load(part))
+    found = [evaluation for evaluation in loaded if any(row.episodes for row in evaluation.rows)]
     if not found:
         names = ", ".join(f"'{part}'" for part in paths)
         raise UsageError(f"nothing was played yet in {names or 'no file at all'}")
@@ -212,9 +213,7 @@ def _load(path: Path) -> Iterator[Evaluation]:
         yield read_evaluation(path)
         return
     with Store(path, make=False) as store:
-        for evaluation in store.evaluations():
-            if any(row.episodes for row in evaluation.rows):
-                yield evaluation
+        yield from store.evaluations()
 
 
 def is_store(path: Path) -> bool:

@@ -108,8 +108,8 @@ def judge(
         yield found[-1]
     if random is None:
         raise UsageError(
-            f"agent '{agent.name}' has {agent.num_actions} actions, {game} has "
-            f"{num_actions(game)} or 18: it was trained on another game, or on first_actions"
+            f"agent '{agent.name}' has {agent.num_actions} actions, {game} has {_counts(game)}: it "
+            f"was trained on another game, or on some of them: first_actions={agent.num_actions}"
         )
     best = Verdict(tuple(found), found[0], random).best
     sees = replace(best.sees, sticky_actions=STICKY)
@@ -128,6 +128,10 @@ def _played(
     for _ in run.play():
         pass
     return tuple(run.rows)
+
+
+def _counts(game: str) -> str:
+    return " or ".join(dict.fromkeys((f"{num_actions(game)}", "18")))
 
 
 def _said(change: dict[str, object]) -> str:

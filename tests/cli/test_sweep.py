@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from sap_rl.errors import UsageError
 from sap_rl.store.store import Store, load_evaluations
 from sap_rl.sweep import estimate as calibration
 from sap_rl.sweep.engines import CellBegan, Draw, EngineEvent, choice
+from tests.reporting.made import evaluation
 from tests.sweep.test_run import HereEngine
 
 CONFIG = """
@@ -72,6 +74,10 @@ def test_a_sweep_its_export_and_its_merge(
     assert capsys.readouterr().out == "1 experiment(s) forgotten; their cells stay\n"
     with pytest.raises(UsageError, match="nothing was played yet"):
         load_evaluations(whole)
+    empty = whole.with_suffix(".json")
+    empty.write_text(replace(evaluation(), rows=(), changes=()).to_json())
+    with pytest.raises(UsageError, match="nothing was played yet"):
+        load_evaluations(empty)
 
 
 class Interrupted(HereEngine):

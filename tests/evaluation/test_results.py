@@ -149,6 +149,23 @@ def test_another_layout_is_one_line_that_names_the_file(
 
 
 @pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ({"mean": 1e308}, r"row random at lambda 0 has mean 1e\+308, its returns have 10"),
+        ({"returns": [0.0] * 4}, "has mean 10, its returns have 0"),
+        ({"returns": [], "lengths": [], "episodes": 0}, "has mean 10, its returns have nan"),
+        (None, "row random at lambda 0 stands there twice"),
+    ],
+)
+def test_a_changed_file_is_noticed(row: dict[str, object] | None, why: str) -> None:
+    plain = json.loads(evaluation().to_json())
+    first = plain["rows"][0]
+    plain["rows"] = [first, first] if row is None else [first | row]
+    with pytest.raises(UsageError, match=why):
+        evaluation_from_json(json.dumps(plain))
+
+
+@pytest.mark.parametrize(
     ("low", "high", "flags", "verdict"),
     [
         (5.0, 9.0, (), "helps"),

@@ -129,6 +129,17 @@ def test_the_entry_is_asked_for_and_taken(tmp_path: Path) -> None:
         load_agent(path, entry="third")
 
 
+@pytest.mark.parametrize("said", [{}, {"format": "cleanrl"}])
+def test_a_part_under_names_of_names_is_asked_for(said: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "two.pt"
+    state = FOREIGN["cleanrl"].state
+    two = {f"agents.{i}.{name}": value for i in range(2) for name, value in state.items()}
+    path.write_bytes(saved(two))
+    with pytest.raises(UsageError, match=r"agents.0, agents.1\? Say entry='agents.0'"):
+        load_agent(path, **said)
+    assert load_agent(path, entry="agents.1", format="cleanrl").num_actions == 6
+
+
 def told_apart(one: str, other: str) -> dict[str, tuple[bytes, str]]:
     """Two networks in one file, in entries or under names that begin so, and where they stand."""
     both = {one: STATE, other: {name: value + 1 for name, value in STATE.items()}}

@@ -163,6 +163,13 @@ def fitted(mean: float, variance: float) -> nn.Module:
     return norm
 
 
+def layer_of(factor: float) -> nn.Module:
+    """A division that is a layer, as exporters write it."""
+    layer = nn.Conv2d(4, 4, 1, groups=4, bias=False)
+    nn.init.constant_(layer.weight, factor)
+    return layer
+
+
 SCALES: dict[str, tuple[Any, str]] = {
     "a division": (lambda x: x / 255, "pixels"),
     "of floats": (lambda x: x.float() / 255.0, "pixels"),
@@ -171,6 +178,8 @@ SCALES: dict[str, tuple[Any, str]] = {
     "by the deviation": (lambda x: (x - 33) / 78, "pixels"),
     "less its mean": (lambda x: x / 255 - (x / 255).mean(), "pixels"),
     "fitted to pixels": (fitted(60, 6000), "pixels"),
+    "a 1x1 convolution": (layer_of(1 / 255), "pixels"),
+    "a 1x1 convolution of 0..1": (layer_of(2.0), "unit"),
     "nothing": (lambda x: x, "unit"),
     "-1..1 of 0..1": (lambda x: (x - 0.5) * 2, "unit"),
     "fitted to 0..1": (fitted(0.2, 0.08), "unit"),

@@ -34,6 +34,8 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None
     [
         ("lambda: 1\ngame: Pong\nlambda: 4\n", "key 'lambda' is said twice, again in line 3"),
         ("game: Pong\n'game': Pong\n", "key 'game' is said twice, again in line 2"),
+        ("game: Pong\nlambda: 1:30\n", "1:30 in line 2 is a number to another base in YAML"),
+        ("seed: 010\n", "010 in line 1 is a number to another base in YAML"),
         ("preprocess: {scale: unit, scale: pixels}", "key 'scale' is said twice"),
         ("experiments:\n- seed: 1\n  seed: 2\n", "key 'seed' is said twice, again in line 3"),
         ("a: &a {b: 1, b: 2}\nc: *a\n", "key 'b' is said twice, again in line 1"),
@@ -42,10 +44,19 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None
         ("? [a]\n: 1\n? [a]\n: 2\n", "found unhashable key"),
     ],
 )
-def test_what_is_said_twice_is_refused(tmp_path: Path, text: str, words: str) -> None:
+def test_what_yaml_would_misread_is_refused(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "x.yaml"
     path.write_text(text)
     with pytest.raises(UsageError, match=words):
+        read_yaml(path)
+
+
+def test_the_encoding_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_bytes("game: Pong\n".encode("utf-8-sig"))
+    assert read_yaml(path) == {"game": "Pong"}
+    path.write_bytes("game: Pong\n".encode("utf-16"))
+    with pytest.raises(UsageError, match=r"it is no UTF-8 text \(byte 0\): save it as UTF-8"):
         read_yaml(path)
 
 

@@ -25,8 +25,10 @@ def test_the_choices_are_those_that_fit(agent: Agent) -> None:
     assert [said for said, _ in variants(one, "BankHeist")][1:] == [
         "scale=pixels", "full_action_space=true"
     ], "one frame has no order, and one that is not square one layout"  # fmt: skip
-    with pytest.raises(UsageError, match="has 5 actions, Pong has 6 or 18"):
+    with pytest.raises(UsageError, match=r"has 5 actions, Pong has 6 or 18: .* first_actions=5"):
         next(judge(replace(agent, num_actions=5), "Pong"))
+    with pytest.raises(UsageError, match="has 5 actions, BankHeist has 18: "):
+        next(judge(replace(agent, num_actions=5), "BankHeist"))
 
 
 def test_a_module_is_shown_what_each_choice_says(agent: Agent) -> None:

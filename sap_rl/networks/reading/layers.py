@@ -64,7 +64,11 @@ class Format:
         for variant in weights.variants():
             if self.recognises(variant):
                 return self.made(variant, request)
-        raise refusal(path, f"not a {self.title} checkpoint; {names_shown(weights)}")
+        raise self.refusal(weights)
+
+    def refusal(self, weights: Weights) -> UsageError:
+        """That a file is none of this format."""
+        return refusal(weights.path, f"not a {self.title} checkpoint; {names_shown(weights)}")
 
     def made(self, weights: Weights, request: Request) -> Checkpoint:
         """The checkpoint of tensors under its names, as its file and the request say it

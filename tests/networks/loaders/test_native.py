@@ -177,6 +177,7 @@ def test_broken_files(
 
 BROKEN_CARDS: dict[str, tuple[str, str, str]] = {
     "no toml": ("format =", "format", "cannot be read as an agent's card: "),
+    "no number": ("num_actions = 2", "num_actions = 2\nscore = nan", "nan is no finite number"),
     "no format": ('format = "native"\n', "", "format 'None' with network 'nature' is not known"),
     "other format": ('"native"', '"pickle"', "format 'pickle' with network 'nature'"),
     "other network": ('"nature"', '"transformer"', "with network 'transformer' is not known"),
