@@ -213,7 +213,7 @@ def test_agents_are_listed_with_their_scores(capsys: pytest.CaptureFixture[str])
     ("argv", "message"),
     [
         (["eval", "--game", "BankHiest", "--lambda", "4"], "choose from BankHeist"),
-        (["eval", "--game", "Pong", "--lambda", "4"], "no agent for Pong is shipped"),
+        (["eval", "--game", "Tennis", "--lambda", "4"], "no agent for Tennis is shipped"),
         (["eval", "--game", "BankHeist", "--agent", "BankHist", "--lambda", "4"], "unknown agent"),
         (["eval", "--lambda", "4"], "game is missing"),
         (["eval", "--game", "BankHeist"], "lambda is missing"),

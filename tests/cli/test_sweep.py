@@ -18,7 +18,7 @@ from tests.reporting.made import evaluation
 from tests.sweep.test_run import HereEngine
 
 CONFIG = """
-game: [BankHeist, Pong]
+game: [BankHeist, Tennis]
 missing: skip
 lambda: [4]
 defense: none
@@ -44,7 +44,7 @@ def test_a_sweep_its_export_and_its_merge(
     assert main(["sweep", str(config), "--out", str(store), *frames]) == 0
     table, lines = capsys.readouterr()
     assert lines.splitlines()[:2] == [
-        "skipped: there is no agent for Pong", "2 cells, 0 kept from before",
+        "skipped: there is no agent for Tennis", "2 cells, 0 kept from before",
     ]  # fmt: skip
     assert "[2/2] BankHeist original" in lines
     assert table.startswith("At lambda 4 BankHeist keeps 0 of 20 points under fgsm.")
@@ -100,7 +100,7 @@ def test_ctrl_c_keeps_what_was_played_and_says_how_to_go_on(
     out, err = capsys.readouterr()
     assert out == ""
     assert err == (
-        "skipped: there is no agent for Pong\n"
+        "skipped: there is no agent for Tennis\n"
         f"interrupted: 1 of 2 cells are complete and 0 begun in '{store}'; go on with: "
         f"sap-rl sweep {config} --out {store} --max-frames 120 --quiet\n"
     )
@@ -143,7 +143,7 @@ def test_bad_input_is_one_line_and_status_2(
     out, err = capsys.readouterr()
     assert out == ""
     assert message in err
-    assert err.removeprefix("skipped: there is no agent for Pong\n").count("\n") == 1
+    assert err.removeprefix("skipped: there is no agent for Tennis\n").count("\n") == 1
 
 
 def test_a_store_that_is_not_there_is_one_line(
