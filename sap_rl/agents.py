@@ -30,7 +30,7 @@ from sap_rl.networks.modules import Understood, is_network, understood
 from sap_rl.networks.precision import PRECISIONS, half_precision
 from sap_rl.networks.reading.request import Request
 from sap_rl.networks.recognition import load_checkpoint
-from sap_rl.networks.scale import in_own_scale
+from sap_rl.networks.scale import in_own_scale, takes_pixels
 from sap_rl.pixels import require_pixels, to_unit
 from sap_rl.seeds import numpy_stream
 from sap_rl.types import ActionArray, QValues
@@ -86,7 +86,8 @@ class Agent:
         if isinstance(pixels, np.ndarray):
             require_pixels(pixels)
             # A copy: torch warns of read-only arrays.
-            pixels = torch.from_numpy(np.array(pixels, order="C"))
+            own = np.array(pixels, pixels.dtype.newbyteorder("="), order="C")
+            pixels = torch.from_numpy(own)
         obs = pixels.to(self.device)
         if obs.ndim != 4 or tuple(obs.shape[1:]) != self.preprocess.shape:
             raise UsageError(
@@ -114,6 +115,8 @@ class Agent:
         actions, and replaces a Q-network's by uniform ones with the protocol's epsilon; a random
         defence stays random either way. UsageError for what is surely no frame in 0..255.
         """
+        if isinstance(obs, Tensor):  # numpy knows no bfloat16, and no graph
+            obs = obs.detach().cpu().float() if obs.is_floating_point() else obs.cpu()
         pixels = np.asarray(obs)
         single = pixels.ndim == 3
         pixels = self._channels_first(pixels[None] if single else pixels)
@@ -288,6 +291,11 @@ def _of(
     module = found.network.to(device).eval()
     if callable(preprocess):
         module = Transformed(module, preprocess)
+        if takes_pixels(module, sees.shape, device):
+            raise UsageError(
+                f"{found.name} divides its frames itself, and so does the function given as "
+                "preprocess: leave the division out of one of them"
+            )
     else:
         request = Request(game, {} if preprocess is None else preprocess)
         sees = request.settle(Preprocess(**found.said))

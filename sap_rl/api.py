@@ -87,7 +87,7 @@ def evaluate(
         lams=_floats(lam),
         attack=attack,
         attack_options=attack_options or {},
-        defense=defense,
+        defense=None if defense == "none" else defense,  # as the command line spells it
         defense_options=defense_options or {},
         victims=tuple(todays_name(victim) for victim in victims),
         attack_backward=attack_backward,

@@ -27,7 +27,7 @@ def read_file(path: Path, most: int) -> bytes:
     writer or reads a device), and for more than `most` bytes.
     """
     with _opened(path, most) as handle, open(handle, "rb", closefd=False) as file:
-        return file.read(most)
+        return file.read(most) or b""  # None where a device has nothing yet
 
 
 def require_file(path: Path, most: int) -> None:
@@ -89,6 +89,8 @@ def _beside(path: Path) -> Path:
 def check_writable(path: Path) -> None:
     """Refuse, before games are played, a file that could not be written afterwards."""
     folder = path.parent
+    if str(path) == "-":
+        raise UsageError("cannot write to standard output: name a file")
     if exists(path) and not path.is_file():
         kind = "folder" if path.is_dir() else "device"
         raise UsageError(f"cannot write '{path}': it is a {kind}, name a file in a folder")

@@ -72,6 +72,8 @@ def require_pixels(pixels: np.ndarray) -> None:
         return
     low, high = pixels.min(), pixels.max()
     scaled = pixels.dtype.kind == "f" and 0.1 < high <= 1.0
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise UsageError(f"frames are pixels 0..255, got {low:g} among them")
     if scaled or not (low >= 0 and high <= PIXEL_MAX):
         raise UsageError(
             f"frames are pixels 0..255, got {pixels.dtype} in {low:g}..{high:g}: do not scale them"

@@ -21,6 +21,8 @@ from sap_rl.errors import UsageError, require_positive, unknown
 Function = TypeVar("Function", bound=Callable[..., Any])
 Within = Literal["count", "from zero", "above zero", "share", "rate"]
 """Where a number must lie: at least 1; at least 0; above 0; in 0..1; between 0 and 1."""
+MOST = 10**9
+"""The most of anything that is counted."""
 MISSING = inspect.Parameter.empty
 
 
@@ -104,6 +106,8 @@ class OptionField:
             self._chosen(value)
         if self.said.within == "count":
             require_positive(self.key, value)
+            if value > MOST:
+                raise UsageError(f"{self.key} must be at most {MOST:,}, got {value}")
         elif self.said.within is not None:
             holds, must = BOUNDS[self.said.within]
             if not holds(value):

@@ -59,6 +59,18 @@ def test_predict_takes_one_or_many_channels_first_or_last(agent: Agent, pixels: 
     assert agent.predict(pixels, state, np.ones(6, bool))[1] is state
 
 
+def test_predict_takes_tensors_and_arrays_of_any_kind(agent: Agent, pixels: np.ndarray) -> None:
+    expected = agent.act(pixels)
+    tensor = torch.tensor(pixels)
+    for same in (
+        tensor, tensor.bfloat16(), tensor.float().requires_grad_(), pixels.astype(">f4"),
+        pixels.astype(">i2").astype(">f8"),
+    ):  # fmt: skip
+        np.testing.assert_array_equal(agent.predict(same)[0], expected)
+    with pytest.raises(UsageError, match="got nan among them"):
+        agent.predict(np.full((4, 84, 84), np.nan, np.float32))
+
+
 def test_predict_explores_with_epsilon_only_if_not_deterministic(
     agent: Agent, pixels: np.ndarray
 ) -> None:

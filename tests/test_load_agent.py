@@ -72,7 +72,11 @@ def test_the_wheel_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         ("BankHiest", {}, "unknown agent 'BankHiest'; choose from BankHeist, "),
         ("ALE/BankHiest-v5", {}, "unknown agent 'ALE/BankHiest-v5'; choose from BankHeist, "),
         ("Tetris", {}, "no agent for Tetris is shipped: give one's file or folder"),
-        ("some/where", {}, "there is no agent's folder 'some/where'"),
+        (
+            "some/where",
+            {},
+            "there is no agent's folder 'some/where'; on the hub it is hub:some/where",
+        ),
         ("BankHeist", {"format": "pickle"}, "unknown format 'pickle'; choose from native"),
         ("BankHeist", {"device": "gpu"}, "device 'gpu' cannot be used: "),
         ("BankHeist", {"device": "meta"}, "device 'meta' cannot be used: "),

@@ -177,7 +177,13 @@ class _Noting:
             self.folded_passes = lambda obs, samples: self._note(own(obs, samples))
 
     def __call__(self, obs: Any, /) -> Any:
-        return self._note(self.q(obs))
+        values = self.q(obs)
+        if values.ndim != 2 or len(values) != len(obs):
+            raise UsageError(
+                f"the victim must give action values [B, num_actions], got {list(values.shape)} "
+                f"for {len(obs)} frames"
+            )
+        return self._note(values)
 
     def _note(self, values: Tensor) -> Tensor:
         if self.first is None:

@@ -83,7 +83,8 @@ def admitted(options: dict[str, Any]) -> dict[str, Any]:
     spelled = options.get("attack", "")
     if spelled.startswith("learned:"):
         return options | {"attack": admit_learned(spelled)}
-    return options | {"attack": admit(spelled)} if ".py:" in spelled else options
+    theirs = ".py:" in spelled or spelled.endswith(".py")
+    return options | {"attack": admit(spelled)} if theirs else options
 
 
 def given_loading(args: argparse.Namespace) -> dict[str, Any]:

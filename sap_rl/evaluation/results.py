@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -232,15 +231,19 @@ def evaluation_from_json(text: str | bytes) -> Evaluation:
         found = from_plain(Evaluation, value_layout(read_json(text)))
     except MALFORMED as error:
         raise UsageError(told_of(error)) from error
-    _require_consistent(found.rows)
+    _require_consistent(found)
     return found
 
 
-def _require_consistent(rows: Sequence[Row]) -> None:
-    """UsageError for an arm that stands there twice, and for a mean that is not that of the
-    returns: somebody changed the file."""
+def _require_consistent(found: Evaluation) -> None:
+    """UsageError for what no evaluation writes, so that somebody changed the file: an arm twice or
+    at a level that was not asked for, a mean that is not that of the returns."""
     seen = set()
-    for row in rows:
+    for row in found.rows:
+        if row.lam not in (0.0, *found.settings.levels):
+            raise UsageError(f"row {row.arm} is at {row.level}, which its settings do not have")
+        if not 0 <= row.truncated <= row.episodes:
+            raise UsageError(f"row {row.arm} has {row.truncated} of {row.episodes} games cut short")
         if (arm := (row.arm, row.lam, row.victim)) in seen:
             raise UsageError(f"row {row.arm} at {row.level} stands there twice")
         seen.add(arm)

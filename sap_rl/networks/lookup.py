@@ -41,7 +41,8 @@ def find_agent(ref: str | Path) -> Path:
         if ref.endswith(SUSPECTED):
             raise UsageError(f"there is no agent's file '{ref}'") from None
         if "/" in ref and not ref.startswith("ALE/"):
-            raise UsageError(f"there is no agent's folder '{ref}'") from None
+            cure = f"; on the hub it is {PREFIX}{ref}" if ref.count("/") == 1 else ""
+            raise UsageError(f"there is no agent's folder '{ref}'{cure}") from None
         games = (game for game in rom_ids() if game not in known)
         raise unknown("agent", ref, [*known, *games]) from None
     if game in known:

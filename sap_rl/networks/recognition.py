@@ -42,6 +42,8 @@ def load_checkpoint(path: Path, format: str | None, request: Request) -> Checkpo
         format = NATIVE
     if format == NATIVE:
         return replace(LOADERS[NATIVE](path, request), format=NATIVE)
+    if path.is_dir():
+        raise refusal(path, "a folder as this project writes them: leave out the format (--format)")
     known = formats() if format is None else {format: formats()[format]}
     found, weights = _recognised(read_weights(path, request.entry), known)
     return replace(found.made(weights, request), format=found.name)

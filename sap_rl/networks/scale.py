@@ -18,7 +18,7 @@ from sap_rl.networks.reading.request import Request
 
 WEIGHTED = {"convolution", "_convolution", "linear", "addmm", "mm", "bmm", "baddbmm", "mv"}
 """Torch's operations in which weights meet what a network sees."""
-SHRINKS = 1 / 32
+SHRINKS = 1 / 16
 """A network that makes frames so much smaller takes pixels: 1/255, or 1/78 for their deviation."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from sap_rl.atari.preprocess import LARGEST, Preprocess
 from sap_rl.networks.nature import CHANNELS, FRAME_SIZE, SMALLEST, conv_features, conv_side
+from sap_rl.networks.scale import takes_pixels
 
 SIDES = (FRAME_SIZE, 64, 80, 96, 72, 128, 160, 48, 40, 36)
 USUAL = (*((side, side) for side in SIDES), (105, 80), (110, 84), (210, 160))
@@ -78,7 +80,9 @@ def frames_cure(module: nn.Module, sees: Preprocess, device: torch.device) -> st
             return f"; it takes {planes} planes of {size[0]}x{size[1]}: {_said(planes, size, sees)}"
     for name, shown in VIEWS.items():
         if _takes(module, shown(torch.zeros(1, *sees.shape)).shape[1:], device):
-            return f"; it takes pixels.{name}: say preprocess=lambda pixels: pixels.{name} / 255"
+            divides = takes_pixels(partial(_viewed, module, shown), sees.shape, device)
+            view = f"pixels.{name}" if divides else f"pixels.{name} / 255"
+            return f"; it takes pixels.{name}: say preprocess=lambda pixels: {view}"
     return (
         "; say what it sees in preprocess (frames, height, width, grey=none for colour), or wrap "
         "it in a module whose forward(frames) gives the scores"
@@ -91,6 +95,11 @@ VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
     "unsqueeze(2)": lambda x: x.unsqueeze(2),
 }
 """Other forms of the same frames [B, K, H, W]: channels last, flat, a sequence of pictures."""
+
+
+def _viewed(module: nn.Module, shown: Callable[[Tensor], Tensor], obs: Tensor) -> Tensor:
+    found: Tensor = module(shown(obs))
+    return found
 
 
 def _said(planes: int, size: tuple[int, int], sees: Preprocess) -> str:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sap_rl import Adversary, Agent, Threat
+from sap_rl import Adversary, Agent, Threat, UsageError
 from sap_rl.attacks import make_attack
 
 K, H, W = 4, 6, 5
@@ -142,6 +142,15 @@ def test_the_label_of_a_random_victim_is_its_mean_action(frames: Tensor) -> None
     attack = make_attack("fgsm", grad_samples=3)
     attacked = Adversary(victim, attack, Threat(4), 0).perturb(frames[:2], torch.ones(2).bool())
     assert attacked.label.tolist() == [1, 1]
+
+
+def test_a_victim_of_another_batch_is_refused(frames: Tensor) -> None:
+    def victim(obs: Tensor) -> Tensor:
+        return obs.flatten(1).sum(1)[:1, None].expand(1, 3)
+
+    adversary = Adversary(victim, make_attack("fgsm"), Threat(4), 0)
+    with pytest.raises(UsageError, match=r"must give action values .* \[1, 3\] for 2 frames"):
+        adversary.perturb(frames[:2], torch.ones(2).bool())
 
 
 @pytest.mark.parametrize("observation", ["float", "uint8"])

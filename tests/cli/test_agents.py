@@ -87,7 +87,7 @@ CARDS: dict[str, dict[str, Any]] = {
     "words for numbers": {"score": {"cap_5_minutes": {"mean": "many"}, "cap_30_minutes": 3},
                           "hardening": {"lambda": "strong"}},
     "lists for tables": {"score": [1], "training": [2], "hardening": [3]},
-    "beyond numbers": {"score": {"cap_30_minutes": {"mean": float("inf"), "episodes": -1}},
+    "beyond numbers": {"score": {"cap_30_minutes": {"mean": 1e308, "episodes": -1}},
                        "training": {"agent_steps": 10**400}, "hardening": {"lambda": 10**400}},
 }  # fmt: skip
 

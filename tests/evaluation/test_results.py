@@ -154,6 +154,8 @@ def test_another_layout_is_one_line_that_names_the_file(
         ({"mean": 1e308}, r"row random at lambda 0 has mean 1e\+308, its returns have 10"),
         ({"returns": [0.0] * 4}, "has mean 10, its returns have 0"),
         ({"returns": [], "lengths": [], "episodes": 0}, "has mean 10, its returns have nan"),
+        ({"lambda": 1e30}, "row random is at lambda 1e\\+30, which its settings do not have"),
+        ({"truncated": -1}, "row random has -1 of 4 games cut short"),
         (None, "row random at lambda 0 stands there twice"),
     ],
 )

@@ -14,6 +14,7 @@ import os
 import pickle
 import re
 import resource
+import struct
 import time
 import uuid
 import warnings
@@ -95,7 +96,7 @@ BESIDE: dict[str, Any] = {
                    "generator": np.random.default_rng(0).bit_generator.state,
                    "space": spaces.Discrete(6, seed=1)},
     "a tensor beside": {"model": STATE, "returns": torch.zeros(9)},
-    "Python's own": {"model": STATE, "of": [range(3), slice(1), 1j, re.compile("a"), bytearray(2)]},
+    "Python's own": {"model": STATE, "of": [range(3), slice(1), 1j, re.compile("a")]},
     "identifiers": {"model": STATE, "run": uuid.UUID(int=2**127), "seed": 2**200},
     "a counter among the weights": STATE | {"step": torch.tensor(3), "epsilon": torch.tensor(0.1)},
     "held beside a counter": {f"q_net.{n}": v for n, v in FOREIGN["paad"].state.items()}
@@ -127,6 +128,30 @@ def test_the_entry_is_asked_for_and_taken(tmp_path: Path) -> None:
     assert torch.equal(load_agent(path, entry="old_target").module.q.bias, other["1.bias"])
     with pytest.raises(UsageError, match="unknown entry 'third'; choose from first, second"):
         load_agent(path, entry="third")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("state_dict", "best_state_dict"), ("model_state_dict", "best"), ("state_dict", "q2")],
+)
+def test_a_second_network_is_asked_about(one: str, other: str, tmp_path: Path) -> None:
+    path = tmp_path / "two.pt"
+    later = {name: value + 1 for name, value in STATE.items()}
+    path.write_bytes(
+        saved({one: STATE, other: later, "target": later, "head": {"w": torch.ones(1)}})
+    )
+    with pytest.raises(UsageError, match="which of its entries is the network") as caught:
+        load_agent(path)
+    assert one in str(caught.value)
+    assert other in str(caught.value)
+    assert "target" not in str(caught.value)
+    assert torch.equal(load_agent(path, entry=other).module.q.bias, later["1.bias"])
+
+
+def test_a_counter_beside_the_names_of_stable_baselines3(tmp_path: Path) -> None:
+    path = tmp_path / "mean.pth"
+    path.write_bytes(saved(SB3_STATE | {"n_averaged": torch.tensor(9)}))
+    assert load_agent(path).num_actions == 6
 
 
 @pytest.mark.parametrize("said", [{}, {"format": "cleanrl"}])
@@ -264,6 +289,9 @@ OPEN_SCALE: dict[str, bytes] = {
     ),
     "another space": undivided("9.9"),
     "settings that are no JSON": sb3_zip(saved(SB3_STATE), data=b"no JSON"),
+    "a policy that may divide": sb3_zip(
+        saved(SB3_STATE), data=b'{"policy_kwargs": {"normalize_images": null}}'
+    ),
 }
 
 
@@ -272,6 +300,14 @@ def test_a_scale_that_a_file_leaves_open_is_asked_for(kind: str, tmp_path: Path)
     path = tmp_path / "theirs.pt"
     path.write_bytes(OPEN_SCALE[kind])
     with pytest.raises(UsageError, match=r"0\.\.1 or 0\.\.255: say scale=unit or scale=pixels"):
+        load_agent(path)
+    assert load_agent(path, preprocess={"scale": "unit"}).preprocess.scale == "unit"
+
+
+def test_statistics_of_frames_are_asked_about(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.pt"
+    path.write_bytes(saved({"model": STATE, "obs_rms": {"mean": np.zeros(4), "var": np.ones(4)}}))
+    with pytest.raises(UsageError, match="statistics of its observations lie beside the weights"):
         load_agent(path)
     assert load_agent(path, preprocess={"scale": "unit"}).preprocess.scale == "unit"
 
@@ -358,6 +394,13 @@ def repeated(operation: bytes, count: int) -> bytes:
     return b"\x80\x02)q\0" + operation * count + b"q\0}h\0Ns."
 
 
+def spoiled() -> bytes:
+    """A file of torch in which a byte of a weight is another, as on a bad disk."""
+    data = bytearray(saved({"weight": torch.full((4096,), 7.0)}))
+    data[data.index(struct.pack("<f", 7.0)) + 8] ^= 1
+    return bytes(data)
+
+
 def dense(shape: tuple[int, int]) -> bytes:
     return saved(STATE | {"0.output.weight": torch.zeros(shape)})
 
@@ -377,6 +420,10 @@ REFUSED: dict[str, tuple[bytes | Callable[[], bytes], str]] = {
     "a text that is not there": (b"\x80\x04\x8d" + b"\xff" * 7 + b"\x3fa.", "not a readable torch"),
     "a method of a method": (b"\x80\x02c__builtin__\ngetattr\ncos\nsystem\nU\1a\x86R.",
                              "would call os.system"),
+    "a buffer of any size": (b"\x80\x02c__builtin__\nbytearray\nJ\0\0\0\x40\x85R.",
+                             "would call builtins.bytearray"),
+    "a spoiled sector": (spoiled, "data/0' in it is damaged (CRC-32): fetch it again"),
+    "an optimiser alone": (saved(optimizer()), "an optimiser's state: save the network's"),
     "a dotted name": (b"\x80\x04\x8c\x05torch\x8c\x12_utils.os.system.x\x93.", "would call torch."),
     "memo out of range": (b"\x80\x02}r\xff\xff\xff\x7f.", "not a readable torch"),
     "nothing but steps": (b"\x80\x02" + b"K\1" * 300_000 + b".", "steps"),

@@ -181,6 +181,7 @@ SCALES: dict[str, tuple[Any, str]] = {
     "a 1x1 convolution": (layer_of(1 / 255), "pixels"),
     "a 1x1 convolution of 0..1": (layer_of(2.0), "unit"),
     "nothing": (lambda x: x, "unit"),
+    "by a deviation of their own": (lambda x: (x - 33) / 30, "pixels"),
     "-1..1 of 0..1": (lambda x: (x - 0.5) * 2, "unit"),
     "fitted to 0..1": (fitted(0.2, 0.08), "unit"),
     "by its own largest": (lambda x: x / x.amax((1, 2, 3), keepdim=True), "unit"),
@@ -206,6 +207,13 @@ def test_a_whole_preprocess_does_not_divide_twice_unasked() -> None:
     with pytest.raises(UsageError, match=r"Prepared divides its frames itself.*say scale='pixels'"):
         load_agent(network, preprocess=Preprocess(frameskip=3))
     assert load_agent(network, preprocess=Preprocess(scale="pixels")).num_actions == 6
+
+
+def test_a_function_does_not_divide_again() -> None:
+    network = Prepared(SCALES["a division"][0])
+    with pytest.raises(UsageError, match="and so does the function given as preprocess: leave"):
+        load_agent(network, preprocess=lambda pixels: pixels / 255)
+    assert load_agent(network, preprocess=lambda pixels: pixels.flip(1)).num_actions == 6
 
 
 VICTIMS: dict[str, Any] = {
@@ -469,6 +477,11 @@ def test_a_module_of_other_frames_is_told_which(kind: str) -> None:
     with pytest.raises(UsageError) as refused:
         load_agent(make())
     assert words in str(refused.value)
+
+
+def test_the_cure_does_not_divide_twice() -> None:
+    with pytest.raises(UsageError, match=r"preprocess=lambda pixels: pixels\.flatten\(1\)$"):
+        load_agent(Prepared(lambda x: x / 255, nn.Linear(28224, 6)))
 
 
 def test_preprocess_is_a_mapping() -> None:

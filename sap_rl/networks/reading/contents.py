@@ -26,6 +26,13 @@ NO_NETWORK = re.compile(
     re.IGNORECASE,
 )
 """Names of entries that are not the network that plays."""
+STATISTICS = re.compile(r"(ob|obs|observation|state)s?_?(rms|norm|normalizer|mean|std|stats)")
+"""Names of what standardises a network's frames before it sees them."""
+STANDARDISED = Unclear(
+    "statistics of its observations lie beside the weights: if frames were standardised by them, "
+    "pass a module that does so in its forward; if not, say scale=unit or scale=pixels in "
+    "preprocess (--preprocess scale=pixels)"
+)
 AVERAGED = re.compile(r"(^|[._])(ema|swa|averaged?|polyak)($|[._])", re.IGNORECASE)
 """Names of a network's running mean, which may be the one that plays."""
 DEEPEST = 5
@@ -48,11 +55,19 @@ def playing(found: dict[str, dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]
     for looked_at in (weighty, found):
         for place in ("", *FIRST):
             if place in looked_at:
-                means = {p: t for p, t in looked_at.items() if AVERAGED.search(p)}
-                return {place: looked_at[place], **means}
+                one = looked_at[place]
+                twins = {p: t for p, t in looked_at.items() if _may_be_it(p, t, one)}
+                return {place: one, **twins}
         if left := {p: t for p, t in looked_at.items() if not NO_NETWORK.search(p)}:
             return left
     return {}
+
+
+def _may_be_it(place: str, tensors: dict[str, Tensor], one: dict[str, Tensor]) -> bool:
+    """Whether another dict may be the network that plays as well: a running mean, or the same
+    tensors under no name that says what else it is."""
+    same = tensors.keys() == one.keys() and not NO_NETWORK.search(place)
+    return bool(AVERAGED.search(place)) or same
 
 
 def part_of(found: dict[str, dict[str, Tensor]], entry: str) -> dict[str, Tensor]:
@@ -70,14 +85,17 @@ def said_in(loaded: Any) -> Said:
     """What a checkpoint's plain data says of the frames, as entries of a `Preprocess`; Unclear for
     those of which it speaks and that are not understood, or left open."""
     said: Said = {}
-    divides = True
+    divides: bool | None = True
     highest: str | Unclear = OPEN
     for number, (place, value) in enumerate(_entries(loaded, objects=True)):
         name = place.rpartition(".")[2].lower()
         if name == "preprocess" and isinstance(value, Mapping | str):
             said |= _understood(place, _mapping(value))
         elif name == "normalize_images":  # the policy divides; else it sees what the space gives
-            divides = _truth(value) is not False
+            divides = _truth(value)
+            said |= {"scale": OPEN} if divides is None else {}
+        elif STATISTICS.fullmatch(name):
+            said |= {"scale": STANDARDISED}
         elif place.endswith("observation_space.high"):
             highest = SCALES.get(_first_number(value), OPEN)
         elif name in SPELLINGS and isinstance(value, PLAIN):
@@ -86,7 +104,7 @@ def said_in(loaded: Any) -> Said:
             said |= _understood(place, {place: value})
         elif number < LOOKED_AT:
             said |= _slips(place, name, value)
-    return said if divides else {"scale": highest, **said}
+    return {"scale": highest, **said} if divides is False else said
 
 
 ENTRIES = tuple(entry.name for entry in fields(Preprocess))

@@ -38,6 +38,8 @@ MAX_BYTES = 128 * 2**20
 """The most that a file may hold or unpack to: ten times any Q-network of these formats."""
 MAX_ENTRIES = 10_000
 """The most files that an archive may hold, and tensors that a file may."""
+AGAIN = "fetch it again, or save it again"
+"""The cure for a file that was damaged or cut off."""
 SB3_MEMBER = "policy.pth"
 SB3_DATA = "data"
 """What is read of a Stable-Baselines3 zip: the tensors, and of the settings what is plain JSON."""
@@ -61,8 +63,9 @@ class Weights:
     said: Mapping[str, Any] = field(default_factory=dict)
 
     def names(self, *ignored: str) -> set[str]:
-        """Names of all tensors but those that begin with an ignored prefix."""
-        return {name for name in self.tensors if not name.startswith(ignored or ("\0",))}
+        """Names of all tensors but those that begin with an ignored prefix, and single numbers."""
+        kept = (name for name, value in self.tensors.items() if not _is_number(name, value))
+        return {name for name in kept if not name.startswith(ignored or ("\0",))}
 
     def variants(self) -> Iterator[Weights]:
         """Itself, then the same tensors under names without what wrappers put before them, or
@@ -115,7 +118,7 @@ def read_weights(path: Path, entry: str | None = None) -> Weights:
     """
     data = read_file(path, MAX_BYTES)
     if not data:
-        raise refusal(path, "is empty")
+        raise refusal(path, f"is empty: {AGAIN}")
     sha256 = hashlib.sha256(data).hexdigest()
     if data[:2] == b"\x1f\x8b":
         data = _gunzip(data, path)
@@ -158,6 +161,8 @@ def _network(
     loaded: Any, classes: list[str], entry: str | None, path: Path
 ) -> tuple[str, dict[str, Tensor]]:
     """The network's tensors and the entry that held them; the question where several could be."""
+    if isinstance(loaded, Mapping) and {*loaded} == {"state", "param_groups"}:
+        raise refusal(path, "an optimiser's state: save the network's state_dict")
     found = networks_in(loaded)
     if entry is not None and found:
         tensors = found.get(entry) or part_of(found, entry)
@@ -198,11 +203,11 @@ def _gunzip(data: bytes, path: Path) -> bytes:
     try:
         plain = unpacker.decompress(data, MAX_BYTES + 1)
     except zlib.error as error:
-        raise refusal(path, f"a broken gzip file: {error}") from None
+        raise refusal(path, f"a broken gzip file: {error}: {AGAIN}") from None
     if len(plain) > MAX_BYTES:
         raise refusal(path, f"unpacks to more than {MAX_BYTES} bytes")
     if not unpacker.eof:
-        raise refusal(path, "a gzip file that ends too early")
+        raise refusal(path, f"a gzip file that ends too early: {AGAIN}")
     return plain
 
 
@@ -212,7 +217,7 @@ def _check_archive(data: bytes, path: Path) -> set[str]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
     except Exception as error:  # zipfile lets struct.error, NotImplementedError and more through
-        raise refusal(path, f"a broken zip archive: {error}") from None
+        raise refusal(path, f"a broken zip archive: {error}: {AGAIN}") from None
     if len(members) > MAX_ENTRIES:
         raise refusal(path, f"a zip archive of {len(members)} entries, at most {MAX_ENTRIES}")
     sizes = {member.filename: member.file_size for member in members}
@@ -225,7 +230,20 @@ def _check_archive(data: bytes, path: Path) -> set[str]:
                 f"its pickle has {size} bytes, at most {MAX_PICKLE_BYTES}: save the network's "
                 "state_dict alone, as tensors of torch",
             )
+    if SB3_MEMBER not in sizes:
+        _require_whole(data, path)
     return set(sizes)
+
+
+def _require_whole(data: bytes, path: Path) -> None:
+    """UsageError where bytes in an archive are not those that were saved, which torch overlooks."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            broken = archive.testzip()
+    except Exception as error:
+        raise refusal(path, f"a broken zip archive: {error}: {AGAIN}") from None
+    if broken is not None:
+        raise refusal(path, f"'{broken}' in it is damaged (CRC-32): {AGAIN}")
 
 
 def _member(data: bytes, name: str, path: Path, most: int) -> bytes:
@@ -233,7 +251,7 @@ def _member(data: bytes, name: str, path: Path, most: int) -> bytes:
         with zipfile.ZipFile(io.BytesIO(data)) as archive, archive.open(name) as member:
             plain = member.read(most + 1)
     except Exception as error:
-        raise refusal(path, f"'{name}' in it cannot be unpacked: {error}") from None
+        raise refusal(path, f"'{name}' in it cannot be unpacked: {error}: {AGAIN}") from None
     if len(plain) > most:
         raise refusal(path, f"'{name}' in it unpacks to more than {most} bytes")
     if not plain:

@@ -64,9 +64,10 @@ HARMLESS = {
     "uuid.UUID",
 }  # fmt: skip
 """Of Python's own library, what may stand beside weights; nothing else of it is passed over."""
-BUILTINS = {"bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "getattr", "int",
+BUILTINS = {"bool", "bytes", "complex", "dict", "float", "frozenset", "getattr", "int",
             "list", "object", "range", "slice", "str", "tuple"}  # fmt: skip
-"""Of Python's own names; a static method is saved as the `getattr` of its class."""
+"""Of Python's own names; a static method is saved as the `getattr` of its class. bytearray is none
+of them: torch would make one of any size that a file asks for."""
 MODULES = ("torch.nn.", "torch.optim.", "torch.distributions.")
 """Parts of torch whose objects are passed over like another project's."""
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
+
+UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal obeys or a browser reorders the text by; names of files may hold it."""
 
 
 def filled_page(template: str, **values: Any) -> str:
@@ -25,4 +29,5 @@ def filled_page(template: str, **values: Any) -> str:
     environment.filters["svg"] = Markup
     css = (files("sap_rl.reporting") / "page" / "report.css").read_text(encoding="utf-8")
     page = environment.get_template(template)
-    return page.render(css=Markup(css), version=version("sap-rl"), **values)
+    filled = page.render(css=Markup(css), version=version("sap-rl"), **values)
+    return UNSEEN.sub(lambda found: f"\\x{ord(found[0]):02x}", filled)

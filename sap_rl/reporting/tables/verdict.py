@@ -36,9 +36,9 @@ def _advice(agent: Agent, verdict: Verdict) -> str:
     best = verdict.best
     if not verdict.plays:
         return (
-            "It plays no better than random under any of these: it may be of another game, or see "
-            "another crop, grey or stack (sap-rl agents show), or need longer games to show it "
-            "(--max-frames, --episodes)."
+            "It plays clearly better than random under none of these: it may be of another game, "
+            "see another crop, grey or stack (sap-rl agents show), or need longer or more games to "
+            "show it (--max-frames, --episodes)."
         )
     if best.sees == agent.preprocess:
         return "It plays best as given."

@@ -248,7 +248,7 @@ def test_film_and_learning_curve_are_inside() -> None:
 
 
 def test_nothing_that_comes_from_data_runs() -> None:
-    bad = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
+    bad = '"><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J\u202e'
     whole = evaluation(agent=bad, sha256=bad)
     finding = Finding(bad, bad, bad, bad)
     made = replace(whole.made, versions={bad: bad})
@@ -260,6 +260,7 @@ def test_nothing_that_comes_from_data_runs() -> None:
     assert "img" not in {tag for tag, _ in found.tags}
     assert not [a for _, a in found.tags if any(name.startswith("on") for name in a)]
     assert "<script>alert(1)" in found.text, "it stands there as text"
+    assert r"\x1b[2J\x202e" in found.text, "no terminal obeys it, no browser turns it round"
 
 
 def test_nothing_is_fetched(plain: Reader) -> None:
