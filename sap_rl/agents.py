@@ -17,7 +17,7 @@ from sap_rl.atari.protocol import EPSILON, Frames, Preprocess
 from sap_rl.attacks.gradients import mean_values
 from sap_rl.defenses import DEFENSES, parse_defense
 from sap_rl.defenses.activations import has_streams, reseed_parts, shared_copy
-from sap_rl.errors import UsageError, unknown
+from sap_rl.errors import UsageError, told_of, unknown
 from sap_rl.networks import Scores
 from sap_rl.networks.actors import sampled
 from sap_rl.networks.adapt import Transformed, actions_of, require_values, takes_unit
@@ -78,12 +78,13 @@ class Agent:
         said += [f"behind {self.defense}"] if self.defense else []
         return f"Agent({', '.join(said)})"
 
-    def q_values(self, pixels: np.ndarray | Tensor) -> QValues:
+    def q_values(self, pixels: np.ndarray | Tensor | Any) -> QValues:
         """Scores [B, A] of frames [B, K, H, W] in 0..255, uint8 or float32.
 
         The mean over `policy_samples` passes, without a graph. UsageError where it is not finite.
         """
-        if isinstance(pixels, np.ndarray):
+        if not isinstance(pixels, Tensor):
+            pixels = _array(pixels)
             require_pixels(pixels)
             # A copy: torch warns of read-only arrays.
             own = np.array(pixels, pixels.dtype.newbyteorder("="), order="C")
@@ -98,7 +99,7 @@ class Agent:
         require_values(f"agent '{self.name}'", found, len(obs))
         return found
 
-    def act(self, pixels: np.ndarray | Tensor) -> ActionArray:
+    def act(self, pixels: np.ndarray | Tensor | Any) -> ActionArray:
         """The greedy action per environment."""
         return self.q_values(pixels).argmax(1).cpu().numpy()
 
@@ -117,7 +118,7 @@ class Agent:
         """
         if isinstance(obs, Tensor):  # numpy knows no bfloat16, and no graph
             obs = obs.detach().cpu().float() if obs.is_floating_point() else obs.cpu()
-        pixels = np.asarray(obs)
+        pixels = _array(obs)
         single = pixels.ndim == 3
         pixels = self._channels_first(pixels[None] if single else pixels)
         values = self.q_values(pixels)
@@ -177,6 +178,16 @@ class Agent:
         if pixels.shape[1:] == (height, width, frames):
             return np.moveaxis(pixels, -1, 1)
         return pixels
+
+
+def _array(obs: Any) -> np.ndarray:
+    """UsageError for what is no array of frames, as all that an environment's `reset` gives."""
+    if isinstance(obs, tuple):
+        raise UsageError("frames are one array: of `obs, info = env.reset()` give obs alone")
+    try:
+        return np.asarray(obs)
+    except ValueError as error:
+        raise UsageError(f"frames are one array: {told_of(error)}") from error
 
 
 def require_newest(agent: Agent, frames: Frames) -> None:

@@ -20,13 +20,13 @@ MAX_CONFIG = 2**18
 """Bytes of an agent's card and of an experiment's file, which have a few thousand."""
 
 
-def read_file(path: Path, most: int) -> bytes:
+def read_file(path: Path, most: int, *, cure: str = "") -> bytes:
     """The bytes of a file that somebody named.
 
     UsageError in one line for what is not there or no regular file (nothing waits for a pipe's
-    writer or reads a device), and for more than `most` bytes.
+    writer or reads a device), and for more than `most` bytes; cure: what to do then.
     """
-    with _opened(path, most) as handle, open(handle, "rb", closefd=False) as file:
+    with _opened(path, most, cure) as handle, open(handle, "rb", closefd=False) as file:
         return file.read(most) or b""  # None where a device has nothing yet
 
 
@@ -37,7 +37,7 @@ def require_file(path: Path, most: int) -> None:
 
 
 @contextmanager
-def _opened(path: Path, most: int) -> Iterator[int]:
+def _opened(path: Path, most: int, cure: str = "") -> Iterator[int]:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
@@ -47,7 +47,8 @@ def _opened(path: Path, most: int) -> Iterator[int]:
         if not stat.S_ISREG(found.st_mode):
             raise UsageError(f"'{path}' is not a file")
         if found.st_size > most:
-            raise UsageError(f"'{path}' has {found.st_size} bytes; at most {most} are read")
+            large = f"'{path}' has {found.st_size} bytes; at most {most} are read"
+            raise UsageError(f"{large}: {cure}" if cure else large)
         yield handle
     except OSError as error:
         raise UsageError(f"'{path}' cannot be read: {_reason(error)}") from error

@@ -67,6 +67,11 @@ def test_predict_takes_tensors_and_arrays_of_any_kind(agent: Agent, pixels: np.n
         pixels.astype(">i2").astype(">f8"),
     ):  # fmt: skip
         np.testing.assert_array_equal(agent.predict(same)[0], expected)
+    for call in (agent.predict, agent.act):
+        with pytest.raises(UsageError, match=r"env.reset\(\)` give obs alone"):
+            call((pixels, {}))
+    with pytest.raises(UsageError, match="frames are one array: "):
+        agent.predict([np.zeros((4, 84, 84)), np.zeros((4, 84, 83))])
     with pytest.raises(UsageError, match="got nan among them"):
         agent.predict(np.full((4, 84, 84), np.nan, np.float32))
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from sap_rl import __version__
 from sap_rl.cli.arguments import commands
@@ -19,6 +20,7 @@ from sap_rl.cli.completion import SHELLS, PrintCompletion
 from sap_rl.cli.parser import Parser
 from sap_rl.cli.status import INTERRUPTED_STATUS, USAGE_STATUS
 from sap_rl.errors import UsageError
+from sap_rl.files import exists
 
 COMMANDS = {
     "eval": (commands.add_eval, "play an agent under attack and report returns"),
@@ -64,6 +66,8 @@ COMMANDS = {
     ),
 }
 """Command -> what adds its arguments, and what its help says."""
+WRITTEN = ("out", "json", "plot")
+"""Arguments that are files to be written."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -74,8 +78,9 @@ def main(argv: list[str] | None = None) -> int:
     """
     try:
         args = _parser().parse_all(argv)
-        args.argv = sys.argv[1:] if argv is None else argv
         _require_folder()
+        _require_apart(vars(args))
+        args.argv = sys.argv[1:] if argv is None else argv
         module, _, name = args.run.partition(":")
         run: Callable[[argparse.Namespace], int] = getattr(import_module(module), name)
         with interrupted_by_signals():
@@ -114,6 +119,17 @@ def interrupted_by_signals() -> Iterator[None]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+
+
+def _require_apart(given: dict[str, Any]) -> None:
+    """Refuse to write over a file that the same command reads."""
+    written = [path for name in WRITTEN if isinstance(path := given.get(name), Path)]
+    others = [value for name, value in given.items() if name not in WRITTEN]
+    flat = (part for value in others for part in (value if isinstance(value, list) else [value]))
+    read = [Path(part) for part in flat if isinstance(part, str | Path) and exists(Path(part))]
+    for path in filter(exists, written):
+        if any(path.samefile(other) for other in read):
+            raise UsageError(f"cannot write '{path}': this command reads it, name another")
 
 
 def _require_folder() -> None:

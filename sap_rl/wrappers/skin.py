@@ -129,6 +129,8 @@ def _understood(given: Any, box: spaces.Box) -> Agent | QFunction:
     where one divides pixels itself."""
     if isinstance(given, Agent):
         return given
+    if isinstance(given, str):
+        raise UsageError(f"the victim is an agent, not its name: give load_agent('{given}')")
     frames, height, width = box.shape
     size: dict[str, Any] = {"frames": frames, "height": height, "width": width}
     if not is_network(given):

@@ -19,6 +19,7 @@ from sap_rl.cli import main
 from sap_rl.cli.terminal import say
 from sap_rl.reporting.live.tensorboard import TensorBoardWriter
 from sap_rl.reporting.tables.evaluation import console
+from tests.reporting.made import evaluation
 
 ROOT = Path(__file__).resolve().parents[2]
 SHORT = ["eval", "--game", "BankHeist", "--episodes", "2", "--max-frames", "200", "--num-envs", "2"]
@@ -207,6 +208,26 @@ def test_agents_are_listed_with_their_scores(capsys: pytest.CaptureFixture[str])
     out = capsys.readouterr().out
     assert "BankHeist" in out
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_what_a_command_reads_is_not_written_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result, config = tmp_path / "r.json", tmp_path / "c.yaml"
+    result.write_text(evaluation().to_json())
+    config.write_text("game: BankHeist\nlambda: 4\n")
+    link = tmp_path / "link"
+    link.symlink_to(result)
+    for argv in (
+        ["report", str(result), "--out", str(result)],
+        ["report", str(result), "--out", str(link)],
+        ["compare", str(result), str(link), "--json", str(result)],
+        ["eval", "--config", str(config), "--json", str(config)],
+    ):
+        before = result.read_bytes(), config.read_bytes()
+        assert main(argv) == 2
+        assert "this command reads it, name another" in capsys.readouterr().err
+        assert (result.read_bytes(), config.read_bytes()) == before
 
 
 @pytest.mark.parametrize(

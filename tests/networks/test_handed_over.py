@@ -401,6 +401,15 @@ def spoiled() -> bytes:
     return bytes(data)
 
 
+def hidden() -> bytes:
+    """A file of torch whose OrderedDict has an attribute `items` that is None."""
+    file = io.BytesIO(saved({}))
+    with zipfile.ZipFile(file) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    pickled = b"\x80\x02ccollections\nOrderedDict\n)R}X\5\0\0\0itemsNsb."
+    return zipped({n: pickled if n.endswith("data.pkl") else data for n, data in members.items()})
+
+
 def dense(shape: tuple[int, int]) -> bytes:
     return saved(STATE | {"0.output.weight": torch.zeros(shape)})
 
@@ -424,6 +433,7 @@ REFUSED: dict[str, tuple[bytes | Callable[[], bytes], str]] = {
                              "would call builtins.bytearray"),
     "a spoiled sector": (spoiled, "data/0' in it is damaged (CRC-32): fetch it again"),
     "an optimiser alone": (saved(optimizer()), "an optimiser's state: save the network's"),
+    "a method hidden by its object": (hidden, "holds no network's state_dict"),
     "a dotted name": (b"\x80\x04\x8c\x05torch\x8c\x12_utils.os.system.x\x93.", "would call torch."),
     "memo out of range": (b"\x80\x02}r\xff\xff\xff\x7f.", "not a readable torch"),
     "nothing but steps": (b"\x80\x02" + b"K\1" * 300_000 + b".", "steps"),

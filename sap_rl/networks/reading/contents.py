@@ -219,7 +219,7 @@ def _read(place: str, key: str, value: Any) -> Any:
 
 
 def _tensors_of(value: object) -> dict[str, Tensor]:
-    items = value.items() if isinstance(value, Mapping) else ()
+    items = dict.items(value) if isinstance(value, dict) else ()  # a file may hide its own
     return {k: v for k, v in items if isinstance(k, str) and isinstance(v, Tensor)}
 
 
@@ -245,8 +245,8 @@ def _entries(loaded: Any, *, objects: bool) -> Iterator[tuple[str, Any]]:
 
 def _parts(value: Any) -> Iterator[tuple[Any, Any]]:
     """A mapping's entries by name; of a list or tuple those that have entries, by number."""
-    if isinstance(value, Mapping):
-        yield from value.items()
+    if isinstance(value, dict):
+        yield from dict.items(value)
     elif isinstance(value, list | tuple):
         for number, part in enumerate(value):
             if isinstance(part, Mapping | list | tuple | Stub):

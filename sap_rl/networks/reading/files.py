@@ -38,6 +38,7 @@ MAX_BYTES = 128 * 2**20
 """The most that a file may hold or unpack to: ten times any Q-network of these formats."""
 MAX_ENTRIES = 10_000
 """The most files that an archive may hold, and tensors that a file may."""
+ALONE = "save the network's state_dict alone"
 AGAIN = "fetch it again, or save it again"
 """The cure for a file that was damaged or cut off."""
 SB3_MEMBER = "policy.pth"
@@ -116,7 +117,7 @@ def read_weights(path: Path, entry: str | None = None) -> Weights:
     raises UsageError in one line for anything else, and names the function that a pickle wanted to
     call.
     """
-    data = read_file(path, MAX_BYTES)
+    data = read_file(path, MAX_BYTES, cure=ALONE)
     if not data:
         raise refusal(path, f"is empty: {AGAIN}")
     sha256 = hashlib.sha256(data).hexdigest()
@@ -205,7 +206,7 @@ def _gunzip(data: bytes, path: Path) -> bytes:
     except zlib.error as error:
         raise refusal(path, f"a broken gzip file: {error}: {AGAIN}") from None
     if len(plain) > MAX_BYTES:
-        raise refusal(path, f"unpacks to more than {MAX_BYTES} bytes")
+        raise refusal(path, f"unpacks to more than {MAX_BYTES} bytes: {ALONE}")
     if not unpacker.eof:
         raise refusal(path, f"a gzip file that ends too early: {AGAIN}")
     return plain
@@ -219,10 +220,11 @@ def _check_archive(data: bytes, path: Path) -> set[str]:
     except Exception as error:  # zipfile lets struct.error, NotImplementedError and more through
         raise refusal(path, f"a broken zip archive: {error}: {AGAIN}") from None
     if len(members) > MAX_ENTRIES:
-        raise refusal(path, f"a zip archive of {len(members)} entries, at most {MAX_ENTRIES}")
+        many = f"a zip archive of {len(members)} entries, at most {MAX_ENTRIES}"
+        raise refusal(path, f"{many}: {ALONE}")
     sizes = {member.filename: member.file_size for member in members}
     if SB3_MEMBER not in sizes and sum(member.file_size for member in members) > MAX_BYTES:
-        raise refusal(path, f"unpacks to more than {MAX_BYTES} bytes")
+        raise refusal(path, f"unpacks to more than {MAX_BYTES} bytes: {ALONE}")
     for name, size in sizes.items():
         if name.endswith("data.pkl") and size > MAX_PICKLE_BYTES:
             raise refusal(
