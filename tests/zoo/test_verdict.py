@@ -49,11 +49,11 @@ def test_a_module_is_shown_what_each_choice_says(agent: Agent) -> None:
 def test_the_true_choice_wins(agent: Agent, wrong: dict[str, str], right: str) -> None:
     """A true agent that is shown its frames in another way."""
     given = load_agent(agent.module, preprocess=wrong, game="BankHeist")
-    *choices, found = judge(given, "BankHeist", episodes=3, max_frames=1200, seed=1)
+    *choices, found = judge(given, "BankHeist", episodes=3, max_frames=600, seed=1)
     assert isinstance(found, Verdict)
     assert all(isinstance(choice, Choice) for choice in choices)
     assert found.best.said == right
     assert found.plays
-    assert found.max_frames == 1200
+    assert found.max_frames == 600
     assert {choice.row.episodes for choice in (*found.choices, found.sticky)} == {3}
     assert "sticky_actions=0.25" in found.sticky.said
