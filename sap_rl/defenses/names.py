@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from sap_rl.errors import UsageError
+
 DEFENSE_NAMES: dict[str, str] = {
     "sap": "sap_rl.defenses.sap:DEFENSE",
     "q-noise": "sap_rl.defenses.q_noise:DEFENSE",
@@ -25,3 +27,11 @@ NOISE_CONTROL = "q-noise"
 Backward = Literal["mask", "full", "identity"]
 BACKWARDS: tuple[Backward, ...] = ("mask", "full", "identity")
 """How a defence's backward pass may differ from the gradient of what it does; see `sap`."""
+
+
+def noise_level(spelled: str) -> float:
+    """The standard deviation in the spelling of a noise control; UsageError for another defence."""
+    try:
+        return float(spelled.removeprefix(f"{NOISE_CONTROL}-"))
+    except ValueError:
+        raise UsageError(f"'{spelled:.60}' is no noise control, {NOISE_CONTROL}-X") from None

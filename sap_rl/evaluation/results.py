@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from sap_rl.defenses.names import noise_level
 from sap_rl.errors import MALFORMED, UsageError, told_of
 from sap_rl.evaluation.comparison import Finding
 from sap_rl.evaluation.facts import AgentFacts, Made
@@ -244,6 +245,8 @@ def _require_consistent(found: Evaluation) -> None:
             raise UsageError(f"row {row.arm} is at {row.level}, which its settings do not have")
         if not 0 <= row.truncated <= row.episodes:
             raise UsageError(f"row {row.arm} has {row.truncated} of {row.episodes} games cut short")
+        if row.arm == "noise-control" and row.defense:
+            noise_level(row.defense)
         if (arm := (row.arm, row.lam, row.victim)) in seen:
             raise UsageError(f"row {row.arm} at {row.level} stands there twice")
         seen.add(arm)

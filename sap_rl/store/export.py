@@ -70,8 +70,8 @@ def episode_rows(store: Store) -> list[dict[str, Any]]:
                     "agent": asked.agent.name, "agent_sha256": asked.agent.sha256,
                     "seed": asked.settings.seed, **_level(arm),
                     "arm": arm.name, "victim": arm.victim, "cell": key,
-                    "cell_complete": cell.complete, "code": told(cell.manifest["code"]),
-                    "commit": cell.manifest["commit"],
+                    "cell_complete": cell.complete, "code": told(cell.manifest.get("code")),
+                    "commit": cell.manifest.get("commit"),
                 }  # fmt: skip
                 fixed |= {name: v for name, v in to_plain(cell.facts).items() if name in COLUMNS}
                 fixed |= _asked(asked, arm) | _cell_facts(cell.manifest, asked.settings)

@@ -155,6 +155,7 @@ def test_another_layout_is_one_line_that_names_the_file(
         ({"returns": [0.0] * 4}, "has mean 10, its returns have 0"),
         ({"returns": [], "lengths": [], "episodes": 0}, "has mean 10, its returns have nan"),
         ({"lambda": 1e30}, "row random is at lambda 1e\\+30, which its settings do not have"),
+        ({"arm": "noise-control", "defense": "x"}, "'x' is no noise control, q-noise-X"),
         ({"truncated": -1}, "row random has -1 of 4 games cut short"),
         (None, "row random at lambda 0 stands there twice"),
     ],

@@ -633,6 +633,14 @@ def test_export_to_csv_and_parquet(filled: Store, tmp_path: Path) -> None:
     assert table[0]["sampler"] == "exact/2"
 
 
+def test_cells_without_a_commit_are_exported(filled: Store, tmp_path: Path) -> None:
+    with filled.file.writing() as file:
+        for key, text in file.execute("SELECT key, manifest FROM cell").fetchall():
+            said = {k: v for k, v in json.loads(text).items() if k not in ("code", "commit")}
+            file.execute("UPDATE cell SET manifest = ? WHERE key = ?", (json.dumps(said), key))
+    assert export(filled, tmp_path / "x.csv") == 16
+
+
 def test_exported_rows_say_what_made_them_different(store: Store, tmp_path: Path) -> None:
     """Two attacks that differ in their steps alone, and a defended agent with another's file."""
     for number, steps in enumerate((3, 40)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sap_rl.atari.protocol import Protocol
-from sap_rl.defenses.names import NOISE_CONTROL
+from sap_rl.defenses.names import noise_level
 from sap_rl.evaluation.results import Change, Row
 from sap_rl.play.defended_name import defended_name
 
@@ -69,7 +69,7 @@ def noise_text(rows: Sequence[Row]) -> str:
     """The standard deviation of the noise control's noise on Q; empty where it did not play."""
     control = next((row for row in rows if row.arm == "noise-control"), None)
     spelled = control.defense if control is not None else None
-    return f"{float(spelled.removeprefix(f'{NOISE_CONTROL}-')):.3g}" if spelled else ""
+    return f"{noise_level(spelled):.3g}" if spelled else ""
 
 
 def victim_text(victim: str | None) -> str:
