@@ -71,6 +71,11 @@ PICTURES = {
     "return.png": Picture(
         (*EVALS, "sap-rl plot BankHeist.json Assault.json --out-dir figures"), "figures/return.png"
     ),
+    "radius.png": Picture(
+        ("sap-rl certify --game BankHeist --agent BankHeist-certified --lambda 1 "
+         "--attack-frames 64 --plot radius.png",),
+        "radius.png",
+    ),
     "hardened.png": Picture(
         ("sap-rl sweep hardened --out STORES/hardened.sqlite",
          "sap-rl plot STORES/hardened.sqlite --out-dir figures"),
