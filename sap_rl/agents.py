@@ -17,7 +17,7 @@ from sap_rl.atari.protocol import EPSILON, Frames, Preprocess
 from sap_rl.attacks.gradients import mean_values
 from sap_rl.defenses import DEFENSES, parse_defense
 from sap_rl.defenses.activations import has_streams, reseed_parts, shared_copy
-from sap_rl.errors import UsageError, told_of, unknown
+from sap_rl.errors import UsageError, unknown
 from sap_rl.networks import Scores
 from sap_rl.networks.actors import sampled
 from sap_rl.networks.adapt import Transformed, actions_of, require_values, takes_unit
@@ -30,8 +30,8 @@ from sap_rl.networks.modules import Understood, is_network, understood
 from sap_rl.networks.precision import PRECISIONS, half_precision
 from sap_rl.networks.reading.request import Request
 from sap_rl.networks.recognition import load_checkpoint
-from sap_rl.networks.scale import in_own_scale, takes_pixels
-from sap_rl.pixels import require_pixels, to_unit
+from sap_rl.networks.scale import in_own_scale, require_divided_once
+from sap_rl.pixels import pixel_array, require_pixels, to_unit
 from sap_rl.seeds import numpy_stream
 from sap_rl.types import ActionArray, QValues
 
@@ -84,11 +84,10 @@ class Agent:
         The mean over `policy_samples` passes, without a graph. UsageError where it is not finite.
         """
         if not isinstance(pixels, Tensor):
-            pixels = _array(pixels)
+            pixels = pixel_array(pixels)
             require_pixels(pixels)
             # A copy: torch warns of read-only arrays.
-            own = np.array(pixels, pixels.dtype.newbyteorder("="), order="C")
-            pixels = torch.from_numpy(own)
+            pixels = torch.from_numpy(np.array(pixels, order="C"))
         obs = pixels.to(self.device)
         if obs.ndim != 4 or tuple(obs.shape[1:]) != self.preprocess.shape:
             raise UsageError(
@@ -116,9 +115,7 @@ class Agent:
         actions, and replaces a Q-network's by uniform ones with the protocol's epsilon; a random
         defence stays random either way. UsageError for what is surely no frame in 0..255.
         """
-        if isinstance(obs, Tensor):  # numpy knows no bfloat16, and no graph
-            obs = obs.detach().cpu().float() if obs.is_floating_point() else obs.cpu()
-        pixels = _array(obs)
+        pixels = pixel_array(obs)
         single = pixels.ndim == 3
         pixels = self._channels_first(pixels[None] if single else pixels)
         values = self.q_values(pixels)
@@ -180,16 +177,6 @@ class Agent:
         return pixels
 
 
-def _array(obs: Any) -> np.ndarray:
-    """UsageError for what is no array of frames, as all that an environment's `reset` gives."""
-    if isinstance(obs, tuple):
-        raise UsageError("frames are one array: of `obs, info = env.reset()` give obs alone")
-    try:
-        return np.asarray(obs)
-    except ValueError as error:
-        raise UsageError(f"frames are one array: {told_of(error)}") from error
-
-
 def require_newest(agent: Agent, frames: Frames) -> None:
     """UsageError where an attacker of the newest frame alone would reach one colour of it."""
     if frames == "newest" and agent.preprocess.planes > 1:
@@ -239,7 +226,8 @@ def load_agent(
                 "an agent is a name, a file, a module or a model of Stable-Baselines3, got a "
                 f"{type(ref).__name__}{cure}"
             )
-        return _from_module(ref, preprocess, place, game, cast(Scores | None, scores))
+        gives = cast(Scores | None, scores)
+        return understood(ref).made(lambda found: _of(found, preprocess, place, game, gives))
     if scores is not None:
         raise UsageError("scores goes with a module; a file's format says what it gives")
     return from_checkpoint(read_checkpoint(ref, format, preprocess, game, entry), place)
@@ -281,16 +269,6 @@ def from_checkpoint(checkpoint: Checkpoint, device: str | torch.device = "cpu") 
     )
 
 
-def _from_module(
-    given: Any,
-    preprocess: Preprocess | Mapping[str, Any] | Transform | Any | None,
-    device: torch.device,
-    game: str | None,
-    scores: Scores | None,
-) -> Agent:
-    return understood(given).made(lambda found: _of(found, preprocess, device, game, scores))
-
-
 def _of(
     found: Understood,
     preprocess: Preprocess | Mapping[str, Any] | Transform | Any | None,
@@ -302,11 +280,7 @@ def _of(
     module = found.network.to(device).eval()
     if callable(preprocess):
         module = Transformed(module, preprocess)
-        if takes_pixels(module, sees.shape, device):
-            raise UsageError(
-                f"{found.name} divides its frames itself, and so does the function given as "
-                "preprocess: leave the division out of one of them"
-            )
+        require_divided_once(module, found.name, sees.shape, device)
     else:
         request = Request(game, {} if preprocess is None else preprocess)
         sees = request.settle(Preprocess(**found.said))

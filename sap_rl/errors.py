@@ -7,8 +7,6 @@ from collections.abc import Iterable
 
 LONGEST = 800
 """The most characters of a message; the middle of a longer one is left out."""
-
-
 MOST_OF_A_NAME = 100
 """The most characters of a name that a message says back."""
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sap_rl.errors import UsageError
+from sap_rl.errors import UsageError, told_of
 
 if TYPE_CHECKING:  # budgets are checked where nothing is computed
     import numpy as np
@@ -61,6 +61,25 @@ def check_budget(lam: float, observation: str = "float", norm: str = "linf") -> 
             f"lambda {lam:g} changes no uint8 pixel; use at least 1, or "
             'observation="float" (--observation float)'
         )
+
+
+def pixel_array(obs: Any) -> np.ndarray:
+    """Frames as people hand them over, tensors of any kind too, as an array of this machine's.
+
+    UsageError for what is no array, as all that an environment's `reset` gives.
+    """
+    import numpy as np
+
+    if isinstance(obs, tuple):
+        raise UsageError("frames are one array: of `obs, info = env.reset()` give obs alone")
+    if hasattr(obs, "detach"):  # of a tensor, numpy knows no bfloat16 and no graph
+        obs = obs.detach().cpu()
+        obs = obs.float() if obs.is_floating_point() else obs
+    try:
+        found = np.asarray(obs)
+    except ValueError as error:
+        raise UsageError(f"frames are one array: {told_of(error)}") from error
+    return found.astype(found.dtype.newbyteorder("="), copy=False)
 
 
 def require_pixels(pixels: np.ndarray) -> None:

@@ -84,8 +84,6 @@ def _decoded(data: bytes) -> str:
 
 
 _YAML: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
 _NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
 _OTHER_BASE = re.compile(r"[-+]?(?:0[0-9_bx]|[0-9_]+:)")
 
@@ -95,11 +93,11 @@ class _Once(_YAML):  # type: ignore[misc]
     numbers to other bases than ten (1:30 is 90 to it, 010 is 8)."""
 
     def construct_document(self, node: yaml.Node) -> Any:
-        _require_once(node)
+        _require_plain(node)
         return super().construct_document(node)
 
 
-def _require_once(node: yaml.Node) -> None:
+def _require_plain(node: yaml.Node) -> None:
     parts = [node.value] if isinstance(node, yaml.ScalarNode) else list(node.value)
     if node.tag in _NUMBERS and _OTHER_BASE.match(str(node.value)):
         raise UsageError(
@@ -119,7 +117,7 @@ def _require_once(node: yaml.Node) -> None:
         parts = [part for pair in node.value for part in pair]
     for part in parts:
         if isinstance(part, yaml.Node):
-            _require_once(part)
+            _require_plain(part)
 
 
 def _require_shallow(data: bytes, kind: str) -> None:

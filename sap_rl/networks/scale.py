@@ -58,6 +58,17 @@ def in_own_scale(
     return replace(sees, scale="pixels")
 
 
+def require_divided_once(
+    transformed: Callable[[Tensor], Any], name: str, shape: tuple[int, ...], device: torch.device
+) -> None:
+    """UsageError where a network behind a function of pixels divides what that divided already."""
+    if takes_pixels(transformed, shape, device):
+        raise UsageError(
+            f"{name} divides its frames itself, and so does the function given as preprocess: "
+            "leave the division out of one of them"
+        )
+
+
 def takes_pixels(
     network: Callable[[Tensor], Any], shape: tuple[int, ...], device: torch.device
 ) -> bool:
