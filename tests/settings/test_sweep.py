@@ -82,7 +82,10 @@ def test_until_ci_begins_with_the_first_look_and_may_go_to_episodes() -> None:
         ({"game": "BankHiest"}, "choose from BankHeist"),
         ({"game": []}, "game is an empty list"),
         ({"game": ["BankHeist", "Assault"], "agent": "x"}, "an agent goes with one game"),
-        ({"game": "Tennis"}, "there is no agent for Tennis: name one with `agent`, leave the game out"),
+        (
+            {"game": "Tennis"},
+            "there is no agent for Tennis: name one with `agent`, leave the game out",
+        ),
         ({"game": "Tennis", "missing": "skip"}, "nothing is left to play: no agent for Tennis"),
         ({"attack": "pgd", "defense": ["sap-100", "spa-3"]}, "unknown defense 'spa-3'"),
         ({"attack": ["fgsm", "pgd"], "steps": 3}, "'fgsm' has no option 'steps'"),
