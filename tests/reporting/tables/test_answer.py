@@ -103,7 +103,7 @@ def test_no_word_is_broken_and_no_number_cut(width: int) -> None:
     assert head.split()[:5] == ["lambda", "player", "gradient", "return", "95%"]
     assert ("steps/s" in head) == (width >= 80)
     assert ("flips" in head) == (width >= 60)
-    assert "  0.25 noise control original  243.2 240.7..245.7" in text
+    assert "  0.25 noise control original  243.2 239.5..247.0" in text
     assert "…" not in text
 
 
