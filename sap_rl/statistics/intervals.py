@@ -24,7 +24,7 @@ MAX_UNSTABLE_SHARE = 0.025
 # compare with: a point or two more would be reported as hundreds of percent.
 MIN_SHARE_OF_CLEAN_GAP = 0.05
 # BCa's tails are taken 1 + this / episodes times as far out as the normal's: of few episodes it
-# covers less than it says. Chosen by simulation: benchmarks/interval_coverage.py, docs/statistics.md.
+# covers less than it says. Chosen by simulation: docs/statistics.md.
 EXTRA_REACH = 6.0
 # Indices drawn at a time: 8 MB of int64, whatever the number of episodes.
 CHUNK_INDICES = 1_000_000
@@ -56,8 +56,8 @@ def mean_interval(
     """BCa bootstrap interval of the mean return, widened where episodes are few.
 
     Its tails lie 1 + 6 / E times as far out on the normal's scale as those of plain BCa (see
-    `EXTRA_REACH`). returns: [E], one per episode. Flags: `too_few_episodes` (E = 1), `no_variance` (all equal),
-    `degenerate_bootstrap` (the resamples leave the correction undefined).
+    `EXTRA_REACH`). returns: [E], one per episode. Flags: `too_few_episodes` (E = 1), `no_variance`
+    (all equal), `degenerate_bootstrap` (the resamples leave the correction undefined).
     Raises ValueError for no episodes, NaN or infinity, `resamples` < 1, `level` outside (0, 1).
     Source: Efron & Tibshirani, An Introduction to the Bootstrap (1993), section 14.3.
     """

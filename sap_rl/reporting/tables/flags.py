@@ -33,8 +33,8 @@ SEVERAL_LOOKS = (
 """Instead of ONE_NETWORK where a stopping rule played on; its coverage: docs/statistics.md."""
 LOOKED = "A stopping rule decided about the episodes; these intervals do not pay for its looks."
 COVERAGE = (
-    "On skewed returns an interval of 30 episodes covers the truth in 93 to 97% of cases, one of 10 "
-    "in 86 to 97% (docs/statistics.md)."
+    "On skewed returns an interval of 30 episodes covers the truth in 93 to 97% of cases, one of "
+    "10 in 86 to 97% (docs/statistics.md)."
 )
 """What the intervals cover, as tests/statistics/test_intervals.py measures it."""
 
