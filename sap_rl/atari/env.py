@@ -90,7 +90,7 @@ def _restacked(
     names = ("crop", "grey", "luma", "interpolation")
     lens = None
     height, width = preprocess.height, preprocess.width
-    on_screen = camera is not None and camera.on_screen
+    on_screen = camera is not None and camera.wants_screen
     if on_screen or any(getattr(preprocess, name) != getattr(plain, name) for name in names):
         height, width = screen_size(rom)
         lens = Lens(preprocess, (height, width))

@@ -18,12 +18,15 @@ from sap_rl.atari.screen import Lens
 class Camera(Protocol):
     """Spoils pictures on their way to an agent; see `corruptions.camera.Camera`.
 
-    on_screen: it acts on the emulator's whole screen [H, W] or [H, W, 3], else on frames [h, w] or
-    [h, w, 3] as an agent has them.
+    on_screen: in that environment's episode it acts on the emulator's whole screen [H, W] or
+    [H, W, 3], else on frames [h, w] or [h, w, 3] as an agent has them; wants_screen: whether it
+    ever does.
     """
 
     @property
-    def on_screen(self) -> bool: ...
+    def wants_screen(self) -> bool: ...
+
+    def on_screen(self, row: int, /) -> bool: ...
 
     def require_fit(self, size: tuple[int, int], /) -> None: ...
 
@@ -104,13 +107,19 @@ class RestackedAtari(gymnasium.vector.VectorWrapper):
         self, camera: Camera, pictures: np.ndarray, frames: np.ndarray, rows: list[int]
     ) -> np.ndarray:
         """The newest frames [n, planes, H, W] of these rows as the camera shows them."""
-        if camera.on_screen:
-            shown = [camera.show(row, picture) for row, picture in zip(rows, pictures, strict=True)]
-            return self._frames(np.stack(shown))
         grey = self.preprocess.planes == 1
-        flat = frames[:, 0] if grey else np.moveaxis(frames, 1, -1)
-        seen = np.stack([camera.show(row, frame) for row, frame in zip(rows, flat, strict=True)])
-        return seen[:, None] if grey else np.moveaxis(seen, -1, 1)
+        seen = np.empty_like(frames)
+        screens = {}
+        for i, row in enumerate(rows):
+            if camera.on_screen(row):
+                screens[i] = camera.show(row, pictures[i])
+            else:
+                frame = frames[i, 0] if grey else np.moveaxis(frames[i], 0, -1)
+                shown = camera.show(row, frame)
+                seen[i] = shown if grey else np.moveaxis(shown, -1, 0)
+        if screens:
+            seen[list(screens)] = self._frames(np.stack(list(screens.values())))
+        return seen
 
     def _pushed(
         self, stack: np.ndarray, frames: np.ndarray, rows: np.ndarray, begins: dict[int, int | None]

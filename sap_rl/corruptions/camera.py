@@ -50,9 +50,13 @@ class Camera:
         return find_corruption(self.corruption)
 
     @property
-    def on_screen(self) -> bool:
+    def wants_screen(self) -> bool:
         """Whether it acts on the emulator's whole screen, else on frames as an agent has them."""
         return self.entry.acts_on == "screen"
+
+    def on_screen(self, row: int) -> bool:
+        """Whether it does so in that environment."""
+        return self.wants_screen
 
     def require_fit(self, size: tuple[int, int]) -> None:
         """UsageError where pictures of that height and width are too small for the severity."""

@@ -61,6 +61,14 @@ class Severity:
         unit = self.unit.removesuffix("s") if value == 1 else self.unit
         return self.form.format(number=f"{value:g}", unit=unit)
 
+    def drawn(self, worst: float, rng: np.random.Generator) -> float:
+        """A severity between the mildest and the worst, uniformly."""
+        mildest = self.most if self.falling else max(self.least, float(self.whole))
+        low, high = sorted((mildest, worst))
+        if self.whole:
+            return float(rng.integers(int(low), int(high) + 1))
+        return high - (high - low) * float(rng.random())
+
     @property
     def range(self) -> str:
         """Which numbers are taken: `whole, 1..40`."""

@@ -9,7 +9,7 @@ from sap_rl.evaluation.checks import evaluation_findings
 from sap_rl.evaluation.facts import AgentFacts, Made
 from sap_rl.evaluation.results import Evaluation, Row
 from sap_rl.evaluation.settings import Settings
-from sap_rl.evaluation.summary import make_changes
+from sap_rl.evaluation.summary import make_changes, with_interval
 
 
 def assemble(
@@ -20,3 +20,12 @@ def assemble(
     checks = evaluation_findings(settings, rows, changes)
     played = replace(settings, num_envs=settings.parallel)
     return Evaluation(played, agent, made, arms, tuple(rows), changes, checks)
+
+
+def summarised_anew(found: Evaluation) -> Evaluation:
+    """A stored evaluation with the intervals, changes and flags that its returns have today.
+
+    What was counted stays, and so do the checks.
+    """
+    rows = tuple(with_interval(found.settings, row) for row in found.rows)
+    return replace(found, rows=rows, changes=make_changes(found.settings, rows))

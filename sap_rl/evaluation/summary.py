@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from sap_rl.defenses.names import DEFAULT_DEFENSE
 from sap_rl.evaluation.results import Change, Row
 from sap_rl.evaluation.settings import Settings
 from sap_rl.play.arm_stats import ArmFacts, ArmStats
-from sap_rl.play.arms import Arm
+from sap_rl.play.arms import Arm, ArmName, Victim
 from sap_rl.play.defended_name import parse_defended_player
 from sap_rl.seeds import numpy_stream
 from sap_rl.statistics import LEVEL
@@ -66,6 +68,16 @@ def make_row(settings: Settings, arm: Arm, facts: ArmFacts, arm_stats: ArmStats)
         backward_passes=arm_stats.backward.average,
         total_variation=arm_stats.total_variation.average,
     )
+
+
+def with_interval(settings: Settings, row: Row) -> Row:
+    """A row of an earlier version with the interval that its returns have today."""
+    if not row.complete:
+        return row
+    name, victim = cast(ArmName, row.arm), cast("Victim | None", row.victim)
+    arm = Arm(name, row.lam, victim, row.corruption)
+    interval = _mean_interval(settings, arm, row.returns)
+    return replace(row, ci_low=interval.low, ci_high=interval.high, flags=interval.flags)
 
 
 def _score(game: str, interval: Interval | None) -> float | None:

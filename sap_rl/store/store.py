@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sap_rl.errors import MALFORMED, UsageError, told_of, unknown
-from sap_rl.evaluation.assembly import assemble
+from sap_rl.evaluation.assembly import assemble, summarised_anew
 from sap_rl.evaluation.code_version import in_versions, told
 from sap_rl.evaluation.results import Evaluation, Row, read_evaluation
 from sap_rl.evaluation.settings import Settings
@@ -210,7 +210,7 @@ def load_evaluations(path: Path | str | Sequence[Path | str]) -> list[Evaluation
 
 def _load(path: Path) -> Iterator[Evaluation]:
     if not is_store(path):
-        yield read_evaluation(path)
+        yield summarised_anew(read_evaluation(path))
         return
     with Store(path, make=False) as store:
         yield from store.evaluations()

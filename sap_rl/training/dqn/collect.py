@@ -26,6 +26,7 @@ class Collector:
 
     envs: as AtariVectorEnv with autoreset NEXT_STEP: `send(actions)` and `recv()`, or `step`; the
     step after an end ignores its action, pays nothing and shows the next game's first observation.
+    obs [E, K, H, W]: what they show; clean: the same without a camera that spoils it.
     life_loss: a lost life ends the bootstrap (the game goes on, and so does the frame stack).
     """
 
@@ -37,6 +38,7 @@ class Collector:
         """Begin new games, whose seeds follow from the run's seed and the checkpoint's number."""
         seeds = [stream_seed(seed, "train-env", number, e) % 2**31 for e in range(self.num_envs)]
         self.obs, info = self.envs.reset(seed=np.array(seeds))
+        self.clean = info.get("clean", self.obs)
         self.lives = np.array(info["lives"])
         self.first = np.ones(self.num_envs, np.bool_)
         self.idle = np.zeros(self.num_envs, np.bool_)
@@ -73,7 +75,7 @@ class Collector:
         ]
         self.returns[over], self.lengths[over] = 0.0, 0
         self.first, self.idle = self.idle, over
-        self.obs, self.lives = obs, lives
+        self.obs, self.clean, self.lives = obs, info.get("clean", obs), lives
         return games
 
     def cut(self) -> None:

@@ -1,7 +1,8 @@
 """Examples for a student: frames of games that it and its teacher play, with the teacher's values.
 
 The states that attacked play reaches are among them: some games are played by the student on
-tampered frames. What is stored is always the clean frame, and the teacher's values of that.
+tampered frames. What is stored is the frame before that, and the teacher's values of it; where
+cameras spoil the frames, the spoilt frame and the teacher's values of the clean one.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from sap_rl.types import ActionArray, Pixels, QValues
 
 @dataclass(frozen=True)
 class DistillationBatch:
-    """Clean frames [B, K, H, W] uint8 and the teacher's values of them [B, A].
+    """Frames [B, K, H, W] uint8 that no attack has touched and the teacher's values [B, A] of them,
+    seen through a clean camera.
 
     The arrays are views of buffers that the next `sample` overwrites.
     """
@@ -83,14 +85,15 @@ class DistillationData:
         student: plays on what the adversary makes of its frames.
         """
         ended = []
+        device = self.teacher.device
         for _ in range(steps):
-            clean = torch.from_numpy(self.collector.obs).to(self.teacher.device)
-            values = self.teacher.q_values(clean)
+            values = self.teacher.q_values(torch.from_numpy(self.collector.clean).to(device))
             scores = values.clone()
             if student is not None and adversary is not None and self.settings.student_envs:
                 own = slice(self.settings.num_envs - self.settings.student_envs, None)
                 first = torch.from_numpy(self.collector.first[own])
-                tampered = adversary.perturb(clean[own], first)
+                seen = torch.from_numpy(self.collector.obs[own]).to(device)
+                tampered = adversary.perturb(seen, first)
                 scores[own] = student.q_values(tampered.pixels)
             self.frames += self.collector.playing
             self.labels[self.ring.next_slots] = values

@@ -18,6 +18,8 @@ from sap_rl.atari.protocol import Protocol
 from sap_rl.attacks.adversary import Adversary
 from sap_rl.attacks.pgd import make_pgd
 from sap_rl.attacks.threat import Threat
+from sap_rl.corruptions.changing import ChangingCamera
+from sap_rl.corruptions.spelling import read_corruptions
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.results import Row
 from sap_rl.machine import single_threaded
@@ -47,11 +49,17 @@ MakeGames = Callable[[str, Agent, HardenSettings], Any]
 
 
 def harden_envs(game: str, agent: Agent, settings: HardenSettings) -> Any:
-    """The emulators of a hardening: the protocol's world, as the agent sees it."""
-    protocol = Protocol(epsilon=0.0)
+    """The emulators of a hardening: the protocol's world, as the agent sees it, through cameras
+    that the corruptions spoil."""
+    sees = agent.preprocess
+    worst = read_corruptions(settings.corruptions)
     return make_atari(
-        game, settings.num_envs, protocol=protocol, preprocess=agent.preprocess
-    )  # fmt: skip
+        game,
+        settings.num_envs,
+        protocol=Protocol(epsilon=0.0),
+        preprocess=sees,
+        camera=ChangingCamera(worst, (sees.height, sees.width)) if worst else None,
+    )
 
 
 class Hardening(Run):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
+from sap_rl.corruptions.spelling import read_corruptions
 from sap_rl.errors import UsageError
 from sap_rl.networks import Scores
 from sap_rl.pixels import check_budget
@@ -70,6 +71,13 @@ class HardenSettings:
             within="share",
         ),
     ] = 0.0
+    corruptions: Annotated[
+        str,
+        Option(
+            "what spoils frames besides the attack, and how badly at most: shift-2,rotate; a name "
+            "alone means the middle severity of its audits"
+        ),
+    ] = ""
     num_envs: shared.NumEnvs = 32
     student_envs: Annotated[
         int,
@@ -126,6 +134,7 @@ class HardenSettings:
         if self.lam == 0:
             raise UsageError("lambda 0 leaves nothing to harden against; the paper's start at 1")
         check(self)
+        read_corruptions(self.corruptions)
         if not self.updates and not self.minutes:
             raise UsageError("say how long: minutes or updates, at least one above 0")
         if self.student_envs > self.num_envs:

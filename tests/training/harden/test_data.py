@@ -14,7 +14,9 @@ from sap_rl import Agent, Preprocess, make_atari
 from sap_rl.attacks.adversary import Adversary
 from sap_rl.attacks.noise import make_noise
 from sap_rl.attacks.threat import Threat
+from sap_rl.corruptions.spelling import Worst
 from sap_rl.training.harden.data import DistillationData
+from sap_rl.training.harden.run import harden_envs
 from tests.training.dqn.corridor import LEFT, RIGHT, Corridor
 from tests.training.harden.small_harden import SETTINGS, teacher
 
@@ -65,6 +67,58 @@ def test_every_example_is_a_clean_frame_with_the_teachers_values_of_it() -> None
         torch.testing.assert_close(batch.values, agent.q_values(batch.pixels))
     assert examples.ring.written > examples.ring.rows, "the ring went round"
     assert examples.ring._frames.shape[0] <= SETTINGS.ring_frames + 1, "each frame is stored once"
+
+
+class Mirrored(Corridor):
+    """Seen through a camera that swaps left and right."""
+
+    def _spoilt(self, found: tuple[Any, ...]) -> tuple[Any, ...]:
+        obs, *rest, info = found
+        return (np.flip(obs, -1).copy(), *rest, info | {"clean": obs})
+
+    def reset(self, *, seed: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
+        obs, info = self._spoilt(super().reset(seed=seed))
+        return obs, info
+
+    def recv(self) -> tuple[Any, ...]:
+        return self._spoilt(super().recv())
+
+
+def test_spoilt_frames_have_the_teachers_values_of_the_clean_ones() -> None:
+    agent = teacher()
+    batch = filled(Mirrored(SETTINGS.num_envs), agent).sample(64, np.random.default_rng(0))
+    clean = batch.pixels.flip(-1)
+    torch.testing.assert_close(batch.values, agent.q_values(clean))
+    assert float((agent.q_values(batch.pixels) - batch.values).abs().max()) > 1e-3
+
+
+def test_a_student_plays_on_what_the_camera_shows() -> None:
+    """Always left from what it sees; the teacher, who would go right, sees the clean frames."""
+    agent, seen = teacher(), []
+
+    class Looks(nn.Module):
+        def forward(self, obs: Tensor) -> Tensor:
+            seen.append(obs.clone())
+            return torch.tensor([[1.0, 0.0]]).expand(len(obs), -1)
+
+    examples = DistillationData(Mirrored(SETTINGS.num_envs), agent, SETTINGS)
+    examples.reset(0, 0)
+    shown = torch.from_numpy(examples.collector.obs[SETTINGS.num_envs - SETTINGS.student_envs :])
+    student = replace(teacher(), module=Looks())
+    examples.play(1, student, disturbed(agent.module, lam=0.0))
+    torch.testing.assert_close(seen[-1] * 255, shown.float())
+
+
+def test_games_are_seen_through_the_cameras_that_are_asked_for() -> None:
+    agent = replace(teacher(), game="BankHeist")
+    envs = harden_envs("BankHeist", agent, replace(SETTINGS, corruptions="shift-2"))
+    _, info = envs.reset(seed=np.arange(SETTINGS.num_envs))
+    assert envs.camera.corruptions == (Worst("shift", 2.0),)
+    assert "clean" in info
+    envs.close()
+    plain = harden_envs("BankHeist", agent, SETTINGS)
+    assert "clean" not in plain.reset(seed=np.arange(SETTINGS.num_envs))[1]
+    plain.close()
 
 
 def test_a_swap_of_labels_would_be_seen() -> None:

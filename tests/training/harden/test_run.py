@@ -220,6 +220,7 @@ def test_agents_that_cannot_be_hardened_are_refused(agent: Agent, game: str, mes
         ({"temperature": 0}, "temperature must be above 0"),
         ({"bound_weight": 1.5}, "bound_weight must lie in 0..1"),
         ({"batchsize": 3}, "batchsize.*batch_size"),
+        ({"corruptions": "rotate,shfit-2"}, "unknown corruption 'shfit'"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(options: dict[str, Any], message: str) -> None:
