@@ -16,8 +16,9 @@ def stream_seed(seed: int, *path: str | int) -> int:
     """A 63-bit seed for the stream named by `path`, e.g. `stream_seed(0, "env", 17)`.
 
     Streams in use: env, block, policy, meter, victim, attack, fit, epsilon, action, match,
-    bootstrap, and in training train-env, train-policy, train-replay, train-init, of classifiers
-    classifier-init, classifier-epoch, classifier-player, classifier-victim, classifier-attack.
+    bootstrap, corruption, camera, and in training train-env, train-policy, train-replay,
+    train-init, of classifiers classifier-init, classifier-epoch, classifier-player,
+    classifier-victim, classifier-attack.
     """
     text = "/".join(RENAMED.get(str(part), str(part)) for part in (seed, *path)).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1

@@ -17,12 +17,19 @@ MODULES = {"pillow": "PIL.Image"}
 
 
 @dataclass(frozen=True)
-class _Begun:
+class Begun:
     """What an environment's draws follow from: the seed of its last reset, and how many episodes
     have begun since."""
 
     seed: int
     episodes: int = 0
+
+    @classmethod
+    def after(cls, last: Begun | None, row: int, seed: int | None) -> Begun:
+        """The next episode of that environment; seed: of its reset, None where none was given."""
+        if seed is not None:
+            return cls(seed)
+        return cls(row) if last is None else cls(last.seed, last.episodes + 1)
 
 
 @dataclass
@@ -38,7 +45,7 @@ class Camera:
     corruption: str
     severity: float
     _moments: dict[int, Moment] = field(default_factory=dict, init=False, repr=False)
-    _begun: dict[int, _Begun] = field(default_factory=dict, init=False, repr=False)
+    _begun: dict[int, Begun] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.entry.check(self.corruption, self.severity)
@@ -64,12 +71,7 @@ class Camera:
 
     def begin(self, row: int, seed: int | None = None) -> None:
         """An episode begins in that environment; seed: of its reset, None where none was given."""
-        last = self._begun.get(row)
-        if seed is not None:
-            begun = _Begun(seed)
-        else:
-            begun = _Begun(row) if last is None else _Begun(last.seed, last.episodes + 1)
-        self._begun[row] = begun
+        self._begun[row] = begun = Begun.after(self._begun.get(row), row, seed)
         rng = numpy_stream(begun.seed, "corruption", self.corruption, begun.episodes)
         self._moments[row] = Moment(rng, (float(rng.random()), float(rng.random())))
 

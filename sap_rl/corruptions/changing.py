@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sap_rl.corruptions import find_corruption
-from sap_rl.corruptions.camera import Camera, require_package
+from sap_rl.corruptions.camera import Begun, Camera, require_package
 from sap_rl.corruptions.entry import Picture
 from sap_rl.corruptions.spelling import Worst
 from sap_rl.seeds import numpy_stream, stream_seed
@@ -27,7 +27,7 @@ class ChangingCamera:
             if find_corruption(worst.corruption).acts_on == "frame":
                 Camera(worst.corruption, worst.severity).require_fit(frame)
         self.corruptions = tuple(corruptions)
-        self._begun: dict[int, tuple[int, int]] = {}
+        self._begun: dict[int, Begun] = {}
         self._cameras: dict[int, Camera | None] = {}
 
     @property
@@ -48,20 +48,15 @@ class ChangingCamera:
 
     def begin(self, row: int, seed: int | None = None) -> None:
         """An episode begins in that environment, with another camera."""
-        if seed is not None:
-            begun = seed, 0
-        else:
-            last, episodes = self._begun.get(row, (row, -1))
-            begun = last, episodes + 1
-        self._begun[row] = begun
-        rng = numpy_stream(begun[0], "camera", begun[1])
+        self._begun[row] = begun = Begun.after(self._begun.get(row), row, seed)
+        rng = numpy_stream(begun.seed, "camera", begun.episodes)
         which = int(rng.integers(len(self.corruptions) + 1))
         self._cameras[row] = None
         if which < len(self.corruptions):
             worst = self.corruptions[which]
             severity = find_corruption(worst.corruption).severity.drawn(worst.severity, rng)
             self._cameras[row] = camera = Camera(worst.corruption, severity)
-            camera.begin(row, stream_seed(begun[0], "camera", begun[1]))
+            camera.begin(row, stream_seed(begun.seed, "camera", begun.episodes))
 
     def show(self, row: int, picture: Picture) -> np.ndarray:
         """The next picture of that environment's episode as it is shown."""
