@@ -15,7 +15,8 @@ Comments before a block say otherwise:
 
 Every page is run in an empty folder of its own, its Python blocks in one namespace. Times are not
 compared, and a line `...` stands for any lines. On another kind of machine than the one that
-docs/machine.json names, games go other ways: there a difference is told and is no failure.
+docs/machine.json names, games go other ways: there a difference is told and is no failure. That
+file is written where `--write` has run all pages and nothing is left to correct.
 """
 
 from __future__ import annotations
@@ -175,14 +176,15 @@ def run_page(page: Path, extras: set[str], *, write: bool = False) -> list[str]:
 
 def compared(page: Path, outputs: Sequence[tuple[Block, list[str]]], *, write: bool) -> list[str]:
     """What a page says otherwise than was printed; write: it is corrected, but where it has `...`
-    in it."""
+    before its last line."""
     lines, found = page.read_text(encoding="utf-8").split("\n"), []
     for block, printed in reversed(outputs):  # from below: a place is right until it is reached
         said = block.printed or []
         if same(said, printed):
             continue
-        if write and "..." not in said:
-            lines[slice(*block.at)] = printed
+        if write and "..." not in said[:-1]:
+            cut = [*printed[: len(said) - 1], "..."]
+            lines[slice(*block.at)] = cut if said[-1:] == ["..."] else printed
         else:
             found.append(f"{page}:{block.line} prints something else:\n" + "\n".join(printed))
     if write:
@@ -208,7 +210,7 @@ def main(argv: list[str] | None = None) -> int:
             text = args.printed.read_text(encoding="utf-8").rstrip()
             printed = [line.rstrip() for line in text.split("\n")]
             wrong += compared(page, [(first, printed)], write=args.write)
-    if args.write:
+    if args.write and not args.pages and not wrong:
         MACHINE.write_text(json.dumps(machine, indent=2) + "\n", encoding="utf-8")
     print("\n".join(wrong))
     alike = json.loads(MACHINE.read_text(encoding="utf-8")) == machine

@@ -86,3 +86,27 @@ def test_pages_are_corrected(tmp_path: Path) -> None:
     assert wrong(tmp_path, text, write=True) == []
     found = (tmp_path / "page.md").read_text(encoding="utf-8")
     assert found == text.replace("```\n3\n", "```\n1\n2\n").replace("```\n5\n", "```\n4\n")
+
+
+def test_a_page_that_shows_the_beginning_is_corrected_there(tmp_path: Path) -> None:
+    text = block("print('a\\nb\\nc')", "a\nx\n...")
+    assert wrong(tmp_path, text, write=True) == []
+    found = (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert found == text.replace("a\nx\n...", "a\nb\n...")
+    amid = block("print('a\\nb\\nc')", "x\n...\nc")
+    assert len(wrong(tmp_path, amid, write=True)) == 1
+    assert (tmp_path / "page.md").read_text(encoding="utf-8") == amid
+
+
+@pytest.mark.parametrize(("left", "of_it"), [(1, False), (0, True)])
+def test_the_machine_is_noted_where_all_pages_are_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int, of_it: bool
+) -> None:
+    names = SCRIPT["main"].__globals__
+    monkeypatch.setitem(names, "MACHINE", tmp_path / "machine.json")
+    (tmp_path / "machine.json").write_text("{}", encoding="utf-8")
+    monkeypatch.setitem(names, "run_page", lambda page, *_, **__: [f"{page} differs"] * left)
+    assert SCRIPT["main"](["--write", "page.md"]) == 0
+    assert (tmp_path / "machine.json").read_text(encoding="utf-8") == "{}"
+    assert SCRIPT["main"](["--write"]) == 0
+    assert ("cpu" in (tmp_path / "machine.json").read_text(encoding="utf-8")) is of_it
