@@ -43,10 +43,11 @@ def estimates(planned: Sequence[PlannedExperiment], done: set[str]) -> Iterator[
 
     Steps per second as measured here at the cell's own batch, on one core, times the length of the
     clean original's episodes: under attack they may be shorter or longer. The calibration plays
-    clean games for 5 s per experiment and 2 s per kind of cell. What is done once per cell (frames
+    clean games for 5 s per agent and 2 s per kind of cell. What is done once per cell (frames
     for an attack that is fitted, and its fit) is not in it.
     """
     seen: set[str] = set()
+    lengths: dict[str, float] = {}
     for plan in planned:
         tasks = [task for task in plan.tasks if task.key not in seen]
         seen |= {task.key for task in tasks}
@@ -54,19 +55,22 @@ def estimates(planned: Sequence[PlannedExperiment], done: set[str]) -> Iterator[
             yield from (CellEstimate(task, None) for task in tasks)
             continue
         with single_threaded():
-            yield from _estimate(plan, tasks, done)
+            yield from _estimate(plan, tasks, done, lengths)
 
 
 def _estimate(
-    plan: PlannedExperiment, tasks: Sequence[CellTask], done: set[str]
+    plan: PlannedExperiment, tasks: Sequence[CellTask], done: set[str], lengths: dict[str, float]
 ) -> Iterator[CellEstimate]:
+    """lengths: of episodes that were watched, by the key of the cell of clean play."""
     run = plan.experiment.run()
     add_noise_control(run.players, SOME_NOISE)
     run.prepare([task.arm for task in tasks])
     rates: dict[tuple[str | None, ...], float] = {}
     until = plan.experiment.until
     with closing(run.fleet(run.settings.parallel)) as fleet:
-        length = _episode_length(run, fleet)
+        clean = next(task.key for task in plan.tasks if task.arm == Arm("original"))
+        if clean not in lengths:
+            lengths[clean] = _episode_length(run, fleet)
         for task in tasks:
             if task.key in done and until is None:
                 yield CellEstimate(task, None)
@@ -74,7 +78,7 @@ def _estimate(
             kind = (task.arm.name, task.arm.victim, task.arm.corruption)
             if kind not in rates:
                 rates[kind] = _rate_on(run, task.arm, fleet)
-            each = length / rates[kind]
+            each = lengths[clean] / rates[kind]
             now = None if task.key in done else (task.end - task.first) * each
             if until is None:
                 yield CellEstimate(task, now)

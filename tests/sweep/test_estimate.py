@@ -66,3 +66,18 @@ def test_a_stopping_rule_has_its_most_beside_the_first_look(
         (None, None, None),
         (4.0, None, None),
     ]
+
+
+def test_an_agents_clean_play_is_watched_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """30 steps an episode at 15/s: 2 s, in the second experiment too, whose clean cell is seen."""
+    monkeypatch.setattr(calibration, "_rate", lambda *_: 15.0)
+    watched: list[str] = []
+    monkeypatch.setattr(
+        calibration, "_episode_length", lambda run, _: watched.append(run.settings.game) or 30.0
+    )
+    plans = [
+        plan_experiment(Experiment("BankHeist", replace(SETTINGS, lams=(lam,))))
+        for lam in (4.0, 8.0)
+    ]
+    assert [cell.seconds for cell in estimates(plans, set())] == [4.0, 4.0, 4.0]
+    assert watched == ["BankHeist"]
