@@ -174,16 +174,19 @@ def certify(
     frames: int = CertifySettings.frames,
     steps: int = CertifySettings.steps,
     radius: bool = CertifySettings.radius,
+    looks: int = CertifySettings.looks,
     seed: int = CertifySettings.seed,
     progress: Callable[[FramesDone], object] | None = None,
 ) -> Certificate:
     """Say which actions of an agent's own play no change of the frames within lambda can alter.
 
     Linear bounds (CROWN), on frames of clean and of attacked play; what is not certified is
-    attacked. Raises UsageError in one line for an agent through which no bounds are known.
+    attacked. For `agent.defend("noise-vote", vote="median")` bounds from `looks` noisy copies of
+    each frame; lambda is the root mean square of all changes then. Raises UsageError in one line
+    for an agent through which no bounds are known.
     """
     game = canonical_game(game)
-    settings = CertifySettings(game, _floats(lam), frames, steps, radius, seed)
+    settings = CertifySettings(game, _floats(lam), frames, steps, radius, looks, seed)
     run = Certification(_agent(agent, game), settings)
     for event in run.run():
         if progress is not None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from sap_rl.atari.protocol import Norm
 from sap_rl.certification.layers import Affine, affine_chain
 from sap_rl.certification.linear import Box, LinearBounds
 from sap_rl.errors import UsageError
@@ -27,6 +29,8 @@ BISECTIONS = 8
 class Certifier:
     """Decides for frames of one network; UsageError where it has a layer without a rule."""
 
+    norm: ClassVar[Norm] = "linf"
+
     def __init__(self, module: nn.Module, shape: tuple[int, ...]) -> None:
         self.module = module
         self.view = module.seen if isinstance(module, AsTrained) else None
@@ -34,12 +38,18 @@ class Certifier:
         seen = self._seen(torch.zeros(1, *shape, device=_device(module)))
         self.chain: list[Affine] = affine_chain(inner, tuple(seen.shape[1:]))
 
+    def actions(self, obs: UnitFrames) -> Tensor:
+        """The greedy action [B] on frames [B, K, H, W]."""
+        with torch.no_grad():
+            values: Tensor = self.module(obs)
+        return values.argmax(1)
+
     def certified(self, obs: UnitFrames, eps: float | Tensor) -> Tensor:
         """Whether [B] no change within eps (unit scale, one or [B]) can alter the greedy action on
         frames [B, K, H, W]; the changed frames stay within 0..1."""
         eps = torch.as_tensor(eps, device=obs.device, dtype=obs.dtype).reshape(-1, 1, 1, 1)
+        label = self.actions(obs)
         with torch.no_grad():
-            label = self.module(obs).argmax(1)
             low, high = (obs - eps).clamp(0, 1), (obs + eps).clamp(0, 1)
             bounds = LinearBounds(self.chain, Box(self._seen(low), self._seen(high)))
             margins = bounds.margins(label)

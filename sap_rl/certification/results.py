@@ -47,7 +47,9 @@ class Certificate:
     """Rows by lambda and play, in that order.
 
     radius: per play the largest certified lambda of each frame, in pixels, to the step of the
-    bisection below the truth; empty where it was not asked for. seconds: it took in all.
+    bisection below the truth; empty where it was not asked for. defense: of the agent whose vote
+    over noise it is, then lambda is the root mean square of all changes; None for a network without
+    a defence. seconds: it took in all.
     """
 
     settings: CertifySettings
@@ -55,6 +57,7 @@ class Certificate:
     made: Made
     rows: tuple[CertifyRow, ...]
     radius: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    defense: str | None = None
     seconds: float = 0.0
 
     def row(self, lam: float, play: Play = "clean") -> CertifyRow:

@@ -17,6 +17,8 @@ from sap_rl.attacks.threat import Threat
 from sap_rl.certification.frames import BATCH, Certifier
 from sap_rl.certification.results import PLAYS, Certificate, CertifyRow, Play
 from sap_rl.certification.settings import CertifySettings
+from sap_rl.certification.vote import VoteCertifier
+from sap_rl.defenses.noise_vote import NoiseVote
 from sap_rl.errors import UsageError
 from sap_rl.evaluation.facts import AgentFacts, Made
 from sap_rl.evaluation.run import versions
@@ -55,10 +57,17 @@ class Certification:
 
     def __post_init__(self) -> None:
         self.players = Players(self.agent, self.settings.protocol, self.settings.seed)
-        if self.players.random("original"):
-            raise UsageError("certify needs an agent without randomness: certify the original")
-        preprocess = self.agent.preprocess
-        self.certifier = Certifier(self.agent.module, preprocess.shape)
+        module, preprocess = self.agent.module, self.agent.preprocess
+        self.certifier: Certifier | VoteCertifier
+        if isinstance(module, NoiseVote):
+            self.certifier = VoteCertifier(module, self.settings.looks, self.settings.seed)
+        elif self.players.random("original"):
+            raise UsageError(
+                "certify needs an agent without randomness, or one that votes over noise: certify "
+                "the original, or noise-vote"
+            )
+        else:
+            self.certifier = Certifier(module, preprocess.shape)
         self.rows: list[CertifyRow] = []
         self.radius: dict[str, tuple[float, ...]] = {}
         self.begun = time.perf_counter()
@@ -100,7 +109,7 @@ class Certification:
         about = AgentFacts.of(self.agent, threads=torch.get_num_threads())
         return Certificate(
             self.settings, about, Made(versions(), commit()), tuple(rows), dict(self.radius),
-            seconds=time.perf_counter() - self.begun,
+            defense=self.agent.defense, seconds=time.perf_counter() - self.begun,
         )  # fmt: skip
 
     def _certify(self, frames: UnitFrames, kept: Tensor, lam: float) -> Iterator[FramesDone]:
@@ -134,16 +143,17 @@ class Certification:
         )
 
     def _broken(self, frames: UnitFrames, lam: float) -> int:
-        """On how many frames the attack changes the greedy action."""
+        """On how many frames the attack changes the action, for certain."""
         options: dict[str, Any] = {"objective": "margin", "random_start": True}
         attack = make_attack("pgd", steps=self.settings.steps, restarts=RESTARTS, **options)
         generator = torch_stream(self.settings.seed, "certify", f"{lam:g}")
+        victim = self.agent.reseeded(self.settings.seed).q_function
         count = 0
         for obs in torch.split(frames, ATTACKED_AT_ONCE):
-            adv = attack(self.agent.q_function, obs, Threat(lam), generator=generator)
-            with torch.no_grad():
-                before, after = self.agent.module(obs), self.agent.module(adv)
-            count += int((before.argmax(1) != after.argmax(1)).sum())
+            threat = Threat(lam, norm=self.certifier.norm)
+            adv = attack(victim, obs, threat, generator=generator)
+            before, after = self.certifier.actions(obs), self.certifier.actions(adv)
+            count += int(((before != after) & (before >= 0) & (after >= 0)).sum())
         return count
 
     def _more(self, count: int) -> FramesDone:

@@ -12,6 +12,7 @@ from sap_rl.pixels import PIXEL_MAX
 from sap_rl.schema import Option, check, numbers
 
 FRAMES = 512
+LOOKS = 1000
 LEAST_FRAMES = 32
 """Two games' worth of clean and of attacked play from each of the 16 that are recorded."""
 
@@ -37,6 +38,9 @@ class CertifySettings:
     radius: Annotated[
         bool, Option("also the largest certified lambda of each frame, about 8 times as long")
     ] = False
+    looks: Annotated[
+        int, Option("noisy copies of each frame, under defence noise-vote", within="count")
+    ] = LOOKS
     seed: Seed = 0
     protocol: Annotated[Protocol, Option("the rules of play, a `Protocol`", hidden=True)] = field(
         default_factory=Protocol
@@ -51,3 +55,5 @@ class CertifySettings:
                 raise UsageError(f"lambda must lie above 0 and up to {PIXEL_MAX:g}, got {lam:g}")
         if self.frames < LEAST_FRAMES:
             raise UsageError(f"attack_frames must be at least {LEAST_FRAMES}, got {self.frames}")
+        if self.looks < 2:
+            raise UsageError(f"looks must be at least 2, got {self.looks}")

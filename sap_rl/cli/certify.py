@@ -9,6 +9,7 @@ from sap_rl.certification.run import Certification
 from sap_rl.certification.settings import CertifySettings
 from sap_rl.cli.status import INTERRUPTED_STATUS
 from sap_rl.cli.terminal import given_loading, printed_anyway, set_threads
+from sap_rl.errors import UsageError
 from sap_rl.files import check_writable, write_atomically
 from sap_rl.reporting.figures.files import check_figure_path, save_figure
 from sap_rl.reporting.figures.radius import radius_figure
@@ -16,12 +17,17 @@ from sap_rl.reporting.live.bars import FramesBar
 from sap_rl.reporting.tables.certificate import certificate_report
 from sap_rl.reporting.tables.evaluation import console
 from sap_rl.schema import keyed, read_options
+from sap_rl.settings.options import defense_group
 
 
 def run_certify(args: argparse.Namespace) -> int:
     """Bound the actions and print the shares; Ctrl-C prints what is known."""
     known = keyed(CertifySettings)
     options = read_options({key: vars(args)[key] for key in known if key in args}, known)
+    group = defense_group()
+    more = read_options({key: vars(args)[key] for key in group if key in args}, group)
+    if more and not args.defense:
+        raise UsageError(f"{next(iter(more))} belongs to a defence: say --defense noise-vote-8")
     if args.plot:
         check_figure_path(args.plot)
         options["radius"] = True
@@ -30,6 +36,8 @@ def run_certify(args: argparse.Namespace) -> int:
     if args.json:
         check_writable(args.json)
     agent = load_agent(args.agent or settings.game, device=args.device, **given_loading(args))
+    if args.defense:
+        agent = agent.defend(args.defense, **more)
     run = Certification(agent, settings)
     status = 0
     bar = FramesBar(run.total, console(stderr=True, quiet=args.quiet))

@@ -40,11 +40,15 @@ class NoiseVote(RandomDefended):
         """Frames that a caller may give at once."""
         return max(1, MOST_ROWS // self.draws)
 
-    def forward(self, obs: Tensor) -> Tensor:
+    def looks(self, obs: Tensor) -> Tensor:
+        """Action values [draws, B, A] on noisy copies of the frames [B, K, H, W]."""
         copies = copies_of(obs, self.draws)
         noise = self.stream.normal(tuple(copies.shape), copies.device).to(copies.dtype)
         values: Tensor = self.module(copies + lam_to_eps(self.sigma) * noise)
-        looks = values.view(self.draws, len(obs), -1)
+        return values.view(self.draws, len(obs), -1)
+
+    def forward(self, obs: Tensor) -> Tensor:
+        looks = self.looks(obs)
         return looks.mean(0) if self.vote == "mean" else looks.quantile(0.5, 0)
 
     def extra_repr(self) -> str:

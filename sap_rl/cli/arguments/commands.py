@@ -59,10 +59,13 @@ def add_audit(parser: argparse.ArgumentParser) -> None:
 
 def add_certify(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `sap-rl certify`."""
-    parser.set_defaults(run="sap_rl.cli.certify:run_certify")
+    parser.set_defaults(run="sap_rl.cli.certify:run_certify", more=defense_flags)
     agent_flags(parser)
     example = "sap-rl certify --game BankHeist --agent BankHeist-hardened --lambda 0.5 1"
     add_groups(parser, {"the question": keyed(CertifySettings)}, example, required=("game",))
+    parser.add_argument(
+        "--defense", help="noise-vote-8 (any sigma) with --vote median, a vote over noise [none]"
+    )
     parser.add_argument(
         "--plot", type=Path, metavar="FILE",
         help="draw how far frames stay certified, .pdf, .png or .svg; computes the radius",

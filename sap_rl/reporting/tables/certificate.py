@@ -10,9 +10,18 @@ from sap_rl.reporting.tables.evaluation import plain_table, printed
 from sap_rl.reporting.tables.text import percent_text
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
-NOTE = (
+BOUNDS = (
     "certified: no change of any pixels within lambda can alter the action, whatever the attack "
-    "(linear bounds, CROWN). broken: PGD with {steps} steps, twice, altered it. undecided: "
+    "(linear bounds, CROWN)."
+)
+VOTE = (
+    "certified: no change whose root mean square over all pixels is at most lambda can alter the "
+    "action of a vote of infinitely many draws, whatever the attack, at 99.9% confidence per frame "
+    "({looks} noisy copies); every change within lambda per pixel is among them. A vote of "
+    "few draws is random, and may act otherwise."
+)
+NOTE = (
+    "broken: PGD with {steps} steps, twice, altered it. undecided: "
     "neither. Intervals over the games that the frames come from. A certified action need not be "
     "a good one, and the share says nothing of the reward."
 )
@@ -32,7 +41,8 @@ def certificate_report(found: Certificate) -> RenderableType:
     lines: list[RenderableType] = [*map(Text, _answers(found)), Text(""), table]
     if found.radius:
         lines += [Text(""), _radii(found)]
-    note = NOTE.format(steps=found.settings.steps)
+    note = f"{VOTE if found.defense else BOUNDS} {NOTE}"
+    note = note.format(steps=found.settings.steps, looks=found.settings.looks)
     return Group(*lines, Text(note), Text(f"{found.seconds:.0f} s, seed {found.settings.seed}"))
 
 
@@ -45,9 +55,11 @@ def _answers(found: Certificate) -> list[str]:
     """A sentence per lambda."""
     if not found.rows:
         return ["Nothing was computed to its end."]
+    who = f"{found.agent.name}'s actions in {found.settings.game}"
+    who += f" behind {found.defense}" if found.defense else ""
     return [
         f"At lambda {row.lam:g} no attack whatever can change {_share(row.certified.mean)} of "
-        f"{found.agent.name}'s actions in {found.settings.game}; PGD changes {_share(row.broken)}, "
+        f"{who}; PGD changes {_share(row.broken)}, "
         f"{_share(row.undecided)} are undecided."
         for row in found.rows
         if row.play == "clean"
