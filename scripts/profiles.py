@@ -1,4 +1,4 @@
-"""How much of each corruption every shipped agent bears: docs/corruptions.md's table and picture.
+"""How much of each corruption every shipped agent bears, as a table and a picture.
 
     python scripts/profiles.py                   all agents, an hour or two of two cores
     python scripts/profiles.py BankHeist Pong    these

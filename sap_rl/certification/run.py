@@ -148,9 +148,9 @@ class Certification:
         attack = make_attack("pgd", steps=self.settings.steps, restarts=RESTARTS, **options)
         generator = torch_stream(self.settings.seed, "certify", f"{lam:g}")
         victim = self.agent.reseeded(self.settings.seed).q_function
+        threat = Threat(lam, norm=self.certifier.norm)
         count = 0
         for obs in torch.split(frames, ATTACKED_AT_ONCE):
-            threat = Threat(lam, norm=self.certifier.norm)
             adv = attack(victim, obs, threat, generator=generator)
             before, after = self.certifier.actions(obs), self.certifier.actions(adv)
             count += int(((before != after) & (before >= 0) & (after >= 0)).sum())

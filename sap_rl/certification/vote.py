@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
@@ -81,6 +82,7 @@ class VoteCertifier:
         return int(action[rank]), float(radii[rank])
 
 
+@cache
 def lengths(looks: int, actions: int) -> np.ndarray:
     """Up to which length of a change [looks // 2], in standard deviations of the noise, the k-th
     smallest of so many looks lies below the median and the k-th largest above it.

@@ -35,8 +35,8 @@ def linear(gap: float) -> tuple[nn.Module, float]:
     return nn.Sequential(nn.Flatten(), layer), gap / float(first + second) * 255 / PIXELS**0.5
 
 
-def certifier(module: nn.Module, looks: int = 4000, seed: int = 0) -> VoteCertifier:
-    return VoteCertifier(NoiseVote(module, SIGMA, 4, "median", 0), looks, seed)
+def certifier(module: nn.Module, looks: int = 4000) -> VoteCertifier:
+    return VoteCertifier(NoiseVote(module, SIGMA, 4, "median", 0), looks, seed=0)
 
 
 def test_a_linear_networks_radius_is_nearly_its_own() -> None:
