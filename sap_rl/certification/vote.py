@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from scipy import stats
+from scipy.special import betaincinv, ndtri
 from torch import Tensor
 
 from sap_rl.atari.protocol import Norm
@@ -92,6 +92,6 @@ def lengths(looks: int, actions: int) -> np.ndarray:
     """
     ranks = np.arange(1, looks // 2 + 1)
     alpha = ALPHA / (2 * actions * len(ranks))
-    share = stats.beta.ppf(1 - alpha, ranks, looks - ranks + 1)
-    found: np.ndarray = np.maximum(-stats.norm.ppf(share), 0.0)
+    share = betaincinv(ranks, looks - ranks + 1, 1 - alpha)
+    found: np.ndarray = np.maximum(-ndtri(share), 0.0)
     return found
