@@ -187,7 +187,8 @@ class Export:
             plan = replace(plain, lams=(lam,), attack=attack, attack_options=options)
             row = yield from self.games.play(agent, plan)
             tables[name] = score_facts(self.folder.name, row, plan)
-        return {"attacked": tables} | certification_facts(agent, self.game, lam, frames=FRAMES)
+        named = replace(agent, name=self.folder.name)
+        return {"attacked": tables} | certification_facts(named, self.game, lam, frames=FRAMES)
 
     def _plan(self, agent: Agent, episodes: int, cap: int) -> Settings:
         plan = score_settings(

@@ -83,6 +83,7 @@ def test_an_export_measures_clean_and_attacked_play(run: Path, tmp_path: Path) -
     fgsm, pgd = facts["attacked"]["fgsm"], facts["attacked"]["pgd_20_margin"]
     assert (fgsm["lambda"], fgsm["attack"], fgsm["episodes"]) == (2.0, "fgsm", 2)
     assert "--agent Hard --lambda 2 --attack pgd --steps 20 --objective margin" in pgd["command"]
+    assert "--agent Hard --lambda 2 " in facts["certified"]["command"]
     assert facts["certified"]["clean_lambda_2"]["lambda"] == 2
     assert 0 <= facts["certified"]["clean_lambda_2"]["certified"] <= 1
     assert (tmp_path / "Hard" / "curve.csv").read_text().startswith("updates,frames,")
