@@ -77,19 +77,19 @@ def play(agent: Agent) -> list[Point]:
     ]
 
 
-def read() -> list[Point]:
+def read(path: Path = PLAYED) -> list[Point]:
     """What was played, nothing where the file is not there yet."""
-    if not PLAYED.exists():
+    if not path.exists():
         return []
-    with PLAYED.open(newline="") as lines:
+    with path.open(newline="") as lines:
         return [
             Point(agent, weights, float(clean), float(random), name, float(severity), float(mean))
             for agent, weights, clean, random, name, severity, mean in list(csv.reader(lines))[1:]
         ]
 
 
-def write(points: Sequence[Point]) -> None:
-    with PLAYED.open("w", newline="") as lines:
+def write(points: Sequence[Point], path: Path = PLAYED) -> None:
+    with path.open("w", newline="") as lines:
         out = csv.writer(lines, lineterminator="\n")
         out.writerow(field.name for field in fields(Point))
         for point in points:
