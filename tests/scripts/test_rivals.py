@@ -18,8 +18,8 @@ def test_the_attack_that_leaves_least_counts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = sap_rl.evaluate(
-        "BankHeist", "BankHeist", lam=1.0, defense="bit-depth-3", victims=("own", "original"), episodes=2,
-        protocol=sap_rl.Protocol(max_frames=200),
+        "BankHeist", "BankHeist", lam=1.0, defense="bit-depth-3", victims=("own", "original"),
+        episodes=2, max_frames=200,
     )  # fmt: skip
     own, other = (found.row("defended", 1.0, victim) for victim in ("own", "original"))
     assert own is not None
