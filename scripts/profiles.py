@@ -1,6 +1,6 @@
 """How much of each corruption every shipped agent bears, as a table and a picture.
 
-    python scripts/profiles.py                   all agents, ten minutes of a core each
+    python scripts/profiles.py                   all agents, ten minutes or more of a core each
     python scripts/profiles.py BankHeist Pong    these
 
 Games are short (8 of 4,000 emulator frames). What they returned stands in docs/profiles.csv, and an
@@ -29,6 +29,7 @@ from sap_rl.corruptions import CORRUPTIONS
 from sap_rl.networks.lookup import shipped_agents
 from sap_rl.reporting.figures.style import PAGE, style
 from sap_rl.reporting.tables.profile import half_text
+from sap_rl.reporting.tables.text import markdown
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PLAYED = DOCS / "profiles.csv"
@@ -120,12 +121,11 @@ def bears(one: Halved) -> float:
 def table(points: Sequence[Point]) -> str:
     """Markdown: a line per agent, a column per corruption."""
     clean = {point.agent: point.clean for point in points}
-    lines = [f"| half is gone at | clean | {' | '.join(CORRUPTIONS)} |"]
-    lines.append("|---" * (len(CORRUPTIONS) + 2) + "|")
+    rows = [["half is gone at", "clean", *CORRUPTIONS]]
     for name, found in profiles(points).items():
-        cells = " | ".join(half_text(found.get(corruption)) for corruption in CORRUPTIONS)
-        lines.append(f"| {name} | {clean[name]:.0f} | {cells} |")
-    return "\n".join(lines)
+        cells = [half_text(found.get(corruption)) for corruption in CORRUPTIONS]
+        rows.append([name, f"{clean[name]:.0f}", *cells])
+    return markdown(rows)
 
 
 def draw(points: Sequence[Point]) -> None:

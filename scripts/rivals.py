@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sap_rl.evaluation.results import Evaluation, Row
+from sap_rl.reporting.tables.text import markdown
 from sap_rl.seeds import numpy_stream
-from sap_rl.statistics.intervals import Interval, difference_interval, mean_interval
+from sap_rl.statistics.intervals import Interval, difference_interval
 from sap_rl.store.store import load_evaluations
 
 
@@ -50,8 +51,8 @@ def text(interval: Interval, sign: str = "") -> str:
     return f"{interval.mean:{sign}.1f} [{interval.low:{sign}.0f}, {interval.high:{sign}.0f}]"
 
 
-def mean(row: Row) -> Interval:
-    return mean_interval(row.returns, rng=numpy_stream(0, "rivals"))
+def mean(row: Row) -> str:
+    return text(Interval(row.mean or 0.0, row.ci_low, row.ci_high))
 
 
 def difference(first: Row, second: Row | None) -> str:
@@ -65,22 +66,20 @@ def difference(first: Row, second: Row | None) -> str:
 def tables(game: str, evaluations: Sequence[Evaluation]) -> str:
     """What each defence keeps, then its difference from no defence and from noise."""
     lams = sorted({row.lam for e in evaluations for row in e.rows if row.arm == "original"})
-    head = [f"| defence | no attack | {' | '.join(f'lambda {lam:g}' for lam in lams[1:])} |"]
-    head.append("|---" * (len(lams) + 1) + "|")
+    head = ["defence", "no attack", *(f"lambda {lam:g}" for lam in lams[1:])]
     original = [next(row for e in evaluations if (row := e.original(lam))) for lam in lams]
-    kept = [f"| none | {' | '.join(text(mean(row)) for row in original)} |"]
-    beside: list[str] = []
+    kept = [head, ["none", *map(mean, original)]]
+    beside = [head]
     names = dict.fromkeys(str(evaluation.settings.defense) for evaluation in evaluations)
     for name in names:
         of = [weakest((e for e in evaluations if e.settings.defense == name), lam) for lam in lams]
-        cells = [text(mean(one.defended)) if one else "-" for one in of]
-        kept.append(f"| `{name}` | {' | '.join(cells)} |")
+        kept.append([f"`{name}`", *(mean(one.defended) if one else "-" for one in of)])
         cells = [difference(one.defended, one.original) if one else "-" for one in of]
-        beside.append(f"| `{name}` - none | {' | '.join(cells)} |")
+        beside.append([f"`{name}` - none", *cells])
         if any(one and one.noise for one in of):
             cells = [difference(one.defended, one.noise) if one else "-" for one in of]
-            beside.append(f"| `{name}` - noise | {' | '.join(cells)} |")
-    return "\n".join([f"## {game}", "", *head, *kept, "", *head, *beside, ""])
+            beside.append([f"`{name}` - noise", *cells])
+    return "\n".join([f"## {game}", "", markdown(kept), markdown(beside)])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,12 +14,8 @@ from sap_rl.files import check_writable, write_atomically
 from sap_rl.reporting.figures.files import save_figures
 from sap_rl.reporting.figures.vision import vision_figure
 from sap_rl.reporting.page.vision import vision_page
-from sap_rl.reporting.tables.vision import (
-    classifier_report,
-    figure_notes,
-    figure_tables,
-    markdown,
-)
+from sap_rl.reporting.tables.text import markdown
+from sap_rl.reporting.tables.vision import classifier_report, figure_notes, figure_tables
 from sap_rl.schema import keyed, read_fields
 from sap_rl.settings.options import attack_group, read_option, read_whole
 from sap_rl.vision.classifiers import find_classifier, load_classifier, read_card

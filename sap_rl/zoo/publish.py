@@ -140,7 +140,7 @@ class Export:
         if len(self.candidates) > 1:
             chosen = yield from self._choose()
         with made_beside(self.folder) as beside:
-            agent = write(beside, chosen, {})
+            agent = replace(write(beside, chosen, {}), name=self.folder.name)
             scores = yield from self._scores(agent, chosen.steps)
             if chosen.lam:
                 scores |= yield from self._attacked(agent, chosen.lam)
@@ -176,7 +176,7 @@ class Export:
             else:  # the same games
                 yield self.games.more(self.episodes)
             yield Scored(steps, cap, row)
-            tables[name] = score_facts(self.folder.name, row, plan)
+            tables[name] = score_facts(agent.name, row, plan)
         return {"score": tables}
 
     def _attacked(self, agent: Agent, lam: float) -> Generator[ExportEvent, None, dict[str, Any]]:
@@ -186,9 +186,8 @@ class Export:
         for name, (attack, options) in ATTACKS_SHOWN.items():
             plan = replace(plain, lams=(lam,), attack=attack, attack_options=options)
             row = yield from self.games.play(agent, plan)
-            tables[name] = score_facts(self.folder.name, row, plan)
-        named = replace(agent, name=self.folder.name)
-        return {"attacked": tables} | certification_facts(named, self.game, lam, frames=FRAMES)
+            tables[name] = score_facts(agent.name, row, plan)
+        return {"attacked": tables} | certification_facts(agent, self.game, lam, frames=FRAMES)
 
     def _plan(self, agent: Agent, episodes: int, cap: int) -> Settings:
         plan = score_settings(

@@ -13,12 +13,8 @@ from sap_rl.errors import UsageError
 from sap_rl.reporting.figures.files import save_figures
 from sap_rl.reporting.figures.vision import vision_figure
 from sap_rl.reporting.page.vision import vision_page
-from sap_rl.reporting.tables.vision import (
-    classifier_report,
-    figure_notes,
-    figure_tables,
-    markdown,
-)
+from sap_rl.reporting.tables.text import markdown
+from sap_rl.reporting.tables.vision import classifier_report, figure_notes, figure_tables
 from sap_rl.statistics.calibration import Bin, Calibration
 from sap_rl.vision import figures
 from sap_rl.vision.data import Images

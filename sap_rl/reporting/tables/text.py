@@ -21,6 +21,13 @@ NOISE = (
 """What the noise control is."""
 
 
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table for a document, its head first; all columns but the first are numbers."""
+    head, *rest = rows
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rest]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
 def number_text(value: float | None) -> str:
     """A return to one decimal, large ones to none; a dash for None."""
     if value is None:

@@ -50,13 +50,6 @@ def figure_notes(plan: FigurePlan, drawn: Sequence[DrawnLine]) -> tuple[str, ...
     return (*notes, *(verdicts(worst_cases(drawn)) if plan.kind == "audit" else ()))
 
 
-def markdown(rows: Rows) -> str:
-    """A table for a document."""
-    head, *rest = rows
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rest]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
-
-
 def _answer(evaluation: ClassifierEvaluation) -> str:
     """What is classified rightly at the smallest and at the largest lambda."""
     rows = sorted(evaluation.rows, key=lambda row: row.lam)
